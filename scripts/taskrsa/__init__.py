@@ -1,0 +1,1 @@
+"""taskrsa: which pretrained network should I fine-tune? The library behind the workflow's rules."""

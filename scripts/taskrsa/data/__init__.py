@@ -1,0 +1,1 @@
+"""Sources of images. One module per source; `open_source` finds it by name."""

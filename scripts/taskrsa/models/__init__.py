@@ -1,0 +1,1 @@
+"""Networks of the paper: the Taskonomy encoder and the decoders that train it."""

@@ -1,0 +1,54 @@
+"""Decoders that turn an encoder's code into a task's output (paper section 5.2)."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from taskrsa.errors import ConfigError
+
+
+class DenseDecoder(nn.Module):
+    """Convolutions, each followed by upsampling, up to the size of the label map."""
+
+    def __init__(
+        self, code_channels: int, code_size: int, outputs: int, size: int, width: int = 32
+    ):
+        super().__init__()
+        doublings = math.log2(size / code_size)
+        if doublings < 0 or doublings != int(doublings):
+            raise ConfigError(
+                f"label_size: {size} must be the code's size {code_size} times a power of two"
+            )
+        self.doublings = int(doublings)
+        channels = [code_channels] + [width] * (self.doublings + 1)
+        self.convolutions = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()
+            )
+            for before, after in pairwise(channels)
+        )
+        self.output = nn.Conv2d(width, outputs, 1)
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Map a code (N, code_channels, c, c) to (N, outputs, size, size)."""
+        x = self.convolutions[0](code)
+        for convolution in self.convolutions[1:]:
+            x = convolution(F.interpolate(x, scale_factor=2, mode="nearest"))
+        return self.output(x)
+
+
+class VectorDecoder(nn.Module):
+    """Two fully connected layers for classes and for low-dimensional outputs."""
+
+    def __init__(self, code_channels: int, code_size: int, outputs: int, width: int = 256):
+        super().__init__()
+        self.hidden = nn.Linear(code_channels * code_size**2, width)
+        self.output = nn.Linear(width, outputs)
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Map a code (N, code_channels, c, c) to (N, outputs)."""
+        return self.output(F.relu(self.hidden(code.flatten(1))))
