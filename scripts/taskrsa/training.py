@@ -73,12 +73,22 @@ class LabelledImages(Dataset):
     def rows(self, indices: list[int]) -> tuple[np.ndarray, Tensor, Tensor]:
         return (
             _take(self.images, indices),
-            torch.from_numpy(_take(self.targets, indices)),
-            torch.from_numpy(_take(self.valid, indices)),
+            _tensor(_take(self.targets, indices)),
+            _tensor(_take(self.valid, indices)),
         )
 
     def __getitems__(self, indices: list[int]) -> tuple[np.ndarray, Tensor, Tensor]:
         return self.rows(indices)
+
+
+    def labels(self) -> tuple[Tensor, Tensor]:
+        """Return all targets and their validity."""
+        return _tensor(np.asarray(self.targets)), _tensor(np.asarray(self.valid))
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    # Ids are stored as unsigned integers, which few of PyTorch's operations take.
+    return torch.from_numpy(array.astype(np.int64) if array.dtype.kind in "ui" else array)
 
 
 def _take(array, indices: list[int]) -> np.ndarray:

@@ -35,7 +35,7 @@ class View:
     camera: Camera | None = None
     depth: np.ndarray | None = None  # (H, W) float32, metres along z; nan where unknown
     depth_step: float = 0.0  # metres between depth levels; 0 when fine enough to differentiate
-    normal: np.ndarray | None = None  # (H, W, 3) float32 unit vectors facing the camera (z < 0)
+    normal: np.ndarray | None = None  # (H, W, 3) float32 unit vectors; normal . ray < 0
     semantic: np.ndarray | None = None  # (H, W) int16 class ids; 0 is uncertain and masked
     instances: np.ndarray | None = None  # (H, W) int32 ids of surfaces and objects
     scene_class: int | None = None  # index into SourceInfo.scene_classes

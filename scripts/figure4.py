@@ -1,0 +1,18 @@
+"""Draw Figure 4: the task similarity matrix of the compressed output and its tree."""
+
+import pandas as pd
+from taskrsa.entry import run
+from taskrsa.figures.save import save_data, save_figure
+from taskrsa.figures.taxonomy import figure4
+from taskrsa.rsa.tables import read_linkage
+
+
+def main(similarity: str, linkage: str, pdf: str, png: str, csv: str) -> None:
+    table = pd.read_csv(similarity)
+    tree, names = read_linkage(linkage)
+    save_figure(figure4(table, tree, names), pdf, png)
+    save_data(table, csv)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,42 @@
+"""Make the RDM of one task's labels on the stimuli (paper Fig. 5.6), as for a network."""
+
+from taskrsa.data.pack import Pack, label_attributes, read_labels
+from taskrsa.entry import run
+from taskrsa.label_features import label_features
+from taskrsa.rsa.rdm import compute_rdm
+from taskrsa.rsa.rdm_file import write_rdms
+
+
+def main(
+    task: str, centre: bool, constant_images: str, stimuli: str, labels: str, rdms: str
+) -> None:
+    with Pack(stimuli) as pack:
+        conditions, digest = pack.ids, pack.digest
+    about = label_attributes(labels)
+    result = compute_rdm(
+        label_features(
+            about["output"],
+            *read_labels(labels, "stimuli"),
+            about["n_outputs"],
+            about.get("ab_bins"),
+        ),
+        centre=centre,
+        name=f"{task}, labels",
+        conditions=conditions,
+        constant=constant_images,
+    )
+    write_rdms(
+        rdms,
+        [result.dissimilarities],
+        layers=["labels"],
+        model=task,
+        task=task,
+        conditions=conditions,
+        stimuli_digest=digest,
+        centre=centre,
+        dropped=[result.dropped],
+    )
+
+
+if __name__ == "__main__":
+    run(main)

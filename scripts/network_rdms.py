@@ -1,0 +1,87 @@
+"""Make the RDMs of one network: load it, stream the stimuli, keep the features in memory.
+
+Reads weights and the pack of stimuli. Writes one file with the RDM of every layer, and one with the
+RDMs of the compressed output under other choices of method (`variants`), for comparison.
+"""
+
+from functools import cache
+
+import torch
+from taskrsa.data.pack import Pack
+from taskrsa.entry import run
+from taskrsa.extraction import extract
+from taskrsa.models.encoder import load_encoder
+from taskrsa.preprocessing import network_input
+from taskrsa.rsa.rdm import compute_rdm
+from taskrsa.rsa.rdm_file import write_rdms
+
+
+def main(
+    model: str,
+    kind: str,
+    may_clip: bool,
+    choices: dict,
+    constant_images: str,
+    batch_size: int,
+    stimuli: str,
+    weights: str,
+    rdms: str,
+    variants: dict,
+    variant_rdms: str,
+    threads: int = 1,
+) -> None:
+    """`kind` names the network's input; `may_clip` says whether the authors clip it; `choices` and
+    each of `variants` hold centre, clip and group_norm."""
+    torch.set_num_threads(threads)
+    encoder = load_encoder(weights)
+    with Pack(stimuli) as pack:
+        images, conditions, digest = pack.rgb(), pack.ids, pack.digest
+
+    @cache
+    def features(clip: bool, group_norm: bool) -> dict:
+        encoder.use_group_norm(group_norm)
+        return extract(
+            encoder,
+            lambda rgb: network_input(rgb, kind, clip and may_clip),
+            images,
+            batch_size,
+            model,
+        )
+
+    def write(path: str, by_layer: dict) -> None:
+        """Write the RDMs of `by_layer`: name to (features, centring)."""
+        results = {
+            name: compute_rdm(
+                values,
+                centre=centre,
+                name=f"{model}, {name}",
+                conditions=conditions,
+                constant=constant_images,
+            )
+            for name, (values, centre) in by_layer.items()
+        }
+        write_rdms(
+            path,
+            [result.dissimilarities for result in results.values()],
+            layers=list(results),
+            model=model,
+            task=model,
+            conditions=conditions,
+            stimuli_digest=digest,
+            centre=choices["centre"],
+            dropped=[result.dropped for result in results.values()],
+        )
+
+    taps = features(choices["clip"], choices["group_norm"])
+    write(rdms, {layer: (values, choices["centre"]) for layer, values in taps.items()})
+    write(
+        variant_rdms,
+        {
+            name: (features(v["clip"], v["group_norm"])["compressed"], v["centre"])
+            for name, v in variants.items()
+        },
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,179 @@
+"""Read image files, and change the size of images, maps of values and maps of ids."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from taskrsa.errors import ConfigError, DataError
+
+HALF = 0.5  # a pixel of a smaller map is known if at least this share of its area is
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Return the pixels of an image file as stored: (H, W) or (H, W, channels).
+
+    Raises
+    ------
+    DataError
+        If the file is missing, truncated or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except FileNotFoundError:
+        raise DataError(f"{path}: file not found; restore it or take its image out") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read as an image ({reason}); copy it again") from None
+
+
+def read_rgb(path: str | Path) -> np.ndarray:
+    """Return a photograph as (H, W, 3) uint8; an alpha channel is dropped, grey is repeated.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or is not an 8-bit photograph.
+    """
+    pixels = read_image(path)
+    if pixels.dtype == np.uint8 and pixels.ndim == 2:
+        return np.repeat(pixels[..., None], 3, axis=2)
+    if pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] in (3, 4):
+        return np.ascontiguousarray(pixels[..., :3])
+    raise DataError(f"{path}: is not an 8-bit RGB or grey image; save it as 8-bit RGB")
+
+
+def read_levels(path: str | Path) -> np.ndarray:
+    """Return a one-channel map of whole numbers (depth, ids) as (H, W) int32.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or has several channels.
+    """
+    pixels = read_image(path)
+    if pixels.ndim != 2 or pixels.dtype.kind not in "ui":
+        raise DataError(f"{path}: must have one channel of whole numbers; export it again")
+    return pixels.astype(np.int32)
+
+
+def check_size(path: str | Path, pixels: np.ndarray, height: int, width: int, of: str) -> None:
+    """Raise a DataError unless `pixels` is height x width, the size of `of`."""
+    if pixels.shape[:2] != (height, width):
+        raise DataError(
+            f"{path}: is {pixels.shape[1]} x {pixels.shape[0]} pixels but {of} is "
+            f"{width} x {height}; export both at one size"
+        )
+
+
+def check_image_size(image_size: object) -> int:
+    """Return the option `image_size` (pixels), or raise a ConfigError."""
+    if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 8:
+        raise ConfigError(f"image_size is {image_size!r}; give a whole number of at least 8 pixels")
+    return image_size
+
+
+def resize_rgb(rgb: np.ndarray, size: int) -> np.ndarray:
+    """Return a photograph at size x size: the mean over each new pixel's area."""
+    if rgb.shape[:2] == (size, size):
+        return rgb
+    return np.asarray(Image.fromarray(rgb).resize((size, size), Image.Resampling.BOX))
+
+
+def resize_nearest(values: np.ndarray, size: int) -> np.ndarray:
+    """Return a map (H, W, ...) at size x size: the value at each new pixel's centre."""
+    rows, columns = (
+        ((np.arange(size) + 0.5) * length / size).astype(int) for length in values.shape[:2]
+    )
+    return values[rows[:, None], columns]
+
+
+@lru_cache(maxsize=16)
+def area_weights(length: int, size: int) -> np.ndarray:
+    """Return (size, length) float32: the share of each new pixel that each old pixel covers."""
+    edges = np.arange(size + 1) * (length / size)
+    old = np.arange(length)
+    overlap = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)
+    weights = np.clip(overlap, 0, None)
+    weights = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    weights.setflags(write=False)
+    return weights
+
+
+def resize_mean(values: np.ndarray, valid: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Resize maps to size x size by the mean over the valid part of each new pixel's area.
+
+    Parameters
+    ----------
+    values : (C, H, W) float32; what stands at invalid pixels does not matter
+    valid : (H, W) bool
+
+    Returns
+    -------
+    values (C, size, size) float32, 0 where invalid; valid (size, size): at least half of the area
+    """
+    rows = area_weights(values.shape[1], size)
+    columns = area_weights(values.shape[2], size).T
+    share = rows @ valid.astype(np.float32) @ columns
+    total = rows @ np.where(valid, values, 0).astype(np.float32) @ columns
+    known = share >= HALF - 1e-6
+    return np.where(known, total / np.maximum(share, 1e-6), 0).astype(np.float32), known
+
+
+def resize_majority(ids: np.ndarray, valid: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Resize a map of ids to size x size by the id that covers most of each new pixel.
+
+    Parameters
+    ----------
+    ids : (H, W) whole numbers
+    valid : (H, W) bool
+
+    Returns
+    -------
+    ids (size, size), 0 where invalid; valid (size, size): at least half of the area
+    """
+    names, inverse = np.unique(ids, return_inverse=True)
+    inverse = inverse.reshape(ids.shape)
+    height, width = ids.shape
+    if height % size == 0 and width % size == 0:
+        # Whole pixels in each new one: count them all at once.
+        place = np.arange(height)[:, None] // (height // size) * size
+        place = place + np.arange(width) // (width // size)
+        bins = (place * len(names) + inverse)[valid]
+        counts = np.bincount(bins, minlength=size * size * len(names)).reshape(size * size, -1)
+        known = counts.sum(1) * size * size >= HALF * height * width
+        winner = names[counts.argmax(1)]
+        return np.where(known, winner, 0).reshape(size, size), known.reshape(size, size)
+    rows, columns = area_weights(height, size), area_weights(width, size).T
+    known = rows @ valid.astype(np.float32) @ columns >= HALF - 1e-6
+    best = np.zeros((size, size), np.float32)
+    winner = np.zeros((size, size), ids.dtype)
+    for index, name in enumerate(names):  # one at a time: memory stays that of one map
+        share = rows @ ((inverse == index) & valid).astype(np.float32) @ columns
+        better = share > best + 1e-6
+        best[better], winner[better] = share[better], name
+    return np.where(known, winner, 0), known
+
+
+def resize_depth(depth: np.ndarray, size: int) -> np.ndarray:
+    """Return depth (H, W; nan unknown) at size x size: the mean over the known part of the area."""
+    if depth.shape == (size, size):
+        return depth.astype(np.float32)
+    values, known = resize_mean(depth[None], np.isfinite(depth), size)
+    return np.where(known, values[0], np.nan).astype(np.float32)
+
+
+def resize_normal(normal: np.ndarray, size: int) -> np.ndarray:
+    """Return normals (H, W, 3; nan unknown) at size x size: the mean over the area, unit length."""
+    if normal.shape[:2] == (size, size):
+        return normal.astype(np.float32)
+    known = np.isfinite(normal).all(-1)
+    values, known = resize_mean(np.moveaxis(normal, -1, 0), known, size)
+    length = np.linalg.norm(values, axis=0)
+    known &= length > 1e-3
+    unit = np.where(known, values / np.maximum(length, 1e-3), np.nan)
+    return np.ascontiguousarray(np.moveaxis(unit, 0, -1), dtype=np.float32)

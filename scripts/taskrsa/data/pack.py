@@ -1,0 +1,328 @@
+"""HDF5 files of one split's views at the working size, and of one task's labels.
+
+One chunk holds one image, lightly compressed, so that any image can be read alone. The bytes
+depend on the content alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+
+from taskrsa import geometry
+from taskrsa.data.view import Camera, SourceInfo, View
+from taskrsa.errors import DataError
+from taskrsa.files import atomic_path, digest_of
+
+if TYPE_CHECKING:
+    from taskrsa.task import Task
+
+FORMAT = 1
+# Half precision is finer than any source's normals and published 8-bit labels.
+_MAPS = {"rgb": "u1", "depth": "f4", "normal": "f2", "semantic": "i2", "instances": "i4"}
+_IN_MEMORY = {"rgb": "u1", "depth": "f4", "normal": "f4", "semantic": "i2", "instances": "i4"}
+_SMALL = {"layout": 9, "vanishing_points": 9}
+_INFO = ("semantic_classes", "object_classes", "scene_classes")
+_BLOCK = 64  # images read at once while iterating
+
+
+def _create(
+    parent: h5py.Group, name: str, count: int, shape: tuple[int, ...], dtype: object
+) -> h5py.Dataset:
+    """Create a dataset of `count` items with one chunk each."""
+    if not shape or 0 in shape:
+        return parent.create_dataset(name, (count, *shape), dtype)
+    return parent.create_dataset(
+        name, (count, *shape), dtype, chunks=(1, *shape), compression="gzip", compression_opts=1
+    )
+
+
+def _strings(values: Iterable[str]) -> np.ndarray:
+    encoded = [value.encode() for value in values]
+    return np.array(encoded, dtype=f"S{max(map(len, encoded), default=1) or 1}")
+
+
+def _parts(view: View) -> dict[str, np.ndarray]:
+    """Return the maps and published labels of a view by their place in the file."""
+    parts = {name: getattr(view, name) for name in _MAPS if getattr(view, name) is not None}
+    return parts | {f"official/{task}": values for task, values in view.official.items()}
+
+
+def _stored_type(name: str, values: np.ndarray) -> object:
+    if name in _MAPS:
+        return _MAPS[name]
+    if values.ndim == 3:
+        return "f2"
+    return values.dtype
+
+
+def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int) -> None:
+    """Write `n` views to one file, one at a time.
+
+    Coarsely stepped depth is smoothed (`taskrsa.geometry.smooth_depth`) before it is stored, once
+    for all labels; attribute `depth_smoothed` says so, and the views read back have `depth_step` 0.
+
+    Raises
+    ------
+    DataError
+        If an id occurs twice, there are not `n` views, or a view differs from the first one in
+        size or in which maps it has.
+    """
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        ids: list[str] = []
+        hashes: list[str] = []
+        seen: set[str] = set()
+        sets: dict[str, h5py.Dataset] = {}
+        small = {name: np.full((n, width), np.nan, np.float32) for name, width in _SMALL.items()}
+        cameras = np.full((n, 4), np.nan)
+        scenes = np.full(n, -1, np.int32)
+        smoothed = False
+        for index, raw in enumerate(views):
+            if raw.image_id in seen:
+                raise DataError(f"{path}: image {raw.image_id} comes twice; rename or remove one")
+            if index == n:
+                raise DataError(f"{path}: more than the {n} views announced; list the ids again")
+            seen.add(raw.image_id)
+            view = geometry.fine_depth(raw)
+            smoothed |= view is not raw
+            parts = _parts(view)
+            if not index:
+                for name, values in parts.items():
+                    dtype = _stored_type(name, values)
+                    sets[name] = _create(file, name, n, values.shape, dtype)
+            for name in sets.keys() ^ parts.keys():
+                holder, other = (ids[0], view.image_id)
+                if name in parts:
+                    holder, other = other, holder
+                raise DataError(
+                    f"{path}: image {other} has no {name}, which image {holder} has; "
+                    "complete it or take it out of the split"
+                )
+            for name, values in parts.items():
+                if values.shape != sets[name].shape[1:]:
+                    raise DataError(
+                        f"{path}: {name} of image {view.image_id} has shape {values.shape}, "
+                        f"others {sets[name].shape[1:]}; bring all to one size"
+                    )
+                sets[name][index] = values
+            for name, values in small.items():
+                if getattr(view, name) is not None:
+                    values[index] = getattr(view, name)
+            if view.camera is not None:
+                camera = view.camera
+                cameras[index] = camera.fx, camera.fy, camera.cx, camera.cy
+            if view.scene_class is not None:
+                scenes[index] = view.scene_class
+            ids.append(view.image_id)
+            hashes.append(hashlib.sha256(np.ascontiguousarray(view.rgb).tobytes()).hexdigest())
+        if len(ids) != n:
+            raise DataError(f"{path}: {len(ids)} views came of {n} announced; list the ids again")
+        file["ids"] = _strings(ids)
+        for name, values in small.items():
+            if np.isfinite(values).any():
+                file[name] = values
+        if np.isfinite(cameras).any():
+            file["camera"] = cameras
+        if (scenes >= 0).any():
+            file["scene_class"] = scenes
+        for name in _INFO:
+            file.attrs[name] = _strings(getattr(info, name))
+        file.attrs["depth_smoothed"] = smoothed
+        file.attrs["digest"] = digest_of(
+            f"{image_id} {content}" for image_id, content in zip(ids, hashes, strict=True)
+        )
+        file.attrs["taskrsa_pack"] = FORMAT
+
+
+def _open(path: str | Path, attribute: str, what: str) -> h5py.File:
+    if not Path(path).is_file():
+        raise DataError(f"{path}: file not found; make it again")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: is damaged or no HDF5 ({reason}); make it again") from None
+    if attribute not in file.attrs:
+        file.close()
+        raise DataError(f"{path}: is no {what} of this program; make it again")
+    return file
+
+
+class Pack:
+    """The views of one split, read from a file that `write_pack` made. A context manager.
+
+    Attributes
+    ----------
+    ids : list of image ids, in order
+    info : SourceInfo
+    digest : SHA-256 over ids and photographs, in order
+    depth_smoothed : whether depth was smoothed when the pack was made
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged or no pack.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file = _open(path, "taskrsa_pack", "pack of views")
+        self.ids: list[str] = [value.decode() for value in self._file["ids"][()]]
+        names = {
+            name: tuple(value.decode() for value in self._file.attrs[name]) for name in _INFO
+        }
+        self.info = SourceInfo(**names)
+        self.digest: str = self._file.attrs["digest"]
+        self.depth_smoothed = bool(self._file.attrs["depth_smoothed"])
+        self._maps = [name for name in _MAPS if name in self._file]
+        self._official = sorted(self._file.get("official", ()))
+        self._small = {
+            name: self._file[name][()]
+            for name in (*_SMALL, "camera", "scene_class")
+            if name in self._file
+        }
+
+    def __enter__(self) -> Pack:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def _read(self, name: str, rows: slice) -> np.ndarray:
+        try:
+            return self._file[name][rows]
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"{self.path}: {name} is damaged ({reason}); make it again") from None
+
+    def _views(self, start: int, stop: int) -> Iterator[View]:
+        rows = slice(start, stop)
+        maps = {
+            name: self._read(name, rows).astype(_IN_MEMORY[name], copy=False)
+            for name in self._maps
+        }
+        official = {task: self._read(f"official/{task}", rows) for task in self._official}
+        for index in range(start, stop):
+            parts: dict[str, object] = {name: values[index - start] for name, values in maps.items()}
+            for name, values in self._small.items():
+                row = values[index]
+                if name == "scene_class":
+                    parts[name] = int(row) if row >= 0 else None
+                elif np.isfinite(row).all():
+                    parts[name] = Camera(*row.tolist()) if name == "camera" else row
+            published = {
+                task: values[index - start].astype(np.float32)
+                if values.dtype == np.float16
+                else values[index - start]
+                for task, values in official.items()
+            }
+            yield View(image_id=self.ids[index], official=published, **parts)
+
+    def view(self, index: int) -> View:
+        """Return view `index`; negative ones count from the end."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self.path}: view {index} of {len(self)}")
+        index %= len(self)
+        return next(self._views(index, index + 1))
+
+    def __iter__(self) -> Iterator[View]:
+        for start in range(0, len(self), _BLOCK):
+            yield from self._views(start, min(start + _BLOCK, len(self)))
+
+    def rgb(self) -> np.ndarray:
+        """Return all photographs, (N, H, W, 3) uint8."""
+        return self._read("rgb", slice(None))
+
+
+def _stored(task: Task, targets: np.ndarray) -> np.ndarray:
+    if task.output == "image":
+        return targets.astype(np.float16, copy=False)
+    if task.output in ("ids", "embedding"):
+        return targets.astype(np.min_scalar_type(int(targets.max(initial=0))), copy=False)
+    return targets.astype(np.float32, copy=False)
+
+
+def write_labels(
+    path: str | Path,
+    task: Task,
+    splits: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    info: SourceInfo | None = None,
+) -> None:
+    """Write one task's labels of several splits: {split: (targets, valid)}.
+
+    Images are stored in half precision, ids in the smallest unsigned type, vectors and classes in
+    single precision. Attributes: `task`, `output`, `n_outputs` (the channels a network needs),
+    for colorization also `ab_bins` (their centres).
+
+    Raises
+    ------
+    DataError
+        If targets and validity differ in number, or splits in shape.
+    """
+    from taskrsa.labels import n_outputs
+
+    shapes = {targets.shape[1:] for targets, _ in splits.values()}
+    if len(shapes) != 1 or any(len(targets) != len(valid) for targets, valid in splits.values()):
+        raise DataError(f"{path}: the splits' labels differ in shape; derive them again")
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+        outputs = 0
+        for split, (targets, valid) in splits.items():
+            stored = _stored(task, targets)
+            group = file.create_group(split)
+            for name, values in (("targets", stored), ("valid", np.asarray(valid, bool))):
+                _create(group, name, len(values), values.shape[1:], values.dtype)[...] = values
+            if len(targets):
+                outputs = max(outputs, n_outputs(task, info or SourceInfo(), targets))
+        file.attrs["task"] = task.id
+        file.attrs["output"] = task.output
+        file.attrs["n_outputs"] = outputs
+        if task.id == "colorization":
+            from taskrsa.colour import ab_bins
+
+            file.attrs["ab_bins"] = ab_bins()
+        file.attrs["taskrsa_labels"] = FORMAT
+
+
+def read_labels(path: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return targets and validity of a split, as `write_labels` stored them.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged, or holds no such split.
+    """
+    with _open(path, "taskrsa_labels", "file of labels") as file:
+        if split not in file:
+            raise DataError(f"{path}: holds no split {split!r}; derive the labels again")
+        try:
+            return file[split]["targets"][()], file[split]["valid"][()]
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"{path}: is damaged ({reason}); derive the labels again") from None
+
+
+def label_attributes(path: str | Path) -> dict[str, object]:
+    """Return the attributes of a file of labels: task, output, n_outputs and so on.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged.
+    """
+    with _open(path, "taskrsa_labels", "file of labels") as file:
+        return {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in file.attrs.items()
+            if name != "taskrsa_labels"
+        }

@@ -1,0 +1,234 @@
+"""The simulated world: furnished rooms, ray-cast with NumPy, with exact labels of every kind.
+
+A source for trying the whole workflow without any download. The world is designed, so it shows
+that the pipeline works; it says nothing about real photographs.
+
+Each view is a function of the seed and the image id alone, in any order and any process. The
+image size changes only where the scene is sampled: the scene and the camera stay the same.
+
+Classes
+    Semantic ids 1-3 are wall, floor, ceiling, then the ten object classes; 0 never occurs.
+    Instances 1-4 are the walls, 5 the floor, 6 the ceiling, 7 and on the objects.
+
+Room axes
+    A cuboid has no front: turned by a quarter it is the same room. The room's *forward* axis is
+    the horizontal one nearest to the viewing direction, *down* is vertical and *right* completes
+    the right-handed frame; of the 24 ways to name the axes it is the one nearest to the camera's
+    own. With yaw t (camera turned right of forward, -45 to 45 degrees) and pitch p (camera
+    looking down), in camera coordinates:
+
+    - right   = ( cos t, -sin p sin t, cos p sin t)
+    - down    = ( 0,      cos p,       sin p)
+    - forward = (-sin t, -sin p cos t, cos p cos t)
+
+    They change steadily with the camera except where t jumps between 45 and -45 degrees, which
+    no convention can avoid.
+
+`View.layout`
+    (9,): the room's centre in camera coordinates (3, metres), its size along right, down and
+    forward (3, metres), and cos t, sin t, p in radians.
+
+`View.vanishing_points`
+    (9,): right, down, forward as above.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+
+import numpy as np
+
+from taskrsa.data.simulated_render import cast, normals, pixel_rays, shade
+from taskrsa.data.simulated_scene import (
+    FIELD_OF_VIEW,
+    N_SURFACES,
+    OBJECT_CLASSES,
+    ROOMS,
+    SURFACE_CLASSES,
+    SURFACE_SEMANTIC,
+    Scene,
+    camera_axes,
+    draw_scene,
+)
+from taskrsa.data.view import Camera, SourceInfo, View
+from taskrsa.errors import ConfigError, DataError
+
+_DEFAULTS = {"image_size": 64, "n_train": 2048, "n_val": 256, "seed": 0}
+_LIMITS = {
+    "image_size": (8, 4096),
+    "n_train": (1, 1_000_000),
+    "n_val": (1, 1_000_000),
+    "seed": (0, 2**63 - 1),
+}
+_SPLITS = ("train", "val")
+_ID = re.compile(r"(train|val)-([0-9]{6})")
+_SUPERSAMPLING = 2  # rays per pixel and direction, for the colour only
+
+
+def _checked(name: str, value: object) -> int:
+    low, high = _LIMITS[name]
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or not low <= number <= high:
+        raise ConfigError(
+            f"simulated world: {name} is {value!r}; give a whole number from {low} to {high}"
+        )
+    return number
+
+
+class SimulatedWorld:
+    """A source of procedural rooms (see the module's text for classes and conventions).
+
+    Parameters
+    ----------
+    image_size
+        Height and width in pixels, 8 to 4096.
+    n_train, n_val
+        Number of views of each split, 1 to 1,000,000. A view does not depend on them.
+    seed
+        Of the whole world, 0 or more.
+
+    Raises
+    ------
+    taskrsa.errors.ConfigError
+        If a value is not a whole number in its range.
+    """
+
+    def __init__(
+        self, image_size: int = 64, n_train: int = 2048, n_val: int = 256, seed: int = 0
+    ) -> None:
+        self.image_size = _checked("image_size", image_size)
+        self.seed = _checked("seed", seed)
+        self._count = {"train": _checked("n_train", n_train), "val": _checked("n_val", n_val)}
+        focal = self.image_size / 2 / math.tan(FIELD_OF_VIEW / 2)
+        middle = self.image_size / 2
+        self.camera = Camera(focal, focal, middle, middle)
+        self.info = SourceInfo(
+            semantic_classes=(*SURFACE_CLASSES, *OBJECT_CLASSES),
+            object_classes=OBJECT_CLASSES,
+            scene_classes=ROOMS,
+        )
+        self._centres = self._directions(1)
+        self._samples = self._directions(_SUPERSAMPLING)
+
+    def _directions(self, samples: int) -> np.ndarray:
+        """Return rays (3, N) in camera coordinates with z = 1, so that their reach is the depth."""
+        x, y = pixel_rays(self.image_size, samples)
+        camera = self.camera
+        return np.stack([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, np.ones(len(x))])
+
+    def ids(self, split: str) -> list[str]:
+        """Return the image ids of `split`: "train-000000", "train-000001", ...
+
+        Raises
+        ------
+        taskrsa.errors.DataError
+            If the split is neither "train" nor "val".
+        """
+        if split not in self._count:
+            raise DataError(f"simulated world: no split {split!r}; use train or val")
+        return [f"{split}-{i:06d}" for i in range(self._count[split])]
+
+    def scene(self, image_id: str) -> Scene:
+        """Return the room, objects, light and camera behind one view.
+
+        Raises
+        ------
+        taskrsa.errors.DataError
+            If there is no such image.
+        """
+        match = _ID.fullmatch(image_id) if isinstance(image_id, str) else None
+        if match is None or int(match[2]) >= self._count[match[1]]:
+            counts = " and ".join(f"{n} {split}" for split, n in self._count.items())
+            raise DataError(
+                f"simulated world: no image {image_id!r}; ids are train-000000, val-000000 and on, "
+                f"with {counts} views"
+            )
+        key = (_SPLITS.index(match[1]), int(match[2]))
+        return draw_scene(np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key)))
+
+    def view(self, image_id: str) -> View:
+        """Return one view with all its labels, exact at the pixel centres.
+
+        The colour is the mean of 2 x 2 rays a pixel. Normals face the camera: their product with
+        the ray to the pixel is negative. Off the optical axis that allows z above 0, as on a
+        ceiling seen by a camera that looks down.
+
+        Raises
+        ------
+        taskrsa.errors.DataError
+            If there is no such image.
+        """
+        scene = self.scene(image_id)
+        size = self.image_size
+        axes = camera_axes(scene.heading, scene.pitch)
+
+        rays = _to_world(axes, self._samples)
+        colour = shade(scene, scene.eye, rays, *cast(scene, scene.eye, rays))
+        colour = colour.reshape(3, size, size, -1).mean(-1).transpose(1, 2, 0)
+
+        rays = _to_world(axes, self._centres)
+        depth, hit = cast(scene, scene.eye, rays)
+        normal = normals(scene, scene.eye, rays, hit)
+        normal = axes[:, :1] * normal[0] + axes[:, 1:2] * normal[1] + axes[:, 2:] * normal[2]
+
+        owner = scene.primitives.owner
+        instance = np.concatenate([np.arange(N_SURFACES), N_SURFACES + owner]) + 1
+        first = len(SURFACE_CLASSES) + 1
+        semantic = np.concatenate([SURFACE_SEMANTIC, first + scene.object_class[owner]])
+        layout, vanishing = _room_geometry(scene, axes)
+        return View(
+            image_id=image_id,
+            rgb=np.rint(colour * 255).astype(np.uint8),
+            camera=self.camera,
+            depth=depth.reshape(size, size).astype(np.float32),
+            normal=np.ascontiguousarray(normal.T.reshape(size, size, 3), dtype=np.float32),
+            semantic=semantic[hit].reshape(size, size).astype(np.int16),
+            instances=instance[hit].reshape(size, size).astype(np.int32),
+            scene_class=scene.room_class,
+            layout=layout,
+            vanishing_points=vanishing,
+        )
+
+
+def _to_world(axes: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    # Element by element: a matrix product may round differently with the number of threads.
+    return axes[0][:, None] * rays[0] + axes[1][:, None] * rays[1] + axes[2][:, None] * rays[2]
+
+
+def _room_geometry(scene: Scene, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the layout (9,) and the vanishing points (9,) as the module's text defines them."""
+    quarter = round(scene.heading / (math.pi / 2))
+    forward = quarter * math.pi / 2
+    yaw = forward - scene.heading
+    room = axes @ camera_axes(forward, 0.0).T  # columns: right, down, forward
+    x, y, z = scene.size
+    size = (y, z, x) if quarter % 2 == 0 else (x, z, y)
+    centre = axes @ (np.array([0.0, 0.0, z / 2]) - scene.eye)
+    layout = np.array([*centre, *size, math.cos(yaw), math.sin(yaw), scene.pitch])
+    return layout.astype(np.float32), room.T.ravel().astype(np.float32)
+
+
+def open_source(**options: object) -> SimulatedWorld:
+    """Return the world with `image_size`, `n_train`, `n_val` and `seed` as given.
+
+    Raises
+    ------
+    taskrsa.errors.ConfigError
+        If an option is unknown or its value cannot be used.
+    """
+    for name in options:
+        if name not in _DEFAULTS:
+            raise ConfigError(
+                f"simulated world: unknown option {name!r}; options are {', '.join(_DEFAULTS)}"
+            )
+    return SimulatedWorld(**{**_DEFAULTS, **options})
+
+
+def files(path: str | None = None) -> list[str]:
+    """Return the files this source reads: none."""
+    return []

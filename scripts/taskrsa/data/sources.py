@@ -1,0 +1,77 @@
+"""Open a source of images by its kind: the name of a module in `taskrsa.data`.
+
+Modules are imported by name, when they are asked for, so that runs depend only on the source they
+use.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from types import ModuleType
+
+from taskrsa.data.view import Source
+from taskrsa.errors import ConfigError
+
+
+def source_module(kind: str) -> ModuleType:
+    """Return the module of a source.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    name = f"taskrsa.data.{kind}"
+    known = isinstance(kind, str) and re.fullmatch(r"[a-z_][a-z0-9_]*", kind)
+    try:
+        module = importlib.import_module(name) if known else None
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        module = None
+    if module is None or not hasattr(module, "open_source"):
+        raise ConfigError(
+            f"kind: there is no source {kind!r}; give simulated, rgbd, taskonomy or folder"
+        )
+    return module
+
+
+def open_source(kind: str, **options: object) -> Source:
+    """Open the source of a kind with its own options.
+
+    Raises
+    ------
+    ConfigError
+        If the kind or an option is unknown, missing or of no use.
+    DataError
+        If the source's files are missing or contradict each other.
+    """
+    factory = source_module(kind).open_source
+    parameters = inspect.signature(factory).parameters.values()
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        names = [parameter.name for parameter in parameters]
+        for option in options:
+            if option not in names:
+                raise ConfigError(
+                    f"{option}: source {kind} has no such option; its options are "
+                    f"{', '.join(names)}"
+                )
+        for parameter in parameters:
+            if parameter.default is parameter.empty and parameter.name not in options:
+                raise ConfigError(f"{parameter.name}: source {kind} needs this option; set it")
+    return factory(**options)
+
+
+def source_files(kind: str, path: str | None) -> list[str]:
+    """Return the files a source reads, so that results made from them can be told stale."""
+    return source_module(kind).files(path)
+
+
+def unavailable_tasks(options: dict, tasks: list) -> dict[str, str]:
+    """Return, for each task that a source cannot label, the reason, judged by its first view."""
+    from taskrsa.labels import available_tasks
+
+    source = open_source(**options)
+    return available_tasks(tasks, source.view(source.ids("train")[0]), source.info)[1]

@@ -1,0 +1,39 @@
+"""Write a figure and the numbers drawn in it: atomic, and the same bytes for the same input."""
+
+from __future__ import annotations
+
+import os
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from taskrsa.errors import DataError
+from taskrsa.figures.style import styled
+from taskrsa.files import atomic_path
+
+
+@styled
+def save_figure(
+    figure: Figure, pdf_path: str | os.PathLike, png_path: str | os.PathLike, dpi: int = 300
+) -> None:
+    """Write a figure as PDF (vectors, text as text) and as PNG (`dpi` dots per inch).
+
+    The files hold neither time nor host: drawn again from the same tables they are the same bytes,
+    so a file that differs is a result that differs.
+    """
+    with atomic_path(pdf_path) as path:
+        figure.savefig(path, format="pdf", dpi=dpi, metadata={"CreationDate": None})
+    with atomic_path(png_path) as path:
+        figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+
+
+def save_data(frame: pd.DataFrame, csv_path: str | os.PathLike, digits: int = 6) -> None:
+    """Write the numbers drawn in a figure as CSV, floats with `digits` significant digits.
+
+    The index is not written: what a reader needs is in columns. Raises DataError for an empty
+    table, which would stand for a figure that shows nothing.
+    """
+    if not len(frame) or not len(frame.columns):
+        raise DataError(f"{csv_path}: no numbers to write; draw the figure from a table with rows")
+    with atomic_path(csv_path) as path:
+        frame.to_csv(path, index=False, float_format=f"%.{digits}g", lineterminator="\n")

@@ -1,0 +1,162 @@
+"""Trees of tasks from similarity matrices (Dwivedi & Roig 2019, Fig. 4b and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from taskrsa.errors import RepresentationError
+from taskrsa.rsa.rdm import mid_ranks, standardise
+
+
+def paper_linkage(similarity: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
+    """Return the authors' tree: MATLAB's `linkage(S)` with its defaults, optimal leaf order.
+
+    That is single linkage on the Euclidean distances between the *rows* of the (m, m) similarity
+    matrix. Returns a SciPy linkage (m - 1, 4).
+
+    Raises
+    ------
+    RepresentationError
+        As `require_similarity`.
+    """
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import pdist
+
+    similarity = require_similarity(similarity, names)
+    return linkage(pdist(similarity), method="single", optimal_ordering=True)
+
+
+def average_linkage(similarity: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
+    """Return the tree by average linkage on 1 - similarity, optimal leaf order: (m - 1, 4).
+
+    Raises
+    ------
+    RepresentationError
+        As `require_similarity`.
+    """
+    from scipy.cluster.hierarchy import linkage
+
+    similarity = require_similarity(similarity, names)
+    upper = np.triu_indices(len(similarity), 1)
+    distances = np.maximum(1.0 - similarity[upper], 0.0)
+    return linkage(distances, method="average", optimal_ordering=True)
+
+
+LINKAGES = {"paper": paper_linkage, "average": average_linkage}
+
+
+def leaf_order(tree: np.ndarray) -> list[int]:
+    """Return the leaves of a SciPy linkage from left to right."""
+    from scipy.cluster.hierarchy import leaves_list
+
+    return leaves_list(tree).tolist()
+
+
+def cut(tree: np.ndarray, n_clusters: int) -> np.ndarray:
+    """Return the cluster, from 1, of each leaf: MATLAB's `cluster(Z, 'maxclust', n)`.
+
+    At most `n_clusters` clusters: fewer where merges at one height cannot be told apart.
+    """
+    from scipy.cluster.hierarchy import fcluster
+
+    return fcluster(tree, n_clusters, criterion="maxclust")
+
+
+def to_newick(tree: np.ndarray, names: Sequence[str]) -> str:
+    """Return a SciPy linkage as one Newick line; branch lengths are differences of merge heights.
+
+    Leaves stand in the order of the linkage. Names with anything but letters, digits, "." and "-"
+    are quoted (an unquoted underscore means a blank in Newick).
+
+    Raises
+    ------
+    RepresentationError
+        If there is not one name a leaf.
+    """
+    m = len(tree) + 1
+    if len(names) != m:
+        raise RepresentationError(f"{len(names)} names for a tree of {m} leaves; give one a leaf")
+    nodes = [(_newick_name(name), 0.0) for name in names]
+    for left, right, height, _ in tree:
+        # 17 digits, less trailing zeros: the text holds the height exactly.
+        parts = [
+            f"{text}:{max(float(height) - below, 0.0):.17g}"
+            for text, below in (nodes[int(left)], nodes[int(right)])
+        ]
+        nodes.append((f"({','.join(parts)})", float(height)))
+    return nodes[-1][0] + ";"
+
+
+def cophenetic_agreement(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
+    """Return how well two trees over the same leaves agree.
+
+    The correlation ("pearson", "spearman") of their cophenetic distances: for every two leaves,
+    the height at which they join.
+
+    Raises
+    ------
+    RepresentationError
+        If the trees have different numbers of leaves, or one joins all leaves at one height.
+    """
+    from scipy.cluster.hierarchy import cophenet
+
+    if len(first) != len(second):
+        raise RepresentationError(
+            f"trees of {len(first) + 1} and {len(second) + 1} leaves; compare trees of one task set"
+        )
+    a, b = cophenet(first), cophenet(second)
+    result = {
+        "pearson": float(standardise(a) @ standardise(b)),
+        "spearman": float(standardise(mid_ranks(a)) @ standardise(mid_ranks(b))),
+    }
+    if np.isnan(result["pearson"]):
+        raise RepresentationError(
+            "a tree joins all its leaves at one height, so no agreement is defined; check its "
+            "similarities"
+        )
+    return result
+
+
+def require_similarity(
+    similarity: np.ndarray, names: Sequence[str] | None = None, *, tolerance: float = 1e-6
+) -> np.ndarray:
+    """Return a similarity matrix (m, m) as float64, exactly symmetric, after checking it.
+
+    Raises
+    ------
+    RepresentationError
+        If it is not square with m >= 2, or an entry is not finite or not symmetric: names the pair.
+    """
+    similarity = np.asarray(similarity, dtype=np.float64)
+    if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1] or len(similarity) < 2:
+        raise RepresentationError(
+            f"a similarity matrix of shape {similarity.shape}; it must be square, at least 2 x 2"
+        )
+    if names is not None and len(names) != len(similarity):
+        raise RepresentationError(
+            f"{len(names)} names for a similarity matrix of {len(similarity)} tasks; give one each"
+        )
+    _require_none(
+        ~np.isfinite(similarity), names, "is not a number; leave the task out or make its RDM again"
+    )
+    _require_none(
+        np.abs(similarity - similarity.T) > tolerance,
+        names,
+        "differs from that of the same pair reversed; average the two first",
+    )
+    return (similarity + similarity.T) / 2
+
+
+def _require_none(bad: np.ndarray, names: Sequence[str] | None, problem: str) -> None:
+    for i, j in np.argwhere(bad):
+        pair = f"{i} and {j}" if names is None else f"{names[i]} and {names[j]}"
+        raise RepresentationError(f"the similarity of {pair} {problem}")
+
+
+def _newick_name(name: str) -> str:
+    name = " ".join(str(name).split())
+    if name and all(c.isascii() and (c.isalnum() or c in ".-") for c in name):
+        return name
+    return "'" + name.replace("'", "''") + "'"

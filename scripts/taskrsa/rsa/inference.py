@@ -1,0 +1,376 @@
+"""How sure a similarity is: bootstrap over images, randomisation of labels, and noise ceiling.
+
+Resampling images, not pairs, is what makes the intervals valid: the pairs of one image depend on
+each other (Nili et al. 2014; Dwivedi & Roig 2019, section 6.4, for the randomisation of condition
+labels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from taskrsa.errors import DataError, RepresentationError
+from taskrsa.rsa.clustering import require_similarity
+from taskrsa.rsa.rdm import mid_ranks, n_images_of, standardise
+from taskrsa.rsa.similarity import ranked_rows, require_rdms
+
+_TOLERANCE = 1e-6  # two statistics this close are equal: rounding must not decide a p-value
+_STRIP = 16_384  # pairs multiplied at a time: it fits the cache, and single precision stays exact
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    """One RDM prepared for weighted mid-ranks."""
+
+    order: np.ndarray  # (p,) pair at each place of the ascending order
+    place: np.ndarray  # (p,) place of each pair
+    tied: np.ndarray  # places that share their value with another
+    first: np.ndarray  # for each of those, the first place with that value
+    last: np.ndarray  # and the last
+
+
+def bootstrap_similarity(
+    rdms: np.ndarray,
+    n_images: int,
+    n_resamples: int,
+    seed: int,
+    *,
+    others: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    other_names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return Spearman similarities of RDMs over images drawn with replacement.
+
+    Exactly the Spearman correlation (mid-ranks) of the RDMs of each resample, with the pairs of an
+    image with itself left out. An image drawn c times and another drawn c' times make c c' equal
+    pairs, so each RDM is sorted once and the ranks of a resample are cumulative sums of weights.
+
+    Parameters
+    ----------
+    rdms
+        (m, p) condensed RDMs of `n_images` images.
+    n_resamples, seed
+        As for `bootstrap_counts`; the same seed gives the same resamples for every layer.
+    others
+        (k, p) RDMs to compare with; by default `rdms` themselves.
+
+    Returns
+    -------
+    (n_resamples, m, m) or (n_resamples, m, k) float64. nan where a resample leaves an RDM without
+    two different dissimilarities, which happens with very few images only.
+
+    Raises
+    ------
+    RepresentationError
+        If an RDM holds nan or the same number throughout, or the numbers of pairs do not agree.
+    """
+    rdms = _require_images(rdms, n_images, names)
+    left = [_sort(row) for row in rdms]
+    right = None
+    if others is not None:
+        right = [_sort(row) for row in _require_images(others, n_images, other_names)]
+    counts = bootstrap_counts(n_images, n_resamples, seed)
+    upper = np.triu_indices(n_images, 1)
+    a = np.empty((len(left), len(upper[0])), dtype=np.float32)
+    b = a if right is None else np.empty((len(right), len(upper[0])), dtype=np.float32)
+    result = np.empty((n_resamples, len(a), len(b)))
+    for draw, count in enumerate(counts.astype(np.int32)):
+        weights = count[upper[0]] * count[upper[1]]
+        root = np.sqrt(weights.astype(np.float32))
+        _weighted_rank_rows(left, weights, root, out=a)
+        if right is not None:
+            _weighted_rank_rows(right, weights, root, out=b)
+        result[draw] = _correlations(a, b)
+    if right is None:
+        diagonal = np.arange(len(a))
+        result[:, diagonal, diagonal] = np.where(
+            np.isnan(result[:, diagonal, diagonal]), np.nan, 1.0
+        )
+    return result
+
+
+def bootstrap_counts(n_images: int, n_resamples: int, seed: int) -> np.ndarray:
+    """Return how often each image is drawn in each resample: (n_resamples, n_images) int64.
+
+    Every row sums to `n_images`: that many images drawn with replacement.
+    """
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n_images, np.full(n_images, 1 / n_images), size=n_resamples)
+
+
+def confidence_interval(
+    resamples: np.ndarray, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the percentile interval over the first axis of `resamples`, leaving nan out.
+
+    Returns
+    -------
+    Two arrays of the shape of one resample: the lower and the upper bound.
+
+    Raises
+    ------
+    DataError
+        If `level` is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise DataError(f"level {level} of a confidence interval; choose one between 0 and 1")
+    tail = (1 - level) / 2
+    low, high = np.nanquantile(resamples, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def permutation_p(
+    rdms: np.ndarray,
+    others: np.ndarray | None,
+    n_images: int,
+    n_permutations: int,
+    seed: int,
+    *,
+    names: Sequence[str] | None = None,
+    other_names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return p-values of "the two RDMs are related": randomisation of the condition labels.
+
+    The images of the second RDM are permuted; its ranks do not change. One-sided:
+    p = (1 + number of permutations with at least the observed similarity) / (1 + n_permutations).
+
+    Parameters
+    ----------
+    rdms
+        (m, p) condensed RDMs of `n_images` images.
+    others
+        (k, p) RDMs; None compares `rdms` with themselves.
+
+    Returns
+    -------
+    (m, k) float64, or (m, m): symmetric.
+
+    Raises
+    ------
+    RepresentationError
+        If an RDM holds nan or the same number throughout, or the numbers of pairs do not agree.
+    """
+    _require_permutations(n_permutations)
+    a = ranked_rows(_require_images(rdms, n_images, names), names)
+    b = a if others is None else ranked_rows(_require_images(others, n_images, other_names))
+    a = a.astype(np.float32)
+    by_pair = np.ascontiguousarray(b.T, dtype=np.float32)  # the k ranks of a pair move together
+    n_pairs = len(by_pair)
+    observed = _product_of_moved(a, by_pair, np.arange(n_pairs))
+    upper = np.triu_indices(n_images, 1)
+    upper_flat = np.ravel_multi_index(upper, (n_images, n_images))
+    pair_of = np.zeros((n_images, n_images), dtype=np.intp)
+    pair_of[upper] = pair_of.T[upper] = np.arange(n_pairs)
+    reached = np.zeros(observed.shape, dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    for _ in range(n_permutations):
+        shuffled = rng.permutation(n_images)
+        moved = pair_of.take(shuffled, axis=0).take(shuffled, axis=1).take(upper_flat)
+        reached += _product_of_moved(a, by_pair, moved) >= observed - _TOLERANCE
+    p = (1 + reached) / (1 + n_permutations)
+    return np.triu(p) + np.triu(p, 1).T if others is None else p
+
+
+def mantel_p(
+    first: np.ndarray,
+    second: np.ndarray,
+    n_permutations: int,
+    seed: int,
+    *,
+    method: Literal["pearson", "spearman"] = "spearman",
+) -> tuple[float, float]:
+    """Return the correlation of two similarity matrices off the diagonal, and its p-value (Mantel).
+
+    The tasks of the second matrix are permuted, rows and columns together; one-sided, with
+    p = (1 + reached) / (1 + n_permutations).
+
+    Parameters
+    ----------
+    first, second
+        (m, m) symmetric matrices over the same tasks.
+
+    Raises
+    ------
+    RepresentationError
+        If the matrices are not square, symmetric, finite, of one size, with at least 3 tasks, or
+        constant off the diagonal.
+    """
+    _require_permutations(n_permutations)
+    a, b = lower_triangles(first, second)
+    m = len(np.asarray(first))
+    lower = np.tril_indices(m, -1)
+    if method == "spearman":
+        a, b = mid_ranks(a), mid_ranks(b)
+    a, b = standardise(a), standardise(b)
+    square = np.zeros((m, m))
+    square[lower] = square.T[lower] = b
+    observed = float(a @ b)
+    rng = np.random.default_rng(seed)
+    reached = 0
+    for _ in range(n_permutations):
+        shuffled = rng.permutation(m)
+        reached += a @ square[shuffled[lower[0]], shuffled[lower[1]]] >= observed - _TOLERANCE
+    return float(np.clip(observed, -1.0, 1.0)), float((1 + reached) / (1 + n_permutations))
+
+
+def lower_triangles(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the entries below the diagonals of two similarity matrices as two vectors.
+
+    Raises
+    ------
+    RepresentationError
+        As `mantel_p`.
+    """
+    first, second = require_similarity(first), require_similarity(second)
+    if first.shape != second.shape or len(first) < 3:
+        raise RepresentationError(
+            f"similarity matrices of {len(first)} and {len(second)} tasks; compare matrices over "
+            f"the same tasks, at least 3"
+        )
+    lower = np.tril_indices(len(first), -1)
+    a, b = first[lower], second[lower]
+    for name, values in (("first", a), ("second", b)):
+        if np.isnan(standardise(values)).any():
+            raise RepresentationError(
+                f"the {name} similarity matrix is constant off its diagonal, so no correlation is "
+                f"defined; check what it was made from"
+            )
+    return a, b
+
+
+def fdr_bh(p_values: np.ndarray) -> np.ndarray:
+    """Return the p-values adjusted for the false-discovery rate (Benjamini & Hochberg 1995).
+
+    Any shape; all values are one family.
+
+    Raises
+    ------
+    DataError
+        If a value is not between 0 and 1.
+    """
+    from scipy.stats import false_discovery_control
+
+    p_values = np.asarray(p_values, dtype=np.float64)
+    if not np.all((p_values >= 0) & (p_values <= 1)):
+        raise DataError("a p-value is nan or not between 0 and 1; drop it before the adjustment")
+    if p_values.size == 0:
+        return p_values.copy()
+    return false_discovery_control(p_values, axis=None, method="bh").reshape(p_values.shape)
+
+
+def noise_ceiling(rdms: np.ndarray, *, names: Sequence[str] | None = None) -> tuple[float, float]:
+    """Return the bounds of the best similarity that a model can reach (Nili et al. 2014).
+
+    Parameters
+    ----------
+    rdms
+        (s, p) condensed RDMs of one task from s seeds, s >= 2.
+
+    Returns
+    -------
+    lower, upper
+        Mean Spearman correlation of each RDM with the mean rank RDM of the others, and of all.
+
+    Raises
+    ------
+    RepresentationError
+        If there are fewer than 2 RDMs, or one cannot be ranked.
+    """
+    rdms = require_rdms(rdms, names)
+    if len(rdms) < 2:
+        raise RepresentationError("a noise ceiling needs the RDMs of at least 2 seeds; train more")
+    ranks = mid_ranks(rdms)
+    rows = standardise(ranks)
+    total = ranks.sum(axis=0)
+    upper = (rows @ standardise(mid_ranks(total))).mean()
+    rest = standardise(mid_ranks(total[None, :] - ranks))
+    lower = np.einsum("sp,sp->s", rows, rest).mean()
+    return float(lower), float(upper)
+
+
+def _require_images(
+    rdms: np.ndarray, n_images: int, names: Sequence[str] | None = None
+) -> np.ndarray:
+    rdms = require_rdms(rdms, names)
+    if n_images_of(rdms.shape[1]) != n_images:
+        raise RepresentationError(
+            f"RDMs with {rdms.shape[1]} pairs are of {n_images_of(rdms.shape[1])} images, not "
+            f"{n_images}; make both from the same images"
+        )
+    return rdms
+
+
+def _require_permutations(n_permutations: int) -> None:
+    if n_permutations < 1:
+        raise DataError(f"{n_permutations} permutations; ask for at least 1")
+
+
+def _sort(rdm: np.ndarray) -> _Sorted:
+    order = np.argsort(rdm, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    values = rdm[order]
+    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+    sizes = np.diff(np.r_[starts, len(values)])
+    shared = sizes > 1
+    first = np.repeat(starts[shared], sizes[shared])
+    last = np.repeat((starts + sizes - 1)[shared], sizes[shared])
+    within = np.repeat(np.cumsum(sizes[shared]) - sizes[shared], sizes[shared])
+    tied = first + np.arange(len(first)) - within
+    return _Sorted(order, place, tied, first, last)
+
+
+def _weighted_rank_rows(
+    prepared: list[_Sorted], weights: np.ndarray, root: np.ndarray, *, out: np.ndarray
+) -> None:
+    """Write to `out` (m, p) the weighted mid-ranks, less their mean, times the root of the weights.
+
+    The products of such rows are weighted covariances. Rank = weight of all lower pairs + half the
+    weight of the equal ones; the constant 1/2 that makes it a rank from 1 cancels. Ranks are
+    doubled to stay whole numbers: summing int32 is exact, and eight times as fast as float32.
+    """
+    total = weights.sum()  # twice the weighted mean of the mid-ranks, ties or not
+    doubled = np.empty_like(weights)
+    for row, rdm in zip(out, prepared, strict=True):
+        sorted_weights = weights.take(rdm.order, mode="clip")
+        reached = np.cumsum(sorted_weights, dtype=np.int32)
+        np.add(reached, reached, out=doubled)
+        doubled -= sorted_weights
+        if len(rdm.tied):
+            before = reached.take(rdm.first) - sorted_weights.take(rdm.first)
+            doubled[rdm.tied] = reached.take(rdm.last) + before
+        doubled -= total
+        np.multiply(doubled.astype(np.float32).take(rdm.place, mode="clip"), root, out=row)
+
+
+def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the correlations of rows (m, p) and (k, p) that have weighted mean 0."""
+    covariance = _product(a, b)
+    norm_a = np.sqrt(np.diag(covariance) if a is b else _squares(a))
+    norm_b = norm_a if a is b else np.sqrt(_squares(b))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.clip(covariance / norm_a[:, None] / norm_b[None, :], -1.0, 1.0)
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    total = np.zeros((len(a), len(b)))
+    for start in range(0, a.shape[1], _STRIP):
+        strip = slice(start, start + _STRIP)
+        total += a[:, strip] @ b[:, strip].T
+    return total
+
+
+def _squares(a: np.ndarray) -> np.ndarray:
+    return np.einsum("mp,mp->m", a, a, dtype=np.float64)
+
+
+def _product_of_moved(a: np.ndarray, by_pair: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    total = np.zeros((len(a), by_pair.shape[1]))
+    for start in range(0, len(moved), _STRIP):
+        strip = slice(start, start + _STRIP)
+        total += a[:, strip] @ by_pair.take(moved[strip], axis=0)
+    return total

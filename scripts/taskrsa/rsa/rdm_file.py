@@ -1,0 +1,313 @@
+"""RDM files: HDF5 in the layout of `rsatoolbox.rdm.load_rdm`, one RDM per layer of one network.
+
+```
+/dissimilarities         (n_layers, n_pairs) float32, condensed upper triangles; nan: dropped image
+/descriptors             attributes: model, task, stimuli_digest, centre, n_dropped, and others
+/rdm_descriptors         model, task, layer, n_dropped, index: one value per RDM
+/pattern_descriptors     image, index: one value per image
+attribute dissimilarity_measure = "correlation"
+```
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from taskrsa.errors import DataError, RepresentationError
+from taskrsa.files import atomic_path
+from taskrsa.rsa.rdm import n_images_of
+
+_OWN = ("model", "task", "stimuli_digest", "centre", "n_dropped")
+
+
+@dataclass(frozen=True)
+class RDMs:
+    """The RDMs of one network."""
+
+    dissimilarities: np.ndarray  # (n_layers, n_pairs) float32; nan for dropped images
+    layers: tuple[str, ...]
+    model: str
+    task: str
+    conditions: tuple[str, ...]  # the n image ids
+    stimuli_digest: str
+    centre: bool  # each feature's mean over the images was subtracted first
+    dropped: tuple[tuple[int, ...], ...]  # for each layer, indices of the images left out
+    extra: dict[str, str | int | float]  # further descriptors
+
+
+@dataclass(frozen=True)
+class StackedRDMs:
+    """One layer of several networks, over the images that all of them have."""
+
+    models: tuple[str, ...]
+    tasks: tuple[str, ...]
+    rdms: np.ndarray  # (m, n_pairs) float32 without nan
+    conditions: tuple[str, ...]  # ids of the images kept
+    kept_images: np.ndarray  # their indices in the list of stimuli
+    n_dropped: int  # images dropped in at least one network
+    stimuli_digest: str
+    centre: bool
+
+    @property
+    def n_images(self) -> int:
+        return len(self.conditions)
+
+
+def write_rdms(
+    path: str | os.PathLike,
+    dissimilarities: np.ndarray,
+    layers: Sequence[str],
+    *,
+    model: str,
+    task: str,
+    conditions: Sequence[str],
+    stimuli_digest: str,
+    centre: bool,
+    dropped: Sequence[Sequence[int]] | None = None,
+    extra: Mapping[str, str | int | float] | None = None,
+) -> None:
+    """Write the RDMs of one network, all or nothing; the same input gives the same bytes.
+
+    Parameters
+    ----------
+    dissimilarities
+        (n_layers, n_pairs) condensed RDMs, stored as float32. All entries of a dropped image are
+        nan, no others.
+    layers
+        Names of the n_layers layers, all different.
+    task
+        Id of the task the network was trained for, or any other word for it.
+    conditions
+        The n image ids.
+    stimuli_digest
+        SHA-256 of the list of stimuli; RDMs of different lists are never compared.
+    centre
+        Whether each feature's mean over the images was subtracted.
+    dropped
+        For each layer, the indices of the dropped images; checked against the nan when given.
+    extra
+        Further descriptors of the file (text or numbers).
+
+    Raises
+    ------
+    RepresentationError
+        If shapes, names or nan do not agree.
+    """
+    path = Path(path)
+    values = np.asarray(dissimilarities, dtype=np.float32)
+    _require_shape(path, values, layers, conditions)
+    found = tuple(_dropped(row, len(conditions), f"{path}: layer {layer} of {model}")
+                  for row, layer in zip(values, layers, strict=True))  # fmt: skip
+    if dropped is not None and found != tuple(tuple(sorted(map(int, row))) for row in dropped):
+        raise RepresentationError(
+            f"{path}: the images named as dropped for {model} are not those whose entries are nan"
+        )
+    for key in extra or {}:
+        if key in _OWN:
+            raise RepresentationError(f"{path}: descriptor {key} is written already; rename yours")
+    counts = np.array([len(row) for row in found], dtype=np.int64)
+    descriptors = {
+        "model": model,
+        "task": task,
+        "stimuli_digest": stimuli_digest,
+        "centre": bool(centre),
+        "n_dropped": len(set().union(*found)),
+        **(extra or {}),
+    }
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
+        file.attrs["dissimilarity_measure"] = "correlation"
+        file["dissimilarities"] = values
+        group = file.create_group("descriptors")
+        for key in sorted(descriptors):
+            group.attrs[key] = descriptors[key]
+        group = file.create_group("rdm_descriptors")
+        group["layer"] = _text(layers)
+        group["model"] = _text([model] * len(layers))
+        group["task"] = _text([task] * len(layers))
+        group["n_dropped"] = counts
+        group["index"] = np.arange(len(layers), dtype=np.int64)
+        group = file.create_group("pattern_descriptors")
+        group["image"] = _text(conditions)
+        group["index"] = np.arange(len(conditions), dtype=np.int64)
+
+
+def read_rdms(path: str | os.PathLike, layers: Sequence[str] | None = None) -> RDMs:
+    """Read an RDM file, or only some of its layers.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, truncated or not an RDM file.
+    RepresentationError
+        If a layer is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such RDM file; make it first")
+    try:
+        with h5py.File(path, "r") as file:
+            stored = _strings(file["rdm_descriptors/layer"])
+            wanted = stored if layers is None else list(layers)
+            for layer in wanted:
+                if layer not in stored:
+                    raise RepresentationError(
+                        f"{path}: no layer {layer}; it has {', '.join(stored)}"
+                    )
+            rows = [stored.index(layer) for layer in wanted]
+            dataset = file["dissimilarities"]
+            values = np.array([dataset[row] for row in rows], dtype=np.float32)
+            values = values.reshape(len(rows), dataset.shape[1])
+            conditions = tuple(_strings(file["pattern_descriptors/image"]))
+            attributes = dict(file["descriptors"].attrs)
+            own = {key: attributes.pop(key) for key in _OWN}
+    except (OSError, KeyError, ValueError, RuntimeError, IndexError) as error:
+        reason = " ".join(str(error).strip("'\"").split())
+        raise DataError(
+            f"{path}: not a whole RDM file ({reason}); delete it and make it again"
+        ) from None
+    if values.shape[1] != len(conditions) * (len(conditions) - 1) // 2:
+        raise DataError(
+            f"{path}: {values.shape[1]} pairs for {len(conditions)} images; delete it and make it "
+            f"again"
+        )
+    return RDMs(
+        dissimilarities=values,
+        layers=tuple(wanted),
+        model=str(own["model"]),
+        task=str(own["task"]),
+        conditions=conditions,
+        stimuli_digest=str(own["stimuli_digest"]),
+        centre=bool(own["centre"]),
+        dropped=tuple(_dropped(row, len(conditions), f"{path}: layer {layer}")
+                      for row, layer in zip(values, wanted, strict=True)),
+        extra={key: _plain(value) for key, value in attributes.items()},
+    )  # fmt: skip
+
+
+def stack_rdms(paths: Sequence[str | os.PathLike], layer: str) -> StackedRDMs:
+    """Read one layer of several networks for comparison.
+
+    Images dropped in any network are dropped everywhere, and counted.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, truncated or not an RDM file.
+    RepresentationError
+        If a layer is missing, two files name one model, the files come from different lists of
+        stimuli or differ in centring, or fewer than three images are left.
+    """
+    if len(paths) == 0:
+        raise DataError(f"no RDM files to compare at layer {layer}; name at least one")
+    seen: dict[str, Path] = {}
+    stack: list[RDMs] = []
+    for path in map(Path, paths):
+        rdms = read_rdms(path, [layer])
+        if rdms.model in seen:
+            raise RepresentationError(
+                f"{seen[rdms.model]} and {path} are both of model {rdms.model}; leave one out"
+            )
+        seen[rdms.model] = path
+        stack.append(rdms)
+        _require_comparable(stack[0], rdms, Path(paths[0]), path)
+    n = len(stack[0].conditions)
+    kept = np.ones(n, dtype=bool)
+    for rdms in stack:
+        kept[list(rdms.dropped[0])] = False
+    if kept.sum() < 3:
+        raise RepresentationError(
+            f"layer {layer}: only {int(kept.sum())} of {n} images are kept in all {len(stack)} "
+            f"networks; leave out the network that drops most ({_worst(stack)})"
+        )
+    a, b = np.triu_indices(n, 1)
+    pairs = kept[a] & kept[b]
+    return StackedRDMs(
+        models=tuple(seen),
+        tasks=tuple(rdms.task for rdms in stack),
+        rdms=np.stack([rdms.dissimilarities[0][pairs] for rdms in stack]),
+        conditions=tuple(np.array(stack[0].conditions, dtype=object)[kept]),
+        kept_images=np.flatnonzero(kept),
+        n_dropped=int(n - kept.sum()),
+        stimuli_digest=stack[0].stimuli_digest,
+        centre=stack[0].centre,
+    )
+
+
+def _require_comparable(first: RDMs, other: RDMs, first_path: Path, path: Path) -> None:
+    if (first.stimuli_digest, first.conditions) != (other.stimuli_digest, other.conditions):
+        raise RepresentationError(
+            f"{first_path} and {path} come from different lists of stimuli; make both from one list"
+        )
+    if first.centre != other.centre:
+        words = {True: "with", False: "without"}
+        raise RepresentationError(
+            f"{first_path} was made {words[first.centre]} centring and {path} "
+            f"{words[other.centre]}; make both alike"
+        )
+
+
+def _worst(stack: Sequence[RDMs]) -> str:
+    return max(stack, key=lambda rdms: len(rdms.dropped[0])).model
+
+
+def _require_shape(
+    path: Path, values: np.ndarray, layers: Sequence[str], conditions: Sequence[str]
+) -> None:
+    if values.ndim != 2 or len(values) != len(layers) or len(layers) == 0:
+        raise RepresentationError(
+            f"{path}: RDMs of shape {values.shape} for {len(layers)} layers; give one row a layer"
+        )
+    if n_images_of(values.shape[1]) != len(conditions):
+        raise RepresentationError(
+            f"{path}: RDMs of {n_images_of(values.shape[1])} images but {len(conditions)} image "
+            f"ids; give one id an image"
+        )
+    for what, names in (("layer", layers), ("image", conditions)):
+        if len(set(names)) < len(names):
+            double = next(name for name in names if list(names).count(name) > 1)
+            raise RepresentationError(f"{path}: {what} {double} is given twice; give each once")
+
+
+def _dropped(row: np.ndarray, n: int, what: str) -> tuple[int, ...]:
+    """Return the images all of whose entries are nan.
+
+    Raises
+    ------
+    RepresentationError
+        If an entry is nan or infinite for another reason.
+    """
+    finite = np.isfinite(row)
+    if finite.all():
+        return ()
+    a, b = np.triu_indices(n, 1)
+    present = np.zeros(n, dtype=bool)
+    present[a[finite]] = present[b[finite]] = True
+    if not finite[present[a] & present[b]].all():
+        pair = np.flatnonzero(present[a] & present[b] & ~finite)[0]
+        raise RepresentationError(
+            f"{what}: the dissimilarity of images {a[pair]} and {b[pair]} is {row[pair]}, though "
+            f"neither was dropped; make the RDM again"
+        )
+    return tuple(np.flatnonzero(~present).tolist())
+
+
+def _text(names: Sequence[str]) -> np.ndarray:
+    """Return names as rsatoolbox stores them; beyond ASCII it has no form, so UTF-8."""
+    names = [str(name) for name in names]
+    if all(name.isascii() for name in names):
+        return np.array(names, dtype="S")
+    return np.array(names, dtype=h5py.string_dtype("utf-8"))
+
+
+def _strings(dataset: h5py.Dataset) -> list[str]:
+    return [value.decode("utf-8") for value in dataset[()]]
+
+
+def _plain(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value

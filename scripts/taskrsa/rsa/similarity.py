@@ -1,0 +1,164 @@
+"""Similarity of RDMs: Spearman correlation with mid-ranks (Dwivedi & Roig 2019, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from taskrsa.errors import RepresentationError
+from taskrsa.rsa.rdm import mid_ranks, standardise
+
+
+def similarity_matrix(rdms: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
+    """Return the Spearman correlation of every two RDMs.
+
+    Parameters
+    ----------
+    rdms
+        (m, p) condensed RDMs over the same images.
+    names
+        The m models, for messages; by default the row numbers.
+
+    Returns
+    -------
+    (m, m) float64, symmetric, with ones on the diagonal.
+
+    Raises
+    ------
+    RepresentationError
+        If an RDM holds nan, or the same number throughout.
+    """
+    rows = ranked_rows(rdms, names)
+    return _symmetric(rows @ rows.T)
+
+
+def similarity_between(
+    rdms: np.ndarray,
+    others: np.ndarray,
+    *,
+    names: Sequence[str] | None = None,
+    other_names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return the Spearman correlations (m, k) of `rdms` (m, p) with `others` (k, p).
+
+    Raises
+    ------
+    RepresentationError
+        As `similarity_matrix`, and if the two sets have different numbers of pairs.
+    """
+    require_same_pairs(rdms, others)
+    product = ranked_rows(rdms, names) @ ranked_rows(others, other_names).T
+    return np.clip(product, -1.0, 1.0)
+
+
+def partial_similarity_matrix(
+    rdms: np.ndarray,
+    controls: np.ndarray,
+    *,
+    names: Sequence[str] | None = None,
+    control_names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return the Spearman partial correlation of every two RDMs given the control RDMs.
+
+    The ranks of the controls and an intercept are regressed out of the ranks of each RDM, and the
+    residuals correlated. Controls are, say, the RDM of the pixels and the mean RDM of networks
+    with random weights.
+
+    Parameters
+    ----------
+    rdms
+        (m, p) condensed RDMs.
+    controls
+        (k, p) condensed RDMs over the same images.
+
+    Returns
+    -------
+    (m, m) float64, symmetric, with ones on the diagonal.
+
+    Raises
+    ------
+    RepresentationError
+        As `similarity_matrix`, and if the controls explain an RDM completely.
+    """
+    controls = np.atleast_2d(controls)
+    require_same_pairs(rdms, controls)
+    rows = ranked_rows(rdms, names)
+    if len(controls) == 0:
+        return _symmetric(rows @ rows.T)
+    # Rows are free of their mean, which is the intercept. The SVD copes with collinear controls.
+    _, values, basis = np.linalg.svd(ranked_rows(controls, control_names), full_matrices=False)
+    basis = basis[values > values[0] * 1e-10]
+    residuals = rows - (rows @ basis.T) @ basis
+    norm = np.linalg.norm(residuals, axis=1, keepdims=True)
+    for i in np.flatnonzero(norm[:, 0] < 1e-7):
+        raise RepresentationError(
+            f"{_name(names, i)}: the controls explain its RDM completely; leave it out or drop "
+            f"the control that is its copy"
+        )
+    residuals /= norm
+    return _symmetric(residuals @ residuals.T)
+
+
+def ranked_rows(rdms: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
+    """Return the mid-ranks of (m, p) RDMs, each with mean 0 and norm 1, so products are Spearman.
+
+    Raises
+    ------
+    RepresentationError
+        If an RDM holds nan, or the same number throughout.
+    """
+    rdms = require_rdms(rdms, names)
+    return standardise(mid_ranks(rdms))
+
+
+def require_rdms(rdms: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
+    """Return `rdms` as an (m, p) array after checking that its rows can be ranked.
+
+    Raises
+    ------
+    RepresentationError
+        If it is no such array, or an RDM holds nan or the same number throughout.
+    """
+    rdms = np.asarray(rdms)
+    if rdms.ndim != 2 or rdms.shape[1] < 2:
+        raise RepresentationError(
+            f"RDMs of shape {rdms.shape}; stack condensed RDMs of at least 3 images as (m, pairs)"
+        )
+    for i, row in enumerate(rdms):
+        low, high = row.min(), row.max()
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise RepresentationError(
+                f"{_name(names, i)}: its RDM holds nan or infinity; remove the dropped images first"
+            )
+        if low == high:
+            raise RepresentationError(
+                f"{_name(names, i)}: its RDM is the same number throughout, so no rank correlation "
+                f"is defined; leave it out"
+            )
+    return rdms
+
+
+def require_same_pairs(a: np.ndarray, b: np.ndarray) -> None:
+    """Check that two sets of condensed RDMs have the same number of pairs.
+
+    Raises
+    ------
+    RepresentationError
+        If they do not.
+    """
+    if np.shape(a)[-1] != np.shape(b)[-1]:
+        raise RepresentationError(
+            f"RDMs with {np.shape(a)[-1]} and {np.shape(b)[-1]} pairs cannot be compared; make "
+            f"both from the same images"
+        )
+
+
+def _name(names: Sequence[str] | None, index: int) -> str:
+    return f"RDM {index}" if names is None else str(names[index])
+
+
+def _symmetric(matrix: np.ndarray) -> np.ndarray:
+    matrix = np.clip((matrix + matrix.T) / 2, -1.0, 1.0)
+    np.fill_diagonal(matrix, 1.0)
+    return matrix

@@ -1,0 +1,89 @@
+"""Train the encoder of one task.
+
+Reads the packs of training and validation views and the task's labels. Writes the encoder's
+weights, its learning curve, and one row that sets its validation loss beside the loss of a
+constant predictor.
+"""
+
+from functools import partial
+
+import pandas as pd
+import torch
+from taskrsa.data.pack import Pack, label_attributes, read_labels
+from taskrsa.entry import run
+from taskrsa.files import atomic_path
+from taskrsa.losses import constant_loss
+from taskrsa.models.decoders import DenseDecoder, VectorDecoder
+from taskrsa.models.encoder import EncoderSpec, random_encoder, save_encoder
+from taskrsa.preprocessing import network_input
+from taskrsa.task import Task
+from taskrsa.training import LabelledImages, TrainingSpec, encoder_and_decoder, train
+
+
+def main(
+    task: dict,
+    encoder: dict,
+    training: dict,
+    steps_factor: float,
+    seed: int,
+    train_images: str,
+    val_images: str,
+    labels: str,
+    weights: str,
+    curve: str,
+    quality: str,
+    threads: int = 1,
+) -> None:
+    torch.set_num_threads(threads)
+    definition = Task(**task)
+    # The bank is trained on whole photographs; only the authors' extraction clips them.
+    to_input = partial(network_input, kind=definition.input, clip=False)
+    splits = {}
+    for split, path in (("train", train_images), ("val", val_images)):
+        with Pack(path) as pack:
+            splits[split] = LabelledImages(pack.rgb(), *read_labels(labels, split), to_input)
+
+    spec = EncoderSpec.from_config(encoder, definition.input_channels)
+    network = random_encoder(spec, seed)
+    code_size = splits["val"].images.shape[1] // spec.reduction
+    outputs = label_attributes(labels)["n_outputs"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if definition.dense:
+            decoder = DenseDecoder(
+                spec.code_channels, code_size, outputs, splits["val"].targets.shape[-1]
+            )
+        else:
+            decoder = VectorDecoder(spec.code_channels, code_size, outputs)
+    recipe = TrainingSpec(**training).scaled(steps_factor)
+    trained, learning, val_loss = train(
+        encoder_and_decoder(network, decoder),
+        definition.loss,
+        splits["train"],
+        splits["val"],
+        recipe,
+        seed,
+    )
+
+    constant = constant_loss(
+        definition.loss,
+        *(images.labels() for images in splits.values()),
+        classes=outputs,
+    )
+    save_encoder(weights, trained[0])
+    with atomic_path(curve) as temporary:
+        pd.DataFrame(vars(learning)).to_csv(temporary, index=False, float_format="%.6g")
+    row = {
+        "model": definition.id,
+        "task": definition.id,
+        "val_loss": val_loss,
+        "constant_loss": constant,
+        "error_removed": 1 - val_loss / constant,
+    }
+    with atomic_path(quality) as temporary:
+        pd.DataFrame([row]).to_csv(temporary, index=False, float_format="%.6g")
+    print(f"{definition.id}: {row['error_removed']:.1%} of the constant predictor's error removed")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,18 @@
+"""Build the tree of tasks from one layer's similarity matrix: Newick, and SciPy's linkage."""
+
+from taskrsa.entry import run
+from taskrsa.files import atomic_path
+from taskrsa.rsa.clustering import LINKAGES, to_newick
+from taskrsa.rsa.tables import linkage_table, read_similarity, write_table
+
+
+def main(similarity: str, method: str, newick: str, linkage: str) -> None:
+    matrix = read_similarity(similarity)
+    tree = LINKAGES[method](matrix.to_numpy())
+    with atomic_path(newick) as temporary:
+        temporary.write_text(to_newick(tree, list(matrix.index)) + "\n")
+    write_table(linkage_table(tree, list(matrix.index)), linkage)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,98 @@
+"""Entry points: typed flags, the log, and one-line errors."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+ENTRY = """
+import sys
+sys.path.insert(0, {scripts!r})
+from taskrsa.entry import run
+from taskrsa.errors import DataError
+
+def main(paths: list[str], options: dict, n: int | None = None) -> None:
+    print(paths, options, n)
+    if options.get("fail") == "user":
+        raise DataError("rgb/0001.jpg: is truncated;\\n fetch it again")
+    if options.get("fail") == "bug":
+        raise KeyError("surprise")
+    if options.get("fail") == "disk":
+        open(__file__ + "/table.csv", "w")
+
+run(main)
+"""
+
+
+def call(tmp_path: Path, *flags: str) -> subprocess.CompletedProcess:
+    script = tmp_path / "entry.py"
+    script.write_text(ENTRY.format(scripts=str(SCRIPTS)))
+    return subprocess.run(
+        [sys.executable, script, *flags], capture_output=True, text=True, check=False
+    )
+
+
+def test_flags_are_typed_and_lists_take_several_words(tmp_path):
+    done = call(tmp_path, "--paths", "a", "b", "--options", '{"x": [1, 2]}', "--n", "3")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['a', 'b'] {'x': [1, 2]} 3"
+
+
+def test_a_list_may_be_empty_or_of_one_word(tmp_path):
+    assert call(tmp_path, "--paths", "--options", "{}").stdout.startswith("[] {}")
+    assert call(tmp_path, "--paths", "1", "--options", "{}").stdout.startswith("['1'] {}")
+
+
+def test_output_goes_to_the_log(tmp_path):
+    log = tmp_path / "logs" / "job.log"
+    done = call(tmp_path, "--log", str(log), "--paths", "a", "--options", "{}")
+    assert done.stdout == done.stderr == ""
+    assert log.read_text().startswith("['a']")
+
+
+def test_a_user_s_error_is_one_line_on_the_terminal_and_in_the_log(tmp_path):
+    log = tmp_path / "job.log"
+    done = call(tmp_path, "--log", str(log), "--paths", "a", "--options", '{"fail": "user"}')
+    assert done.returncode == 1
+    assert done.stderr == "error: rgb/0001.jpg: is truncated; fetch it again\n"
+    assert done.stderr in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_bug_leaves_its_traceback_in_the_log(tmp_path):
+    log = tmp_path / "job.log"
+    done = call(tmp_path, "--log", str(log), "--paths", "a", "--options", '{"fail": "bug"}')
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert str(log) in done.stderr
+    assert "Traceback" in log.read_text()
+
+
+def test_an_unwritable_place_is_named(tmp_path):
+    done = call(tmp_path, "--paths", "a", "--options", '{"fail": "disk"}')
+    assert done.returncode == 1
+    assert "entry.py/table.csv: Not a directory" in done.stderr
+
+
+def test_an_unknown_flag_is_an_error(tmp_path):
+    done = call(tmp_path, "--paths", "a", "--options", "{}", "--typo", "1")
+    assert done.returncode != 0
+    assert "typo" in done.stderr
+
+
+def test_a_failed_write_leaves_no_file(tmp_path):
+    from taskrsa.files import atomic_path
+
+    target = tmp_path / "out" / "table.csv"
+    with pytest.raises(ValueError), atomic_path(target) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        raise ValueError
+    assert list(target.parent.iterdir()) == []
+    target.write_text("old")
+    with atomic_path(target) as temporary:
+        assert temporary.suffix == ".csv"
+        temporary.write_text("new")
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o044

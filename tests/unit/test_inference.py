@@ -1,0 +1,209 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import squareform
+from scipy.stats import pearsonr, rankdata, spearmanr
+from taskrsa.errors import DataError, RepresentationError
+from taskrsa.rsa.inference import (
+    bootstrap_counts,
+    bootstrap_similarity,
+    confidence_interval,
+    fdr_bh,
+    mantel_p,
+    noise_ceiling,
+    permutation_p,
+)
+from taskrsa.rsa.similarity import similarity_between, similarity_matrix
+
+
+def some_rdms(m, n, seed, levels=None):
+    """Return RDMs with something in common; with `levels`, rounded so that many pairs tie."""
+    rng = np.random.default_rng(seed)
+    p = n * (n - 1) // 2
+    rdms = (rng.uniform(0, 2, (m, p)) + rng.uniform(0, 2, p)).astype(np.float32)
+    return np.round(rdms * levels) if levels else rdms
+
+
+def naive_resample(rdm, drawn):
+    """Return the RDM of the images drawn, repeats and all, less pairs of an image with itself."""
+    square = squareform(rdm)
+    return np.array([square[i, j] for i, j in itertools.combinations(drawn, 2) if i != j])
+
+
+@pytest.mark.parametrize("levels", [None, 4, 1])
+@pytest.mark.parametrize("n", [7, 25])
+def test_bootstrap_equals_its_definition(n, levels):
+    rdms = some_rdms(4, n, 11 * n, levels)
+    found = bootstrap_similarity(rdms, n, 12, seed=3)
+    for resample, count in zip(found, bootstrap_counts(n, 12, seed=3), strict=True):
+        drawn = np.repeat(np.arange(n), count)
+        expected = spearmanr(np.array([naive_resample(row, drawn) for row in rdms]).T).statistic
+        np.testing.assert_allclose(resample, expected, atol=1e-6)
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1), levels=st.sampled_from([None, 1, 3]))
+def test_bootstrap_between_equals_its_definition(seed, levels):
+    n = 10
+    rdms, others = some_rdms(2, n, seed, levels), some_rdms(3, n, seed + 1)
+    found = bootstrap_similarity(rdms, n, 2, seed, others=others)
+    assert found.shape == (2, 2, 3)
+    for resample, count in zip(found, bootstrap_counts(n, 2, seed), strict=True):
+        drawn = np.repeat(np.arange(n), count)
+        for a, b in itertools.product(range(2), range(3)):
+            expected = spearmanr(naive_resample(rdms[a], drawn), naive_resample(others[b], drawn))
+            assert resample[a, b] == pytest.approx(expected.statistic, abs=1e-6)
+
+
+def test_bootstrap_of_paper_size_equals_its_definition():
+    rdms = some_rdms(2, 500, 5, levels=1000)
+    found = bootstrap_similarity(rdms, 500, 1, seed=8)[0, 0, 1]
+    drawn = np.repeat(np.arange(500), bootstrap_counts(500, 1, seed=8)[0])
+    i, j = np.triu_indices(500, 1)
+    i, j = drawn[i], drawn[j]
+    a, b = (squareform(row)[i, j][i != j] for row in rdms)
+    assert found == pytest.approx(spearmanr(a, b).statistic, abs=1e-6)
+
+
+def test_counts_draw_as_many_images_as_there_are():
+    counts = bootstrap_counts(40, 500, seed=1)
+    np.testing.assert_array_equal(counts.sum(axis=1), 40)
+    assert (counts == 0).mean() == pytest.approx((1 - 1 / 40) ** 40, abs=0.01)
+    np.testing.assert_array_equal(counts, bootstrap_counts(40, 500, seed=1))
+    assert (counts != bootstrap_counts(40, 500, seed=2)).any()
+
+
+def test_bootstrap_interval_covers_the_estimate():
+    rdms = some_rdms(3, 60, 2)
+    low, high = confidence_interval(bootstrap_similarity(rdms, 60, 300, seed=0))
+    estimate = similarity_matrix(rdms)
+    off = ~np.eye(3, dtype=bool)
+    assert ((low < estimate) & (estimate < high))[off].all()
+    np.testing.assert_array_equal(low[~off], 1)
+    np.testing.assert_allclose(low, low.T, atol=1e-7)
+
+
+def test_resample_of_one_image_is_nan():
+    found = bootstrap_similarity(np.array([[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]]), 3, 400, seed=0)
+    counts = bootstrap_counts(3, 400, seed=0)
+    undefined = (counts > 0).sum(axis=1) < 3  # one or two different images: no two distances
+    assert undefined.any()
+    np.testing.assert_array_equal(np.isnan(found[:, 0, 1]), undefined)
+    np.testing.assert_array_equal(np.isnan(found[:, 0, 0]), undefined)
+
+
+def test_confidence_interval_by_hand():
+    low, high = confidence_interval(np.arange(101.0)[:, None], level=0.9)
+    np.testing.assert_allclose([low[0], high[0]], [5, 95])
+    with pytest.raises(DataError, match="level 95"):
+        confidence_interval(np.ones((3, 1)), level=95)
+
+
+def test_permutation_p_equals_its_definition():
+    n = 9
+    rdms, others = some_rdms(2, n, 1, levels=3), some_rdms(3, n, 4)
+    rng = np.random.default_rng(6)
+    observed = similarity_between(rdms, others)
+    reached = np.zeros((2, 3))
+    for _ in range(50):
+        shuffled = rng.permutation(n)
+        moved = [squareform(squareform(row)[np.ix_(shuffled, shuffled)]) for row in others]
+        reached += similarity_between(rdms, np.array(moved)) >= observed - 1e-6
+    np.testing.assert_allclose(permutation_p(rdms, others, n, 50, seed=6), (1 + reached) / 51)
+
+
+def test_permutation_p_tells_related_from_unrelated():
+    rng = np.random.default_rng(0)
+    n, p = 30, 435
+    base = rng.uniform(size=p)
+    rdms = np.array([base, base + 0.5 * rng.uniform(size=p), rng.uniform(size=p)])
+    p_values = permutation_p(rdms, None, n, 199, seed=1)
+    np.testing.assert_array_equal(p_values, p_values.T)
+    assert p_values[0, 1] == 1 / 200
+    assert p_values[0, 2] > 0.05
+    assert p_values[0, 0] == 1 / 200
+
+
+def test_permutation_p_is_uniform_without_a_relation():
+    rng = np.random.default_rng(4)
+    p_values = permutation_p(
+        rng.uniform(size=(30, 66)), rng.uniform(size=(30, 66)), 12, 99, seed=1
+    ).ravel()
+    assert p_values.mean() == pytest.approx(0.5, abs=0.05)
+    assert (p_values <= 0.05).mean() == pytest.approx(0.05, abs=0.03)
+
+
+def test_permutations_that_tie_with_the_observed_count():
+    # Three images: 6 relabellings, each similarity reached by the identity at least.
+    rdm = np.array([[0.1, 0.2, 0.3]])
+    p = permutation_p(rdm, rdm, 3, 3000, seed=0)[0, 0]
+    assert p == pytest.approx(1 / 6, abs=0.03)
+
+
+@pytest.mark.parametrize(("method", "reference"), [("pearson", pearsonr), ("spearman", spearmanr)])
+def test_mantel(method, reference):
+    rng = np.random.default_rng(2)
+    m = 8
+    first = squareform(rng.uniform(size=28))
+    second = first + squareform(rng.uniform(0, 0.3, size=28))
+    lower = np.tril_indices(m, -1)
+    statistic, p = mantel_p(first, second, 499, seed=0, method=method)
+    assert statistic == pytest.approx(reference(first[lower], second[lower]).statistic)
+    assert p == 1 / 500
+    other = squareform(rng.uniform(size=28))
+    statistic, p = mantel_p(first, other, 499, seed=0, method=method)
+    shuffles = np.random.default_rng(0)
+    reached = 0
+    for _ in range(499):
+        order = shuffles.permutation(m)
+        moved = other[np.ix_(order, order)][lower]
+        reached += reference(first[lower], moved).statistic >= statistic - 1e-9
+    assert p == pytest.approx((1 + reached) / 500)
+
+
+def test_mantel_refuses():
+    with pytest.raises(RepresentationError, match="3 and 4 tasks"):
+        mantel_p(np.eye(3), np.eye(4), 10, 0)
+    with pytest.raises(RepresentationError, match="constant off its diagonal"):
+        mantel_p(np.eye(4), np.eye(4), 10, 0)
+    with pytest.raises(DataError, match="0 permutations"):
+        mantel_p(np.eye(4), np.eye(4), 0, 0)
+
+
+def test_fdr_by_hand():
+    # Sorted p m / rank: .01*4/1, .02*4/2, .03*4/3, .5*4/4, then the minimum from the right.
+    np.testing.assert_allclose(fdr_bh(np.array([[0.5, 0.02], [0.03, 0.01]])),
+                               [[0.5, 0.04], [0.04, 0.04]])  # fmt: skip
+    assert fdr_bh(np.array([])).shape == (0,)
+    with pytest.raises(DataError, match="p-value"):
+        fdr_bh(np.array([0.1, np.nan]))
+
+
+def test_noise_ceiling_by_hand():
+    # Ranks 1 2 3 and 1 3 2; mean 1 2.5 2.5: r = 1.5 / sqrt(2 * 1.5). Left out: r = 1/2.
+    lower, upper = noise_ceiling(np.array([[0.1, 0.2, 0.3], [0.0, 0.9, 0.5]]))
+    assert upper == pytest.approx(1.5 / 3**0.5)
+    assert lower == pytest.approx(0.5)
+
+
+def test_noise_ceiling_equals_its_definition():
+    rdms = some_rdms(4, 12, 3)
+    ranks = rankdata(rdms, axis=1)
+    upper = np.mean([spearmanr(row, ranks.mean(axis=0)).statistic for row in rdms])
+    lower = np.mean(
+        [spearmanr(rdms[i], np.delete(ranks, i, 0).mean(axis=0)).statistic for i in range(4)]
+    )
+    np.testing.assert_allclose(noise_ceiling(rdms), (lower, upper))
+    assert lower < upper
+    with pytest.raises(RepresentationError, match="at least 2 seeds"):
+        noise_ceiling(rdms[:1])
+
+
+def test_wrong_number_of_images():
+    with pytest.raises(RepresentationError, match="of 12 images, not 13"):
+        bootstrap_similarity(some_rdms(2, 12, 0), 13, 2, 0)
+    with pytest.raises(RepresentationError, match="edges: its RDM holds nan"):
+        permutation_p(np.full((1, 66), np.nan), None, 12, 2, 0, names=["edges"])

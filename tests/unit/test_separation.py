@@ -1,0 +1,107 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from taskrsa.errors import DataError, RepresentationError
+from taskrsa.rsa.separation import adjusted_rand, adjusted_rand_index, type_separation
+
+TYPES = ["2D", "2D", "3D", "3D"]
+BLOCKS = np.array([[1, 0.9, 0.1, 0.2], [0.9, 1, 0.2, 0.1], [0.1, 0.2, 1, 0.7], [0.2, 0.1, 0.7, 1]])
+
+partitions = st.integers(2, 12).flatmap(
+    lambda n: st.tuples(*[st.lists(st.integers(0, 3), min_size=n, max_size=n)] * 2)
+)
+
+
+def blocks(sizes, within=0.6, between=0.2, noise=0.1, seed=0):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    values = np.where(labels[:, None] == labels, within, between)
+    values += np.random.default_rng(seed).uniform(-noise, noise, values.shape)
+    values = (values + values.T) / 2
+    np.fill_diagonal(values, 1)
+    return values, labels
+
+
+def test_by_hand():
+    found = type_separation(BLOCKS, TYPES, 2000, seed=0)
+    assert found["within"] == pytest.approx(0.8)
+    assert found["between"] == pytest.approx(0.15)
+    assert found["difference"] == pytest.approx(0.65)
+    # Of the 3 ways to pair four tasks one reaches the observed difference.
+    assert found["p"] == pytest.approx(1 / 3, abs=0.04)
+
+
+def test_p_follows_the_convention():
+    values, labels = blocks([6, 5, 4])
+    found = type_separation(values, labels, 199, seed=1)
+    assert found["p"] == 1 / 200
+    assert found == type_separation(values, labels, 199, seed=1)
+
+
+def test_p_is_uniform_when_types_mean_nothing():
+    rng = np.random.default_rng(3)
+    found = []
+    for seed in range(150):
+        values, labels = blocks([4, 4, 3], within=0.5, between=0.5, seed=seed)
+        found.append(type_separation(values, rng.permutation(labels), 99, seed)["p"])
+    assert np.mean(found) == pytest.approx(0.5, abs=0.08)
+    assert np.mean(np.array(found) <= 0.05) < 0.12
+
+
+def test_diagonal_is_not_used():
+    changed = BLOCKS.copy()
+    np.fill_diagonal(changed, 77)
+    assert type_separation(changed, TYPES, 50, 0) == type_separation(BLOCKS, TYPES, 50, 0)
+
+
+@pytest.mark.parametrize("types", [["2D"] * 4, ["a", "b", "c", "d"]])
+def test_types_that_leave_nothing_to_compare(types):
+    with pytest.raises(RepresentationError, match="at least two types"):
+        type_separation(BLOCKS, types, 10, 0)
+
+
+def test_refuses():
+    with pytest.raises(RepresentationError, match="3 task types"):
+        type_separation(BLOCKS, TYPES[:3], 10, 0)
+    with pytest.raises(DataError, match="0 permutations"):
+        type_separation(BLOCKS, TYPES, 0, 0)
+    bad = BLOCKS.copy()
+    bad[0, 1] = np.nan
+    with pytest.raises(RepresentationError, match="edges and depth is not a number"):
+        type_separation(bad, TYPES, 10, 0, names=["edges", "depth", "class", "layout"])
+
+
+@pytest.mark.parametrize("method", ["paper", "average"])
+def test_adjusted_rand_of_clear_blocks(method):
+    values, labels = blocks([4, 3, 5])
+    types = np.array(["2D", "3D", "semantic"])[labels]
+    assert adjusted_rand(values, types, method) == 1
+    assert adjusted_rand(values, types, method, n_clusters=2) < 1
+
+
+def test_index_by_hand():
+    # Table (2 0; 1 1): together 1, rows 1 + 1, columns 3 + 0, expected 2 x 3 / 6 = 1: (1 - 1)/1.5.
+    assert adjusted_rand_index([0, 0, 1, 1], [0, 0, 0, 1]) == 0
+    # Table (2 0 0; 0 1 1): together 1, rows 2, columns 1, expected 1/3: (2/3) / (7/6).
+    assert adjusted_rand_index(list("aabb"), [5, 5, 6, 7]) == pytest.approx(4 / 7)
+    assert adjusted_rand_index([0, 0, 0], [1, 1, 1]) == 1
+    assert adjusted_rand_index([0, 1, 2], [2, 1, 0]) == 1
+
+
+@given(partitions)
+def test_index_equals_counting_pairs(pair):
+    a, b = pair
+    pairs = list(itertools.combinations(range(len(a)), 2))
+    same_a = np.array([a[i] == a[j] for i, j in pairs])
+    same_b = np.array([b[i] == b[j] for i, j in pairs])
+    expected = same_a.sum() * same_b.sum() / len(pairs)
+    largest = (same_a.sum() + same_b.sum()) / 2
+    index = adjusted_rand_index(a, b)
+    if largest == expected:
+        assert index == 1
+    else:
+        assert index == pytest.approx(((same_a & same_b).sum() - expected) / (largest - expected))
+    assert index == adjusted_rand_index(b, a)
+    assert adjusted_rand_index(a, a) == 1

@@ -1,0 +1,162 @@
+# Names and functions that the rules share; the only Python of the workflow.
+import functools
+import json
+import modulefinder
+import os
+import sys
+from pathlib import Path
+
+import jsonschema
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+BASE = Path(workflow.basedir)
+SCRIPTS = BASE / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from taskrsa.errors import TaskrsaError
+from taskrsa.rsa.presets import PRESETS, variants_of
+from taskrsa.tasks import TASKS
+
+# Jobs call the Python that runs Snakemake; an activated conda environment puts its own before it.
+os.environ.update(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.getenv('PATH', os.defpath)}")
+
+LAYERS = ["block1", "block2", "block3", "block4", "compressed"]
+
+
+def check_config() -> None:
+    """Validate the config and fill in defaults; stop with one line that names the key."""
+    path = BASE / "workflow/schemas/config.schema.yaml"
+    schema = yaml.safe_load(path.read_text())
+    error = jsonschema.exceptions.best_match(
+        jsonschema.Draft202012Validator(schema).iter_errors(config)
+    )
+    if error is not None:
+        key = ".".join(map(str, error.absolute_path)) or "top level"
+        raise WorkflowError(f"config, {key}: {error.message}")
+    validate(config, str(path))
+
+
+def code_of(entry: str, *lazily_imported: str) -> list[str]:
+    """List the entry script and every library module it imports, at any depth.
+
+    As inputs they make a result stale exactly when the code behind it changes: Snakemake compares
+    such small files by content, so a touched or newly checked out file changes nothing.
+    """
+    files = set()
+    for name in (f"{entry}.py", *(f"taskrsa/{module}.py" for module in lazily_imported)):
+        files |= _imports(name)
+    first = SCRIPTS / f"{entry}.py"
+    return [os.path.relpath(path) for path in [first, *sorted(files - {first})]]
+
+
+@functools.cache
+def _imports(name: str) -> frozenset:
+    finder = modulefinder.ModuleFinder(path=[str(SCRIPTS)])
+    finder.run_script(str(SCRIPTS / name))
+    found = (module.__file__ for module in finder.modules.values() if module.__file__)
+    return frozenset(map(Path, found))
+
+
+def source_options(kind: str) -> dict:
+    """Collect what a source needs: its own section of the config and the working size."""
+    options = {
+        key: os.path.expandvars(value) if isinstance(value, str) else value
+        for key, value in config[kind].items()
+    }
+    missing = [value for value in options.values() if isinstance(value, str) and "$" in value]
+    if missing:
+        raise WorkflowError(
+            f"config, {kind}: {missing[0]} names an environment variable that is not set; export it"
+        )
+    return {"kind": kind, **options, "image_size": config["image_size"]}
+
+
+def source_files(kind: str) -> list[str]:
+    """List the files a source reads, so that changed data makes its results stale."""
+    from taskrsa.data import sources
+
+    return tell_user(sources.source_files, kind, source_options(kind).get("path"))
+
+
+def tell_user(function, *arguments):
+    """Call a library function; turn its one-line errors into Snakemake's."""
+    try:
+        return function(*arguments)
+    except TaskrsaError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def tasks_with_reasons() -> dict[str, str]:
+    """Map every task of the config to "" or to the reason why the source cannot label it."""
+    if config["tasks"] != "auto":
+        return dict.fromkeys(config["tasks"], "")
+    from taskrsa.data import sources
+
+    reasons = tell_user(sources.unavailable_tasks, source_options(SOURCE), list(TASKS.values()))
+    return {task: reasons.get(task, "") for task in TASKS}
+
+
+def rdms_of_layer(wildcards) -> list[str]:
+    kind = "labels" if wildcards.layer == "labels" else "trained"
+    return expand(f"{RUN}/rdms/{{kind}}/{{task}}.h5", kind=kind, task=TASK_IDS)
+
+
+def affinities_file(wildcards) -> str:
+    """Return the published affinities: a local copy, or the file the download rule makes."""
+    if AFFINITIES is None:
+        raise WorkflowError(
+            "config, affinities: figure6 needs Taskonomy's affinities; set affinities.path to a "
+            "local copy of all_affinities.pkl or affinities.download to true"
+        )
+    return AFFINITIES
+
+
+def local_affinities() -> str | None:
+    path = os.path.expandvars(config["affinities"]["path"] or "")
+    if path and "$" not in path and os.path.exists(path):
+        return path
+    return DOWNLOADED_AFFINITIES if config["affinities"]["download"] else None
+
+
+def figure_files(name: str, caption: str, category: str) -> dict:
+    """Name a figure's three files: PDF and PNG, and the numbers drawn as CSV."""
+    base = f"{RUN}/figures/{name}"
+    shown = report(f"{base}.png", caption=f"../report/{caption}", category=category)
+    return {"pdf": f"{base}.pdf", "png": shown, "csv": f"{base}.csv"}
+
+
+check_config()
+RUN = f"results/{config['run']}"
+SOURCE = config["source"]
+STIMULI_SOURCE = config["stimuli"]["source"] or SOURCE
+# Labels of the stimuli need a source that has labels: the one the bank is trained on.
+HAVE_LABELS = STIMULI_SOURCE == SOURCE
+LABELLED_SPLITS = ["train", "val"] + ["stimuli"] * HAVE_LABELS
+TASK_REASONS = tasks_with_reasons()
+TASK_IDS = [task for task, reason in TASK_REASONS.items() if not reason]
+RANDOM_IDS = [f"random_{number:02d}" for number in range(config["control"]["random_encoders"])]
+COMPARED_LAYERS = LAYERS + ["labels"] * HAVE_LABELS
+LABEL_RDMS = expand(f"{RUN}/rdms/labels/{{task}}.h5", task=TASK_IDS) if HAVE_LABELS else []
+RSA = PRESETS[config["rsa"]["preset"]] | config["rsa"]["choices"]
+RDM_CHOICES = {key: RSA[key] for key in ("centre", "clip", "group_norm")}
+AFFINITY_TASKS = [task for task in TASK_IDS if TASKS[task].affinity_name]
+DOWNLOADED_AFFINITIES = "results/downloads/all_affinities.pkl"
+AFFINITIES = local_affinities()
+
+if workflow.is_main_process:
+    for task, reason in TASK_REASONS.items():
+        if reason:
+            print(f"left out: {reason}", file=sys.stderr)
+    if AFFINITIES is None:
+        print(
+            "left out: figure6, for want of Taskonomy's affinities (see affinities.path)",
+            file=sys.stderr,
+        )
+
+
+wildcard_constraints:
+    task="|".join(TASKS),
+    layer="|".join([*LAYERS, "labels"]),
+    linkage="paper|average",

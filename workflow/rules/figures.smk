@@ -1,0 +1,183 @@
+# The figures of the paper, and those that say how far to trust them. Each has its data beside it.
+
+
+rule figure4:
+    input:
+        code=code_of("figure4"),
+        similarity=f"{RUN}/similarity/compressed.csv",
+        linkage=f"{RUN}/trees/compressed_{RSA['linkage']}.csv",
+    output:
+        **figure_files("figure4", "figure4.rst", "Taxonomy"),
+    log:
+        f"{RUN}/logs/figure4.log",
+    conda:
+        "../../envs/taskrsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Drawing figure 4: task similarity and tree"
+    shell:
+        "python {input.code[0]} --log {log} --similarity {input.similarity}"
+        " --linkage {input.linkage} --pdf {output.pdf} --png {output.png} --csv {output.csv}"
+
+
+rule figure5:
+    input:
+        code=code_of("figure5"),
+        similarity=f"{RUN}/tables/similarity.csv",
+    output:
+        **figure_files("figure5", "figure5.rst", "Taxonomy"),
+    log:
+        f"{RUN}/logs/figure5.log",
+    conda:
+        "../../envs/taskrsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Drawing figure 5: task similarity by depth, and of the labels"
+    shell:
+        "python {input.code[0]} --log {log} --similarity {input.similarity}"
+        " --pdf {output.pdf} --png {output.png} --csv {output.csv}"
+
+
+rule figure6:
+    input:
+        code=code_of("figure6"),
+        agreement=f"{RUN}/tables/taxonomy_agreement.csv",
+        taskonomy=f"{RUN}/tables/taskonomy_similarity.csv",
+        similarity=f"{RUN}/similarity/compressed.csv",
+    output:
+        **figure_files("figure6", "figure6.rst", "Taxonomy"),
+        ours_newick=f"{RUN}/figures/figure6_ours.nwk",
+        taskonomy_newick=f"{RUN}/figures/figure6_taskonomy.nwk",
+    log:
+        f"{RUN}/logs/figure6.log",
+    conda:
+        "../../envs/taskrsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        method="average",
+    message:
+        "Drawing figure 6: our tree beside Taskonomy's"
+    shell:
+        "python {input.code[0]} --log {log} --agreement {input.agreement}"
+        " --taskonomy {input.taskonomy} --similarity {input.similarity} --method {params.method}"
+        " --pdf {output.pdf} --png {output.png} --csv {output.csv}"
+        " --ours_newick {output.ours_newick} --taskonomy_newick {output.taskonomy_newick}"
+
+
+rule figure_separation:
+    input:
+        code=code_of("figure_separation"),
+        separation=f"{RUN}/tables/type_separation.csv",
+    output:
+        **figure_files("type_separation", "type_separation.rst", "Taxonomy"),
+    log:
+        f"{RUN}/logs/figure_separation.log",
+    conda:
+        "../../envs/taskrsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Drawing how task types separate with depth"
+    shell:
+        "python {input.code[0]} --log {log} --separation {input.separation}"
+        " --pdf {output.pdf} --png {output.png} --csv {output.csv}"
+
+
+rule figure_label_agreement:
+    input:
+        code=code_of("figure_label_agreement"),
+        agreement=f"{RUN}/tables/label_agreement.csv",
+        similarity=f"{RUN}/tables/similarity.csv",
+    output:
+        **figure_files("label_agreement", "label_agreement.rst", "Taxonomy"),
+    log:
+        f"{RUN}/logs/figure_label_agreement.log",
+    conda:
+        "../../envs/taskrsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Drawing how far labels explain the networks"
+    shell:
+        "python {input.code[0]} --log {log} --agreement {input.agreement}"
+        " --similarity {input.similarity}"
+        " --pdf {output.pdf} --png {output.png} --csv {output.csv}"
+
+
+rule figure_presets:
+    input:
+        code=code_of("figure_presets"),
+        presets=f"{RUN}/tables/presets.csv",
+    output:
+        **figure_files("presets", "presets.rst", "Similarity"),
+    log:
+        f"{RUN}/logs/figure_presets.log",
+    conda:
+        "../../envs/taskrsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Drawing how far the choices of method move the similarities"
+    shell:
+        "python {input.code[0]} --log {log} --presets {input.presets}"
+        " --pdf {output.pdf} --png {output.png} --csv {output.csv}"
+
+
+rule figure_quality:
+    input:
+        code=code_of("figure_quality"),
+        quality=f"{RUN}/bank/quality.csv",
+    output:
+        **figure_files("quality", "quality.rst", "Bank"),
+    log:
+        f"{RUN}/logs/figure_quality.log",
+    conda:
+        "../../envs/taskrsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Drawing what each network has learnt"
+    shell:
+        "python {input.code[0]} --log {log} --quality {input.quality}"
+        " --pdf {output.pdf} --png {output.png} --csv {output.csv}"
+
+
+rule figure_learning_curves:
+    input:
+        code=code_of("figure_learning_curves"),
+        quality=f"{RUN}/bank/quality.csv",
+        curves=expand(f"{RUN}/bank/{{task}}/learning_curve.csv", task=TASK_IDS),
+    output:
+        **figure_files("learning_curves", "learning_curves.rst", "Bank"),
+    log:
+        f"{RUN}/logs/figure_learning_curves.log",
+    conda:
+        "../../envs/taskrsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        tasks=TASK_IDS,
+    message:
+        "Drawing the learning curves of the bank"
+    shell:
+        "python {input.code[0]} --log {log} --quality {input.quality} --tasks {params.tasks}"
+        " --curves {input.curves} --pdf {output.pdf} --png {output.png} --csv {output.csv}"
