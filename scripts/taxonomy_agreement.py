@@ -5,6 +5,7 @@ Writes the affinity matrix, the task similarity made from it, and the agreement 
 similarity matrices with intervals (paper Fig. 6; published: Pearson 0.62, Spearman 0.65).
 """
 
+import pandas as pd
 from taskrsa.entry import run
 from taskrsa.rsa.affinity import affinity_matrix, read_affinity_pickle, transfer_similarity
 from taskrsa.rsa.rdm_file import stack_rdms
@@ -23,11 +24,12 @@ def main(
     similarity: str,
 ) -> None:
     stacked = stack_rdms(rdms, "compressed")
-    matrix = affinity_matrix(read_affinity_pickle(affinities, sha256), stacked.models)
-    transfer = transfer_similarity(matrix)
+    names = list(stacked.models)
+    matrix = affinity_matrix(read_affinity_pickle(affinities, sha256), names)
+    transfer = pd.DataFrame(transfer_similarity(matrix), index=names, columns=names)
     write_table(long_table(matrix, "source", "target", "affinity"), affinity)
     write_table(long_table(transfer, "model_a", "model_b", "rs"), similarity)
-    write_table(agreement_rows(stacked, transfer, resamples, permutations, seed), agreement)
+    write_table(agreement_rows(stacked, matrix, resamples, permutations, seed), agreement)
 
 
 if __name__ == "__main__":

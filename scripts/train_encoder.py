@@ -12,8 +12,8 @@ import torch
 from taskrsa.data.pack import Pack, label_attributes, read_labels
 from taskrsa.entry import run
 from taskrsa.files import atomic_path
-from taskrsa.losses import constant_loss
-from taskrsa.models.decoders import DenseDecoder, VectorDecoder
+from taskrsa.losses import channel_statistics, constant_loss
+from taskrsa.models.decoders import DenseDecoder, Rescaled, VectorDecoder
 from taskrsa.models.encoder import EncoderSpec, random_encoder, save_encoder
 from taskrsa.preprocessing import network_input
 from taskrsa.task import Task
@@ -55,6 +55,8 @@ def main(
             )
         else:
             decoder = VectorDecoder(spec.code_channels, code_size, outputs)
+    if definition.loss in ("l1", "l2"):
+        decoder = Rescaled(decoder, *channel_statistics(*splits["train"].labels()))
     recipe = TrainingSpec(**training).scaled(steps_factor)
     trained, learning, val_loss = train(
         encoder_and_decoder(network, decoder),

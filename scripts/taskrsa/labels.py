@@ -12,7 +12,7 @@ edge3d        Sobel magnitude of sqrt(z / 128 m): this alone gives edge_occlusio
               slope 1.000; here less what a plane seen at a slant of 76 degrees would give
 keypoint3d    NARF-like: how much the normals differ within 0.2 m of surface
 reshade       2 n.l / (distance in metres), a lamp at the camera, clipped at 1
-curvature     4 grey levels per 1/m around 127, larger magnitude first, standardised as the bank does
+curvature     4 grey levels per 1/m around 127, larger magnitude first, standardised as in the bank
 rgb2depth     log(1 + v) / log(2^16) with v the z-depth in 1/512 m; rgb2mist: of the distance
 rgb2sfnorm    unit normals facing the camera: x right, y down, z forward (the published PNG is
               127.5 + 127.5 n with these signs; normals that point away have all three flipped)
@@ -53,7 +53,6 @@ KEYPOINT2D_GAIN = 40.0  # determinant of the Hessian, scale-normalised, to label
 KEYPOINT2D_LEVEL_GAIN = 65.0  # published level, as a share of 65535, to label
 SMALLEST_SIGMA = 0.7  # pixels; narrower kernels have no meaning on the grid
 EDGE3D_GAIN = 6.0
-EDGE3D_SLANT = 4.0  # tangent of the slant below which a plane is no edge
 KEYPOINT3D_WINDOW = 0.2  # metres
 KEYPOINT3D_RANGE = (0.05, 0.6)  # root of the normals' spread that becomes 0 and 1
 KEYPOINT3D_LEVEL_GAIN = 3.0  # published level, as a share of 65535, to label
@@ -62,8 +61,9 @@ CURVATURE_LEVELS = 4.0  # grey levels per 1/m
 CURVATURE_MEAN = np.array([123.572, 120.1], np.float32)
 CURVATURE_DEVIATION = np.array([31.922, 21.658], np.float32)
 SEGMENT2D_SCALE = 150.0  # Felzenszwalb scale for a side of 64 pixels
-SEGMENT25D_SCALE = 150.0
-SEGMENT25D_WEIGHTS = (0.4, 0.7, 0.7)  # of colour, log depth and normals
+SEGMENT25D_SCALE = 300.0
+SEGMENT25D_WEIGHTS = (0.1, 0.5, 0.7)  # of colour, log distance of planes and normals
+NEAREST_PLANE = 0.1  # metres; grazing surfaces come arbitrarily near
 LAYOUT_MEAN = np.array([0.00607, -0.01027, 3.13591, 4.08280, 2.77139, 5.62288, 0, 0, 0], np.float32)
 LAYOUT_DEVIATION = np.array(
     [0.86695, 0.68792, 2.08051, 2.70350, 1.22692, 3.99178, 0.41838, 0.41838, 0.19627], np.float32
@@ -213,10 +213,10 @@ def keypoint2d(view: View, info: SourceInfo) -> Label:
     grey = geometry.luminance(view.rgb)
     best = np.zeros_like(grey)
     for sigma in sorted({_sigma(sigma, len(grey)) for sigma in KEYPOINT2D_SIGMAS}):
-        along, across, mixed = (
-            ndimage.gaussian_filter(grey, sigma, order) for order in ((2, 0), (0, 2), (1, 1))
-        )
-        best = np.maximum(best, sigma**4 * (along * across - mixed**2))
+        smooth = np.pad(ndimage.gaussian_filter(grey, sigma), 1, "symmetric")
+        rows, columns = np.diff(smooth, 2, axis=0)[:, 1:-1], np.diff(smooth, 2, axis=1)[1:-1]
+        mixed = smooth[2:, 2:] - smooth[2:, :-2] - smooth[:-2, 2:] + smooth[:-2, :-2]
+        best = np.maximum(best, sigma**4 * (rows * columns - (mixed / 4) ** 2))
     return _image(np.minimum(best * KEYPOINT2D_GAIN, 1)[None])
 
 
@@ -230,7 +230,7 @@ def _segments(features: np.ndarray, scale: float) -> np.ndarray:
         warnings.simplefilter("ignore", RuntimeWarning)
         return felzenszwalb(
             features.astype(np.float64),
-            scale=scale * side / 64,
+            scale=scale * math.sqrt(side / 64),
             sigma=0.8 * side / 256,
             min_size=max(4, pixels // 128),
             channel_axis=-1,
@@ -267,8 +267,12 @@ def segment25d(view: View, info: SourceInfo) -> Label:
     view = geometry.fine_depth(view)
     normal = _normal(view)
     known = np.isfinite(view.depth) & (view.depth > 0) & np.isfinite(normal).all(-1)
-    depth = np.log(np.where(known, view.depth, 1))[..., None]
-    parts = (view.rgb / 255, depth, np.where(known[..., None], normal, 0))
+    x, y = geometry.ray_slopes(view.camera, *view.depth.shape)
+    # Depth as the distance of each pixel's plane from the camera: one value on a slanted plane,
+    # which depth itself would cut into bands.
+    offset = -view.depth * (normal[..., 0] * x + normal[..., 1] * y + normal[..., 2])
+    offset = np.log(np.where(known, np.maximum(offset, NEAREST_PLANE), 1))[..., None]
+    parts = (view.rgb / 255, offset, np.where(known[..., None], normal, 0))
     features = np.concatenate(
         [weight * part for weight, part in zip(SEGMENT25D_WEIGHTS, parts, strict=True)], -1
     )
@@ -322,14 +326,16 @@ def curvature(view: View, info: SourceInfo) -> Label:
 
 @_official("edge3d")
 def edge3d(view: View, info: SourceInfo) -> Label:
-    """Occlusion edges, (1, H, W) in [0, 1]: jumps of sqrt(depth) beyond a slanted plane's."""
+    """Occlusion edges, (1, H, W) in [0, 1]: the slope of sqrt(depth), as Taskonomy publishes it.
+
+    At small sizes slanted surfaces weigh more than in the published 512 pixels: the slope of a
+    plane grows as pixels do, a jump's does not.
+    """
     _need("edge3d", (view.depth, "depth"), (view.camera, "camera"))
     depth = geometry.fine_depth(view).depth
     known = np.isfinite(depth) & (depth > 0)
     root = np.sqrt(geometry.fill_nearest(np.where(known, depth, 0), known) / DEPTH_FULL)
-    # dz/du = z tan(slant) / f, and Sobel's sum is 8 du of it.
-    plane = 8 * root / 2 * (EDGE3D_SLANT / view.camera.fx)
-    edges = np.clip(EDGE3D_GAIN * (_sobel(root) - plane), 0, 1)
+    edges = np.minimum(EDGE3D_GAIN * _sobel(root), 1)
     return _image(np.where(known, edges, np.nan)[None])
 
 

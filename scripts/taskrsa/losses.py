@@ -108,7 +108,7 @@ def constant_loss(
         return math.log(2)
     if loss in ("l1", "l2"):
         values = target.float().clone()
-        mask = valid if valid.ndim == values.ndim else valid.reshape(_aligned(valid, values))
+        mask = valid.reshape(_aligned(valid, values))
         values.masked_fill_(~mask.expand_as(values), math.nan)
         if loss == "l1":
             answer, overall = values.nanmedian(0).values, values.nanmedian()
@@ -128,6 +128,24 @@ def constant_loss(
     target, valid = val
     prediction = answer[None].expand(len(target), *answer.shape)
     return float(LOSSES[loss](prediction, target, valid))
+
+
+def channel_statistics(target: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation (K,) of each channel of the valid labels.
+
+    Parameters
+    ----------
+    target : (N, K, h, w) or (N, K)
+    valid : (N, h, w) or (N,)
+    """
+    values = target.float().transpose(0, 1)
+    mask = valid.reshape(_aligned(valid, target)).transpose(0, 1).expand_as(values)
+    count = mask.flatten(1).sum(1).clamp(min=1)
+    mean = (values * mask).flatten(1).sum(1) / count
+    centred = (values.flatten(1) - mean[:, None]) * mask.flatten(1)
+    # A channel that never varies keeps its size; only its mean matters.
+    deviation = (centred.square().sum(1) / count).sqrt()
+    return mean, torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation))
 
 
 def _aligned(valid: Tensor, values: Tensor) -> tuple[int, ...]:

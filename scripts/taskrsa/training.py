@@ -80,7 +80,6 @@ class LabelledImages(Dataset):
     def __getitems__(self, indices: list[int]) -> tuple[np.ndarray, Tensor, Tensor]:
         return self.rows(indices)
 
-
     def labels(self) -> tuple[Tensor, Tensor]:
         """Return all targets and their validity."""
         return _tensor(np.asarray(self.targets)), _tensor(np.asarray(self.valid))

@@ -4,7 +4,16 @@ import math
 
 import pytest
 import torch
-from taskrsa.losses import LOSSES, constant_loss, cross_entropy, l1, l2, metric, soft_cross_entropy
+from taskrsa.losses import (
+    LOSSES,
+    channel_statistics,
+    constant_loss,
+    cross_entropy,
+    l1,
+    l2,
+    metric,
+    soft_cross_entropy,
+)
 
 
 def test_l1_and_l2_leave_invalid_pixels_out():
@@ -116,6 +125,18 @@ def test_constant_of_the_metric_loss_is_ln_two():
     apart = 2 * value + math.log(2 / (1 + math.exp(1e-4)))
     assert apart == pytest.approx(math.log(2), rel=1e-3)
     assert constant_loss("metric", (target, valid), (target, valid)) == math.log(2)
+
+
+def test_channel_statistics_leave_invalid_values_out():
+    target = torch.tensor([[[[1.0, 3.0]], [[5.0, 5.0]]], [[[2.0, 99.0]], [[5.0, 99.0]]]])
+    valid = torch.tensor([[[True, True]], [[True, False]]])
+    mean, scale = channel_statistics(target, valid)
+    assert mean.tolist() == [2, 5]
+    assert scale.tolist() == pytest.approx([math.sqrt(2 / 3), 1])  # a constant channel keeps 1
+    mean, scale = channel_statistics(
+        torch.tensor([[1.0], [3.0], [9.0]]), torch.tensor([True] * 2 + [False])
+    )
+    assert (mean.item(), scale.item()) == (2, 1)
 
 
 def test_every_loss_of_a_task_exists():

@@ -36,6 +36,17 @@ def check_config() -> None:
         key = ".".join(map(str, error.absolute_path)) or "top level"
         raise WorkflowError(f"config, {key}: {error.message}")
     validate(config, str(path))
+    check_tasks("tasks", config["tasks"] if config["tasks"] != "auto" else [])
+    check_tasks("training.steps_factor", config["training"]["steps_factor"])
+
+
+def check_tasks(key: str, tasks) -> None:
+    """Stop with one line if a config key names a task that does not exist."""
+    for task in tasks:
+        if task not in TASKS:
+            raise WorkflowError(
+                f"config, {key}: no task named {task}; there are {', '.join(TASKS)}"
+            )
 
 
 def code_of(entry: str, *lazily_imported: str) -> list[str]:
@@ -66,6 +77,8 @@ def source_options(kind: str) -> dict:
         for key, value in config[kind].items()
     }
     missing = [value for value in options.values() if isinstance(value, str) and "$" in value]
+    if "path" in options and not options["path"]:
+        raise WorkflowError(f"config, {kind}.path: is not set; name the folder of images")
     if missing:
         raise WorkflowError(
             f"config, {kind}: {missing[0]} names an environment variable that is not set; export it"

@@ -173,9 +173,7 @@ class Pack:
         self.path = Path(path)
         self._file = _open(path, "taskrsa_pack", "pack of views")
         self.ids: list[str] = [value.decode() for value in self._file["ids"][()]]
-        names = {
-            name: tuple(value.decode() for value in self._file.attrs[name]) for name in _INFO
-        }
+        names = {name: tuple(value.decode() for value in self._file.attrs[name]) for name in _INFO}
         self.info = SourceInfo(**names)
         self.digest: str = self._file.attrs["digest"]
         self.depth_smoothed = bool(self._file.attrs["depth_smoothed"])
@@ -209,12 +207,13 @@ class Pack:
     def _views(self, start: int, stop: int) -> Iterator[View]:
         rows = slice(start, stop)
         maps = {
-            name: self._read(name, rows).astype(_IN_MEMORY[name], copy=False)
-            for name in self._maps
+            name: self._read(name, rows).astype(_IN_MEMORY[name], copy=False) for name in self._maps
         }
         official = {task: self._read(f"official/{task}", rows) for task in self._official}
         for index in range(start, stop):
-            parts: dict[str, object] = {name: values[index - start] for name, values in maps.items()}
+            parts: dict[str, object] = {
+                name: values[index - start] for name, values in maps.items()
+            }
             for name, values in self._small.items():
                 row = values[index]
                 if name == "scene_class":
@@ -249,7 +248,9 @@ def _stored(task: Task, targets: np.ndarray) -> np.ndarray:
     if task.output == "image":
         return targets.astype(np.float16, copy=False)
     if task.output in ("ids", "embedding"):
-        return targets.astype(np.min_scalar_type(int(targets.max(initial=0))), copy=False)
+        largest = int(targets.max(initial=0))
+        kinds = (np.uint8, np.int16, np.int32)
+        return targets.astype(next(kind for kind in kinds if largest <= np.iinfo(kind).max))
     return targets.astype(np.float32, copy=False)
 
 
@@ -261,7 +262,7 @@ def write_labels(
 ) -> None:
     """Write one task's labels of several splits: {split: (targets, valid)}.
 
-    Images are stored in half precision, ids in the smallest unsigned type, vectors and classes in
+    Images are stored in half precision, ids in 8, 16 or 32 bits, vectors and classes in
     single precision. Attributes: `task`, `output`, `n_outputs` (the channels a network needs),
     for colorization also `ab_bins` (their centres).
 

@@ -167,7 +167,9 @@ class RgbdFolder:
         self.path = Path(path)
         self.size = check_image_size(image_size)
         if not 0 <= depth_step_m < 10:
-            raise ConfigError(f"depth_step_m is {depth_step_m!r}; give metres, 0 where depth is fine")
+            raise ConfigError(
+                f"depth_step_m is {depth_step_m!r}; give metres, 0 where depth is fine"
+            )
         self.depth_step = float(depth_step_m)
         self._otherprop_is_void = classes == "nyu40"
         names = _names(classes)
@@ -257,7 +259,7 @@ class RgbdFolder:
         if ids.max() > len(self.info.semantic_classes):
             raise DataError(
                 f"{self.path / 'semantic' / image_id}.png: holds class {ids.max()} but "
-                f"{len(self.info.semantic_classes)} classes are named; name it in the option classes"
+                f"{len(self.info.semantic_classes)} classes are named; add its name to classes"
             )
         return resize_nearest(ids, self.size).astype(np.int16)
 

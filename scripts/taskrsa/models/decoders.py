@@ -15,7 +15,7 @@ class DenseDecoder(nn.Module):
     """Convolutions, each followed by upsampling, up to the size of the label map."""
 
     def __init__(
-        self, code_channels: int, code_size: int, outputs: int, size: int, width: int = 32
+        self, code_channels: int, code_size: int, outputs: int, size: int, width: int = 16
     ):
         super().__init__()
         doublings = math.log2(size / code_size)
@@ -39,6 +39,26 @@ class DenseDecoder(nn.Module):
         for convolution in self.convolutions[1:]:
             x = convolution(F.interpolate(x, scale_factor=2, mode="nearest"))
         return self.output(x)
+
+
+class Rescaled(nn.Module):
+    """A decoder whose output starts at the mean and scale of the labels.
+
+    Depth labels vary by a few hundredths around 0.7; without this most steps go into finding that.
+    """
+
+    def __init__(self, decoder: nn.Module, mean: Tensor, scale: Tensor):
+        """mean, scale: (K,) of each channel of the labels."""
+        super().__init__()
+        self.decoder = decoder
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+
+    def forward(self, code: Tensor) -> Tensor:
+        """Return what the decoder returns, in the units of the labels."""
+        output = self.decoder(code)
+        shape = (1, -1, *[1] * (output.ndim - 2))
+        return output * self.scale.view(shape) + self.mean.view(shape)
 
 
 class VectorDecoder(nn.Module):

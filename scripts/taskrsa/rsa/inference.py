@@ -19,7 +19,7 @@ from taskrsa.rsa.rdm import mid_ranks, n_images_of, standardise
 from taskrsa.rsa.similarity import ranked_rows, require_rdms
 
 _TOLERANCE = 1e-6  # two statistics this close are equal: rounding must not decide a p-value
-_STRIP = 16_384  # pairs multiplied at a time: it fits the cache, and single precision stays exact
+_STRIP = 16_384  # pairs multiplied at a time in single precision; strips are summed in double
 
 
 @dataclass(frozen=True)
@@ -365,7 +365,10 @@ def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _squares(a: np.ndarray) -> np.ndarray:
-    return np.einsum("mp,mp->m", a, a, dtype=np.float64)
+    total = np.zeros(len(a))
+    for start in range(0, a.shape[1], _STRIP):
+        total += np.square(a[:, start : start + _STRIP]).sum(axis=1)
+    return total
 
 
 def _product_of_moved(a: np.ndarray, by_pair: np.ndarray, moved: np.ndarray) -> np.ndarray:

@@ -1,0 +1,86 @@
+"""What tests share: the real data, and copies of the project to run Snakemake in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real data, or skip."""
+    path = os.environ.get("TASKRSA_DATA")
+    if not path:
+        pytest.skip("TASKRSA_DATA is not set: no real data to test with")
+    return Path(path)
+
+
+@dataclass
+class Project:
+    """A copy of the project in which tests may run, edit and break things."""
+
+    path: Path
+
+    def snakemake(self, *words: str, cores: int = 2, data: Path | None = None, ok: bool = True):
+        """Run Snakemake and return what it printed; fail the test if it fails and `ok`."""
+        environment = {k: v for k, v in os.environ.items() if k != "TASKRSA_DATA"}
+        if data is not None:
+            environment["TASKRSA_DATA"] = str(data)
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", str(cores), *words],
+            cwd=self.path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        printed = done.stdout + done.stderr
+        assert (done.returncode == 0) == ok, printed[-6000:]
+        return printed
+
+    def planned(self, *words: str) -> set[str]:
+        """Return the rules that a dry run would execute."""
+        printed = self.snakemake("--dry-run", "--quiet", "host", *words)
+        lines = (
+            printed[printed.find("Job stats:") :].splitlines() if "Job stats:" in printed else []
+        )
+        counts = (line.split() for line in lines)
+        return {
+            words[0]
+            for words in counts
+            if len(words) == 2 and words[1].isdigit() and words[0] not in ("all", "total")
+        }
+
+
+def copy_project(target: Path) -> Project:
+    target.mkdir(parents=True)
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target / part)
+    return Project(target)
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    """Return a fresh copy of the project, nothing run in it."""
+    return copy_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> Project:
+    """Return a copy of the project in which the smoke configuration has run."""
+    project = copy_project(tmp_path_factory.mktemp("smoke") / "project")
+    project.snakemake("--configfile", "config/smoke.yaml")
+    return project

@@ -1,0 +1,74 @@
+"""The same DAG on a few of the NYUv2 photographs, and Figure 6 from the published affinities."""
+
+import pandas as pd
+import pytest
+import yaml
+
+pytestmark = pytest.mark.workflow
+
+TINY = {
+    "run": "tiny",
+    "images": {"train": 24, "val": 8},
+    "image_size": 32,
+    "label_size": 16,
+    "stimuli": {"n": 20},
+    "encoder": {"width": 4, "strides": [1, 1, 1, 1]},
+    "training": {"recipe": {"steps": 2, "batch_size": 8, "eval_every": 2}},
+    "control": {"random_encoders": 2},
+    "rsa": {"bootstraps": 20, "permutations": 19, "type_permutations": 19},
+}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory, real_data):
+    from conftest import copy_project
+
+    project = copy_project(tmp_path_factory.mktemp("nyuv2") / "project")
+    (project.path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    printed = project.snakemake("--configfile", "config/nyuv2.yaml", "tiny.yaml", data=real_data)
+    return project, printed
+
+
+def test_tasks_without_labels_are_left_out_with_a_reason(tiny):
+    project, printed = tiny
+    assert "left out: room_layout: the source gives no room layout" in printed
+    tasks = pd.read_csv(project.path / "results/tiny/tables/tasks.csv").set_index("task")
+    left_out = set(tasks.index[~tasks["included"]])
+    assert left_out == {"room_layout", "vanishing_point", "class_places"}
+    assert tasks.loc[list(left_out), "reason"].str.len().min() > 10
+    quality = pd.read_csv(project.path / "results/tiny/bank/quality.csv")
+    assert set(quality["task"]) == set(tasks.index[tasks["included"]])
+
+
+def test_figure6_compares_with_the_published_affinities(tiny):
+    project, _ = tiny
+    agreement = pd.read_csv(project.path / "results/tiny/tables/taxonomy_agreement.csv")
+    agreement = agreement.set_index("similarity")
+    assert agreement.loc["published", ["pearson", "spearman"]].tolist() == [0.62, 0.65]
+    assert agreement.loc["ours", "n_tasks"] == 15
+    assert -1 <= agreement.loc["ours", "pearson_low"] <= agreement.loc["ours", "pearson_high"] <= 1
+    affinity = pd.read_csv(project.path / "results/tiny/tables/affinity_published.csv")
+    assert list(affinity) == ["source", "target", "affinity"]
+    assert len(affinity) == 15 * 15
+    assert (project.path / "results/tiny/figures/figure6.pdf").stat().st_size > 1000
+
+
+def test_without_affinities_figure6_is_left_out_in_one_line(project):
+    printed = project.snakemake("--dry-run", "--configfile", "config/smoke.yaml")
+    lines = [line for line in printed.splitlines() if "figure6" in line]
+    assert lines == ["left out: figure6, for want of Taskonomy's affinities (see affinities.path)"]
+    asked = project.snakemake("--configfile", "config/smoke.yaml", "--", "figure6", ok=False)
+    assert "figure6 needs Taskonomy's affinities; set affinities.path to a local copy" in asked
+
+
+def test_an_affinity_file_of_another_content_is_refused(tiny, tmp_path, real_data):
+    project, _ = tiny
+    other = tmp_path / "all_affinities.pkl"
+    other.write_bytes(b"not the published file")
+    (project.path / "other.yaml").write_text(yaml.safe_dump({"affinities": {"path": str(other)}}))
+    printed = project.snakemake(
+        "--configfile", "config/nyuv2.yaml", "tiny.yaml", "other.yaml", data=real_data, ok=False
+    )
+    line = next(line for line in printed.splitlines() if line.startswith("error:"))
+    assert str(other) in line
+    assert "6b2d42a7281f" in line

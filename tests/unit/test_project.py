@@ -1,0 +1,130 @@
+"""The project holds together: pins, rules, entry scripts, the task dictionary and the README."""
+
+from __future__ import annotations
+
+import ast
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "seaborn": "seaborn-base"}
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (ROOT / name).read_text().splitlines()
+    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+
+
+def test_conda_and_pip_name_the_same_versions():
+    environment = yaml.safe_load((ROOT / "envs/taskrsa.yaml").read_text())
+    conda = dict(re.fullmatch(r"(\S+) =(\S+)", d).groups() for d in environment["dependencies"])
+    conda.pop("python")
+    pip = pins("requirements.txt")
+    # Jobs run inside the environment, Snakemake outside.
+    pip.pop("snakemake")
+    assert conda == {CONDA_NAMES.get(name, name): number for name, number in pip.items()}
+
+
+def test_what_is_installed_is_what_is_pinned():
+    for name, number in (pins("requirements.txt") | pins("requirements-dev.txt")).items():
+        assert version(name).split("+")[0] == number, name
+
+
+def test_constraints_repeat_the_direct_pins():
+    constraints = pins("constraints.txt")
+    for name, number in (pins("requirements.txt") | pins("requirements-dev.txt")).items():
+        assert constraints[name] == number
+
+
+def rules() -> list[tuple[str, str]]:
+    found = []
+    for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        parts = re.split(r"^rule (\w+):\n", path.read_text(), flags=re.MULTILINE)
+        found += list(zip(parts[1::2], parts[2::2], strict=True))
+    return found
+
+
+@pytest.mark.parametrize(("name", "body"), rules(), ids=[name for name, _ in rules()])
+def test_every_rule_says_what_a_cluster_and_a_reader_need(name, body):
+    for word in (
+        "input:",
+        "output:",
+        "log:",
+        "threads:",
+        "mem_mb=",
+        "runtime=",
+        "conda:",
+        "message:",
+    ):
+        assert word in body, f"{name} lacks {word}"
+    assert "shell:" in body
+    assert "run:" not in re.sub(r"\w+run:", "", body)
+
+
+def test_heavy_rules_have_a_benchmark():
+    heavy = {
+        "prepare_split",
+        "prepare_stimuli",
+        "train_encoder",
+        "network_rdms",
+        "layer_similarity",
+    }
+    assert heavy <= {name for name, body in rules() if "benchmark:" in body}
+
+
+def test_every_entry_script_serves_a_rule_and_has_a_docstring():
+    used = set(re.findall(r'code_of\(\s*"(\w+)"', "".join(body for _, body in rules())))
+    scripts = {path.stem for path in (ROOT / "scripts").glob("*.py")}
+    assert used == scripts
+    for path in (ROOT / "scripts").glob("*.py"):
+        assert ast.get_docstring(ast.parse(path.read_text())), path.name
+
+
+def test_captions_are_used_and_exist():
+    text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    used = set(re.findall(r"(\w+)\.rst", text))
+    assert used == {path.stem for path in (ROOT / "workflow/report").glob("*.rst")}
+
+
+def test_tasks_are_those_of_the_paper():
+    from taskrsa.tasks import TASKS
+
+    assert len(TASKS) == 20
+    assert sum(task.affinity_name is not None for task in TASKS.values()) == 17
+    assert sum(task.small for task in TASKS.values()) == 14
+    assert sum(task.clip for task in TASKS.values()) == 14
+    counts = {
+        kind: sum(t.type == kind for t in TASKS.values())
+        for kind in ("2D", "3D", "geometric", "semantic")
+    }
+    assert counts == {"2D": 7, "3D": 8, "geometric": 2, "semantic": 3}
+    assert TASKS["colorization"].input_channels == 1
+    assert TASKS["colorization"].label_size(256, 256) == 64
+
+
+def test_the_library_knows_no_snakemake_and_drawing_needs_no_torch():
+    for path in (ROOT / "scripts/taskrsa").rglob("*.py"):
+        assert "snakemake" not in path.read_text(), path
+    for path in [
+        *(ROOT / "scripts/taskrsa/figures").glob("*.py"),
+        *(ROOT / "scripts").glob("figure*.py"),
+    ]:
+        assert "import torch" not in path.read_text(), path
+
+
+def test_no_file_in_the_repository_is_large():
+    import subprocess
+
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    files = [ROOT / line for line in listed.stdout.splitlines()]
+    if not files:
+        pytest.skip("not a git checkout: nothing to list")
+    assert max(path.stat().st_size for path in files if path.exists()) < 1_000_000
+    reference = [path for path in files if "results/reference" in str(path)]
+    assert sum(path.stat().st_size for path in reference if path.exists()) < 1_000_000
