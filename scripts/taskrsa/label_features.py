@@ -1,4 +1,4 @@
-"""Labels as representations: one feature vector an image, for the RDM of labels (paper Fig. 5.6)."""
+"""Labels as representations: one feature vector an image, for their RDM (paper Fig. 5.6)."""
 
 from __future__ import annotations
 

@@ -67,7 +67,8 @@ def rgbd(project) -> Project:
     splits = ["train"] * 8 + ["val"] * 4
     rows = "".join(f"{i},{s}\n" for i, s in zip(ids, splits, strict=True))
     (folder / "images.csv").write_text("id,split\n" + rows)
-    camera = dict(width=32, height=32, fx=30, fy=30, cx=16, cy=16, depth_unit_m=0.001)
+    camera = {"width": 32, "height": 32, "fx": 30, "fy": 30, "cx": 16, "cy": 16}
+    camera["depth_unit_m"] = 0.001
     (folder / "camera.json").write_text(json.dumps(camera))
     config = {
         "source": "rgbd",

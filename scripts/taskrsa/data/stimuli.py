@@ -1,4 +1,4 @@
-"""The conditions of the RDMs: a sample of images, the same for every network (paper section 5.1)."""
+"""The conditions of the RDMs: a sample of images, the same for every network (section 5.1)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def choose(
         return list(ids)
     if n > len(ids):
         raise ConfigError(
-            f"{n} images asked of split {split}, which has {len(ids)}; lower the number in the config"
+            f"{n} images asked of split {split}, which has {len(ids)}; lower "
+            "the number in the config"
         )
     if generator is None:
         return list(ids[:n])

@@ -147,8 +147,8 @@ def transfer_similarity(
     -----
     The paper does not say which normalisation, or which correlation, its numbers rest on. The
     default has the reasons above, but was settled after the alternatives below had been tried, so
-    its good figures are partly the luck of that choice. On the published 17 tasks, mean similarity within and
-    between the four task types, and the adjusted Rand index of average linkage cut at 4:
+    its good figures are partly the luck of that choice. On the published 17 tasks, mean similarity
+    within and between the four task types, and the adjusted Rand index of average linkage cut at 4:
     zscore/pearson 0.60/-0.31 (1.00), zscore/spearman 0.70/-0.33 (1.00), log/pearson 0.73/-0.36
     (1.00), rank/pearson 0.56/-0.30 (0.38), sum/pearson 0.65/-0.07 (0.72), none/pearson 0.75/0.34
     (0.79).

@@ -1,9 +1,9 @@
 """Choices of method that change the result, and two ways to make them.
 
-`paper` does what the authors did. `recommended` is what today's practice would do: encoders see what
-they were trained on, dissimilarities are plain correlation distances (subtracting the mean pattern
-makes every dissimilarity depend on which other images are in the set), and trees come from average
-linkage on 1 - rs, because single linkage on rows chains. Group norm is off in both.
+`paper` does what the authors did. `recommended` is what today's practice would do: encoders see
+what they were trained on, dissimilarities are plain correlation distances (subtracting the mean
+pattern makes every dissimilarity depend on which other images are in the set), and trees come from
+average linkage on 1 - rs, because single linkage on rows chains. Group norm is off in both.
 """
 
 from __future__ import annotations
