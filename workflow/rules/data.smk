@@ -23,7 +23,8 @@ rule prepare_split:
     message:
         "Preparing the {wildcards.split} images"
     shell:
-        "python {input.code[0]} --log {log} --source {params.source:q} --split {wildcards.split}"
+        # Each of the workers computes with one thread.
+        "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python {input.code[0]} --log {log} --source {params.source:q} --split {wildcards.split}"
         " --n {params.n} --workers {threads} --pack {output.pack}"
 
 
@@ -55,7 +56,8 @@ rule prepare_stimuli:
     message:
         "Sampling {params.n} stimuli"
     shell:
-        "python {input.code[0]} --log {log} --source {params.source:q} --split train"
+        # Each of the workers computes with one thread.
+        "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python {input.code[0]} --log {log} --source {params.source:q} --split train"
         " --n {params.n} --seed {params.seed} --workers {threads}"
         " --pack {output.pack} --table {output.table}"
 
