@@ -6,11 +6,13 @@ from taskrsa.figures.save import save_data, save_figure
 from taskrsa.figures.taxonomy import figure4
 from taskrsa.rsa.tables import read_linkage
 
+DISTANCES = {"paper": "distance of the matrix's rows", "average": "1 - $r_s$"}
 
-def main(similarity: str, linkage: str, pdf: str, png: str, csv: str) -> None:
+
+def main(similarity: str, linkage: str, method: str, pdf: str, png: str, csv: str) -> None:
     table = pd.read_csv(similarity)
     tree, names = read_linkage(linkage)
-    save_figure(figure4(table, tree, names), pdf, png)
+    save_figure(figure4(table, tree, names, distance_label=DISTANCES[method]), pdf, png)
     save_data(table, csv)
 
 

@@ -28,7 +28,8 @@ def main(
         with atomic_path(path) as temporary:
             temporary.write_text(to_newick(tree, names) + "\n")
     summary = pd.read_csv(agreement).set_index("similarity").loc["ours"].to_dict()
-    save_figure(figure6((trees[0], names), (trees[1], names), summary), pdf, png)
+    figure = figure6((trees[0], names), (trees[1], names), summary, distance_label="1 - similarity")
+    save_figure(figure, pdf, png)
     pairs = [
         {"model_a": a, "model_b": b, "ours": ours.loc[a, b], "taskonomy": theirs.loc[a, b]}
         for i, a in enumerate(names)

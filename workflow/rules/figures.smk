@@ -16,11 +16,13 @@ rule figure4:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        method=RSA["linkage"],
     message:
         "Drawing figure 4: task similarity and tree"
     shell:
         "python {input.code[0]} --log {log} --similarity {input.similarity}"
-        " --linkage {input.linkage} --pdf {output.pdf} --png {output.png} --csv {output.csv}"
+        " --linkage {input.linkage} --method {params.method} --pdf {output.pdf} --png {output.png} --csv {output.csv}"
 
 
 rule figure5:
@@ -181,3 +183,47 @@ rule figure_learning_curves:
     shell:
         "python {input.code[0]} --log {log} --quality {input.quality} --tasks {params.tasks}"
         " --curves {input.curves} --pdf {output.pdf} --png {output.png} --csv {output.csv}"
+
+
+rule reference:
+    input:
+        code=code_of("reference"),
+        tables=[
+            f"{RUN}/bank/quality.csv",
+            f"{RUN}/tables/tasks.csv",
+            f"{RUN}/tables/similarity.csv",
+            f"{RUN}/tables/type_separation.csv",
+            f"{RUN}/tables/label_agreement.csv",
+            f"{RUN}/tables/taxonomy_agreement.csv",
+            f"{RUN}/tables/presets.csv",
+            f"{RUN}/trees/compressed_paper.nwk",
+            f"{RUN}/trees/compressed_average.nwk",
+        ],
+        pictures=[
+            f"{RUN}/figures/{name}.png"
+            for name in (
+                "figure4",
+                "figure5",
+                "figure6",
+                "type_separation",
+                "label_agreement",
+                "presets",
+                "quality",
+                "learning_curves",
+            )
+        ],
+    output:
+        directory(f"results/reference/{config['run']}"),
+    log:
+        f"{RUN}/logs/reference.log",
+    conda:
+        "../../envs/taskrsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Copying what git keeps of this run"
+    shell:
+        "python {input.code[0]} --log {log} --tables {input.tables} --pictures {input.pictures}"
+        " --folder {output}"
