@@ -75,7 +75,7 @@ def rgbd(project) -> Project:
         "rgbd": {"path": "photos", "classes": ["table", "chair", "wall"]},
         "stimuli": {"n": 6},
         "tasks": ["edge2d", "autoencoder", "rgb2depth", "reshade"],
-        "training": {"recipe": {"steps": 1, "batch_size": 4}},
+        "training": {"recipe": {"steps": 4, "batch_size": 4}},
     }
     with_config(project, config)
     return project
@@ -104,7 +104,9 @@ def test_a_truncated_image_is_named_and_nothing_is_left(rgbd):
 def test_a_missing_image_is_named(rgbd):
     (rgbd.path / "photos/depth/003.png").unlink()
     printed = rgbd.snakemake(*SMOKE, "extra.yaml", "--", "results/smoke/data/train.h5", ok=False)
-    assert "photos/depth/003.png" in " ".join(error_lines(printed))
+    assert "Missing input files for rule prepare_split" in printed
+    assert [line for line in printed.splitlines() if line.strip() == "photos/depth/003.png"]
+    assert not (rgbd.path / "results/smoke/data").exists()
 
 
 def test_one_id_twice_is_named(rgbd):

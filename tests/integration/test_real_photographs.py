@@ -13,7 +13,7 @@ TINY = {
     "label_size": 16,
     "stimuli": {"n": 20},
     "encoder": {"width": 4, "strides": [1, 1, 1, 1]},
-    "training": {"recipe": {"steps": 2, "batch_size": 8, "eval_every": 2}},
+    "training": {"recipe": {"steps": 12, "batch_size": 8, "learning_rate": 0.001}},
     "control": {"random_encoders": 2},
     "rsa": {"bootstraps": 20, "permutations": 19, "type_permutations": 19},
 }

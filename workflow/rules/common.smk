@@ -15,6 +15,7 @@ BASE = Path(workflow.basedir)
 SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from taskrsa.data import sources
 from taskrsa.errors import TaskrsaError
 from taskrsa.rsa.presets import PRESETS, variants_of
 from taskrsa.tasks import TASKS
@@ -36,6 +37,8 @@ def check_config() -> None:
         key = ".".join(map(str, error.absolute_path)) or "top level"
         raise WorkflowError(f"config, {key}: {error.message}")
     validate(config, str(path))
+    for kind in {config["source"], config["stimuli"]["source"] or config["source"]}:
+        tell_user(sources.source_module, kind)
     check_tasks("tasks", config["tasks"] if config["tasks"] != "auto" else [])
     check_tasks("training.steps_factor", config["training"]["steps_factor"])
 
@@ -88,8 +91,6 @@ def source_options(kind: str) -> dict:
 
 def source_files(kind: str) -> list[str]:
     """List the files a source reads, so that changed data makes its results stale."""
-    from taskrsa.data import sources
-
     return tell_user(sources.source_files, kind, source_options(kind).get("path"))
 
 
@@ -105,8 +106,6 @@ def tasks_with_reasons() -> dict[str, str]:
     """Map every task of the config to "" or to the reason why the source cannot label it."""
     if config["tasks"] != "auto":
         return dict.fromkeys(config["tasks"], "")
-    from taskrsa.data import sources
-
     reasons = tell_user(sources.unavailable_tasks, source_options(SOURCE), list(TASKS.values()))
     return {task: reasons.get(task, "") for task in TASKS}
 
