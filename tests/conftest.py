@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -50,15 +51,9 @@ class Project:
     def planned(self, *words: str) -> set[str]:
         """Return the rules that a dry run would execute."""
         printed = self.snakemake("--dry-run", "--quiet", "host", *words)
-        lines = (
-            printed[printed.find("Job stats:") :].splitlines() if "Job stats:" in printed else []
-        )
-        counts = (line.split() for line in lines)
-        return {
-            words[0]
-            for words in counts
-            if len(words) == 2 and words[1].isdigit() and words[0] not in ("all", "total")
-        }
+        table = printed.partition("Job stats:")[2].partition("\ntotal")[0]
+        counts = re.findall(r"^(\w+) +\d+$", table, flags=re.MULTILINE)
+        return set(counts) - {"all"}
 
 
 def copy_project(target: Path) -> Project:
