@@ -128,3 +128,20 @@ def test_no_file_in_the_repository_is_large():
     assert max(path.stat().st_size for path in files if path.exists()) < 1_000_000
     reference = [path for path in files if "results/reference" in str(path)]
     assert sum(path.stat().st_size for path in reference if path.exists()) < 1_000_000
+
+
+def test_numbers_in_the_readme_are_those_of_the_reference_tables():
+    import pandas as pd
+
+    readme = (ROOT / "README.md").read_text()
+    separation = pd.read_csv(ROOT / "results/reference/nyuv2/type_separation.csv")
+    for row in separation[separation["control"] == "none"].itertuples():
+        mean = "" if pd.isna(row.random_mean) else f"{row.random_mean:.2f}"
+        line = f"| {row.layer} | {row.within:.2f} | {row.between:.2f} | {row.p:.2g} | {mean} |"
+        assert line in readme, line
+    agreement = pd.read_csv(ROOT / "results/reference/nyuv2/label_agreement.csv")
+    spearman = agreement.set_index("layer").loc["compressed", "spearman"]
+    assert f"Spearman {spearman:.2f}" in readme
+    demo = pd.read_csv(ROOT / "results/reference/demo/taxonomy_agreement.csv")
+    ours = demo.set_index("similarity").loc["ours"]
+    assert f"Pearson {ours.pearson:.2f}, Spearman {ours.spearman:.2f}" in readme
