@@ -1,6 +1,6 @@
 """Copy the small tables, trees and pictures of a run to where git keeps them.
 
-Pictures are reduced to half their size and 64 colours: enough for a screen.
+Pictures are reduced to half their size and 256 colours: enough for a screen.
 """
 
 import shutil
@@ -18,7 +18,7 @@ def main(tables: list[str], pictures: list[str], folder: str) -> None:
     for path in map(Path, pictures):
         with Image.open(path) as picture:
             small = picture.convert("RGB").reduce(2)
-            small.quantize(64).save(target / path.name, optimize=True)
+            small.quantize(256, dither=Image.Dither.NONE).save(target / path.name, optimize=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import jsonschema
 import yaml
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 BASE = Path(workflow.basedir)
@@ -26,6 +25,11 @@ os.environ.update(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.getenv('PA
 LAYERS = ["block1", "block2", "block3", "block4", "compressed"]
 
 
+def stop(message: str) -> None:
+    """End Snakemake with one line: an exception would add where in the workflow it was raised."""
+    sys.exit(f"error: {message}")
+
+
 def check_config() -> None:
     """Validate the config and fill in defaults; stop with one line that names the key."""
     path = BASE / "workflow/schemas/config.schema.yaml"
@@ -35,7 +39,7 @@ def check_config() -> None:
     )
     if error is not None:
         key = ".".join(map(str, error.absolute_path)) or "top level"
-        raise WorkflowError(f"config, {key}: {error.message}")
+        stop(f"config, {key}: {error.message}")
     validate(config, str(path))
     for kind in {config["source"], config["stimuli"]["source"] or config["source"]}:
         tell_user(sources.source_module, kind)
@@ -47,9 +51,7 @@ def check_tasks(key: str, tasks) -> None:
     """Stop with one line if a config key names a task that does not exist."""
     for task in tasks:
         if task not in TASKS:
-            raise WorkflowError(
-                f"config, {key}: no task named {task}; there are {', '.join(TASKS)}"
-            )
+            stop(f"config, {key}: no task named {task}; there are {', '.join(TASKS)}")
 
 
 def code_of(entry: str, *lazily_imported: str) -> list[str]:
@@ -81,9 +83,9 @@ def source_options(kind: str) -> dict:
     }
     missing = [value for value in options.values() if isinstance(value, str) and "$" in value]
     if "path" in options and not options["path"]:
-        raise WorkflowError(f"config, {kind}.path: is not set; name the folder of images")
+        stop(f"config, {kind}.path: is not set; name the folder of images")
     if missing:
-        raise WorkflowError(
+        stop(
             f"config, {kind}: {missing[0]} names an environment variable that is not set; export it"
         )
     return {"kind": kind, **options, "image_size": config["image_size"]}
@@ -99,7 +101,7 @@ def tell_user(function, *arguments):
     try:
         return function(*arguments)
     except TaskrsaError as error:
-        raise WorkflowError(str(error)) from None
+        stop(str(error))
 
 
 def tasks_with_reasons() -> dict[str, str]:
@@ -118,7 +120,7 @@ def rdms_of_layer(wildcards) -> list[str]:
 def affinities_file(wildcards) -> str:
     """Return the published affinities: a local copy, or the file the download rule makes."""
     if AFFINITIES is None:
-        raise WorkflowError(
+        stop(
             "config, affinities: figure6 needs Taskonomy's affinities; set affinities.path to a "
             "local copy of all_affinities.pkl or affinities.download to true"
         )
