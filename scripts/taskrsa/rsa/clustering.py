@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from taskrsa.errors import RepresentationError
-from taskrsa.rsa.rdm import mid_ranks, standardise
 
 
 def paper_linkage(similarity: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
@@ -47,13 +46,6 @@ def average_linkage(similarity: np.ndarray, *, names: Sequence[str] | None = Non
 LINKAGES = {"paper": paper_linkage, "average": average_linkage}
 
 
-def leaf_order(tree: np.ndarray) -> list[int]:
-    """Return the leaves of a SciPy linkage from left to right."""
-    from scipy.cluster.hierarchy import leaves_list
-
-    return leaves_list(tree).tolist()
-
-
 def cut(tree: np.ndarray, n_clusters: int) -> np.ndarray:
     """Return the cluster, from 1, of each leaf: MATLAB's `cluster(Z, 'maxclust', n)`.
 
@@ -87,36 +79,6 @@ def to_newick(tree: np.ndarray, names: Sequence[str]) -> str:
         ]
         nodes.append((f"({','.join(parts)})", float(height)))
     return nodes[-1][0] + ";"
-
-
-def cophenetic_agreement(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-    """Return how well two trees over the same leaves agree.
-
-    The correlation ("pearson", "spearman") of their cophenetic distances: for every two leaves,
-    the height at which they join.
-
-    Raises
-    ------
-    RepresentationError
-        If the trees have different numbers of leaves, or one joins all leaves at one height.
-    """
-    from scipy.cluster.hierarchy import cophenet
-
-    if len(first) != len(second):
-        raise RepresentationError(
-            f"trees of {len(first) + 1} and {len(second) + 1} leaves; compare trees of one task set"
-        )
-    a, b = cophenet(first), cophenet(second)
-    result = {
-        "pearson": float(standardise(a) @ standardise(b)),
-        "spearman": float(standardise(mid_ranks(a)) @ standardise(mid_ranks(b))),
-    }
-    if np.isnan(result["pearson"]):
-        raise RepresentationError(
-            "a tree joins all its leaves at one height, so no agreement is defined; check its "
-            "similarities"
-        )
-    return result
 
 
 def require_similarity(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.files import atomic_path
-from taskrsa.rsa.affinity import transfer_similarity
+from taskrsa.rsa.affinity import compare_similarity, transfer_similarity
 from taskrsa.rsa.inference import (
     bootstrap_similarity,
     confidence_interval,
@@ -240,6 +240,7 @@ def agreement_rows(
     rows = []
     for normalise in NORMALISATIONS:
         theirs = transfer_similarity(affinity.loc[names, names], normalise=normalise)
+        resampled = pd.DataFrame([compare_similarity(one, theirs) for one in drawn])
         row = {
             "similarity": "ours" if not rows else f"ours ({normalise})",
             "normalisation": normalise,
@@ -247,8 +248,7 @@ def agreement_rows(
         }
         for method in ("pearson", "spearman"):
             value, p = mantel_p(ours, theirs, n_permutations, seed, method=method)
-            resampled = [mantel_p(one, theirs, 1, seed, method=method)[0] for one in drawn]
-            low, high = confidence_interval(np.array(resampled))
+            low, high = confidence_interval(resampled[method].to_numpy())
             row |= {
                 method: value,
                 f"{method}_low": float(low),
@@ -283,7 +283,7 @@ def preset_rows(
                 "layer": "compressed",
                 "mean_abs_change": change.mean(),
                 "max_abs_change": change.max(),
-                "spearman": mantel_p(before, after, 1, 0)[0],
+                "spearman": compare_similarity(before, after)["spearman"],
                 "n_images": n_images_of(first.shape[1]),
             }
         )
