@@ -4,6 +4,7 @@ import hashlib
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from taskrsa.data.simulated_scene import (
 )
 from taskrsa.errors import ConfigError, DataError
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 ARRAYS = ("rgb", "depth", "normal", "semantic", "instances", "layout", "vanishing_points")
 SOME = [f"train-{i:06d}" for i in range(8)] + ["val-000000", "val-000003"]
 
@@ -219,7 +221,9 @@ def test_another_process_gives_the_same_bytes(world):
         "('val-000003'); print(hashlib.sha256(b''.join(getattr(v, n).tobytes() for n in "
         f"{ARRAYS!r})).hexdigest())"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=SCRIPTS
+    )
     view = world.view("val-000003")
     own = hashlib.sha256(b"".join(getattr(view, name).tobytes() for name in ARRAYS))
     assert found.stdout.strip() == own.hexdigest()
