@@ -45,7 +45,7 @@ def main(
 
     spec = EncoderSpec.from_config(encoder, definition.input_channels)
     network = random_encoder(spec, seed)
-    code_size = splits["val"].images.shape[1] // spec.reduction
+    code_size = spec.code_size(splits["val"].images.shape[1])
     outputs = label_attributes(labels)["n_outputs"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

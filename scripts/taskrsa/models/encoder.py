@@ -67,6 +67,21 @@ class EncoderSpec:
             reduction *= stride
         return reduction
 
+    def code_size(self, image_size: int) -> int:
+        """Return the side of the code of an image, in positions.
+
+        Raises
+        ------
+        ConfigError
+            If the image is no multiple of the reduction, so that borders would be lost.
+        """
+        if image_size % self.reduction:
+            raise ConfigError(
+                f"image_size: {image_size} must be a multiple of {self.reduction}, the encoder's "
+                "reduction; change it or encoder.strides"
+            )
+        return image_size // self.reduction
+
 
 class Bottleneck(nn.Module):
     """1 x 1, 3 x 3, 1 x 1 convolutions with a shortcut; the 3 x 3 strides."""
