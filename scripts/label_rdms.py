@@ -3,8 +3,7 @@
 from taskrsa.data.pack import Pack, label_attributes, read_labels
 from taskrsa.entry import run
 from taskrsa.label_features import label_features
-from taskrsa.rsa.rdm import compute_rdm
-from taskrsa.rsa.rdm_file import write_rdms
+from taskrsa.rsa.rdm_file import make_rdms
 
 
 def main(
@@ -13,28 +12,18 @@ def main(
     with Pack(stimuli) as pack:
         conditions, digest = pack.ids, pack.digest
     about = label_attributes(labels)
-    result = compute_rdm(
-        label_features(
-            about["output"],
-            *read_labels(labels, "stimuli"),
-            about["n_outputs"],
-            about.get("ab_bins"),
-        ),
-        centre=centre,
-        name=f"{task}, labels",
-        conditions=conditions,
-        constant=constant_images,
+    features = label_features(
+        about["output"], *read_labels(labels, "stimuli"), about["n_outputs"], about.get("ab_bins")
     )
-    write_rdms(
+    make_rdms(
         rdms,
-        [result.dissimilarities],
-        layers=["labels"],
+        {"labels": (features, centre)},
         model=task,
         task=task,
         conditions=conditions,
         stimuli_digest=digest,
         centre=centre,
-        dropped=[result.dropped],
+        constant=constant_images,
     )
 
 

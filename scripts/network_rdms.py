@@ -4,7 +4,7 @@ Reads weights and the pack of stimuli. Writes one file with the RDM of every lay
 RDMs of the compressed output under other choices of method (`variants`), for comparison.
 """
 
-from functools import cache
+from functools import cache, partial
 
 import torch
 from taskrsa.data.pack import Pack
@@ -12,8 +12,7 @@ from taskrsa.entry import run
 from taskrsa.extraction import extract
 from taskrsa.models.encoder import load_encoder
 from taskrsa.preprocessing import network_input
-from taskrsa.rsa.rdm import compute_rdm
-from taskrsa.rsa.rdm_file import write_rdms
+from taskrsa.rsa.rdm_file import make_rdms
 
 
 def main(
@@ -48,30 +47,15 @@ def main(
             model,
         )
 
-    def write(path: str, by_layer: dict) -> None:
-        """Write the RDMs of `by_layer`: name to (features, centring)."""
-        results = {
-            name: compute_rdm(
-                values,
-                centre=centre,
-                name=f"{model}, {name}",
-                conditions=conditions,
-                constant=constant_images,
-            )
-            for name, (values, centre) in by_layer.items()
-        }
-        write_rdms(
-            path,
-            [result.dissimilarities for result in results.values()],
-            layers=list(results),
-            model=model,
-            task=model,
-            conditions=conditions,
-            stimuli_digest=digest,
-            centre=choices["centre"],
-            dropped=[result.dropped for result in results.values()],
-        )
-
+    write = partial(
+        make_rdms,
+        model=model,
+        task=model,
+        conditions=conditions,
+        stimuli_digest=digest,
+        centre=choices["centre"],
+        constant=constant_images,
+    )
     taps = features(choices["clip"], choices["group_norm"])
     write(rdms, {layer: (values, choices["centre"]) for layer, values in taps.items()})
     write(

@@ -2,26 +2,21 @@
 
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
-from taskrsa.rsa.rdm import compute_rdm
-from taskrsa.rsa.rdm_file import write_rdms
+from taskrsa.rsa.rdm_file import make_rdms
 
 
 def main(centre: bool, constant_images: str, stimuli: str, rdms: str) -> None:
     with Pack(stimuli) as pack:
         pixels = pack.rgb().reshape(len(pack), -1).astype("float32")
-        result = compute_rdm(
-            pixels, centre=centre, name="pixels", conditions=pack.ids, constant=constant_images
-        )
-        write_rdms(
+        make_rdms(
             rdms,
-            [result.dissimilarities],
-            layers=["pixels"],
+            {"pixels": (pixels, centre)},
             model="pixels",
             task="",
             conditions=pack.ids,
             stimuli_digest=pack.digest,
             centre=centre,
-            dropped=[result.dropped],
+            constant=constant_images,
         )
 
 

@@ -15,13 +15,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
 
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.files import atomic_path
-from taskrsa.rsa.rdm import n_images_of
+from taskrsa.rsa.rdm import compute_rdm, n_images_of
 
 _OWN = ("model", "task", "stimuli_digest", "centre", "n_dropped")
 
@@ -135,6 +136,53 @@ def write_rdms(
         group = file.create_group("pattern_descriptors")
         group["image"] = _text(conditions)
         group["index"] = np.arange(len(conditions), dtype=np.int64)
+
+
+def make_rdms(
+    path: str | os.PathLike,
+    representations: Mapping[str, tuple[np.ndarray, bool]],
+    *,
+    model: str,
+    task: str,
+    conditions: Sequence[str],
+    stimuli_digest: str,
+    centre: bool,
+    constant: Literal["error", "drop"],
+) -> None:
+    """Make the RDM of every representation of one model and write them to one file.
+
+    Parameters
+    ----------
+    representations
+        For each layer, its (n, d) features and whether they are centred; `compute_rdm` says how.
+    centre
+        The centring that the file is said to have been made with.
+    constant
+        What to do about images whose representation is constant.
+
+    Other parameters and errors are those of `compute_rdm` and `write_rdms`.
+    """
+    results = {
+        layer: compute_rdm(
+            features,
+            centre=centred,
+            name=f"{model}, {layer}",
+            conditions=conditions,
+            constant=constant,
+        )
+        for layer, (features, centred) in representations.items()
+    }
+    write_rdms(
+        path,
+        [result.dissimilarities for result in results.values()],
+        layers=list(results),
+        model=model,
+        task=task,
+        conditions=conditions,
+        stimuli_digest=stimuli_digest,
+        centre=centre,
+        dropped=[result.dropped for result in results.values()],
+    )
 
 
 def read_rdms(path: str | os.PathLike, layers: Sequence[str] | None = None) -> RDMs:
