@@ -1,8 +1,8 @@
-"""Train the encoder of one task.
+"""Train the encoder of one task: the bank's, or a small model's (paper section 5.2).
 
 Reads the packs of training and validation views and the task's labels. Writes the encoder's
-weights, its learning curve, and one row that sets its validation loss beside the loss of a
-constant predictor.
+weights, its learning curve, one row that sets its validation loss beside the loss of a constant
+predictor, and, where asked, the encoder as it was at some percentages of the training.
 """
 
 from functools import partial
@@ -14,13 +14,16 @@ from taskrsa.entry import run
 from taskrsa.files import atomic_path
 from taskrsa.losses import channel_statistics, constant_loss
 from taskrsa.models.decoders import DenseDecoder, Rescaled, VectorDecoder
-from taskrsa.models.encoder import EncoderSpec, random_encoder, save_encoder
+from taskrsa.models.small import SmallDecoder
+from taskrsa.models.spec import SmallSpec, encoder_spec
+from taskrsa.models.weights import random_encoder, save_encoder
 from taskrsa.preprocessing import network_input
 from taskrsa.task import Task
 from taskrsa.training import LabelledImages, TrainingSpec, encoder_and_decoder, train
 
 
 def main(
+    model: str,
     task: dict,
     encoder: dict,
     training: dict,
@@ -32,32 +35,45 @@ def main(
     weights: str,
     curve: str,
     quality: str,
+    n_train: int | None = None,
+    stages: list[str] | None = None,
+    stage_percents: list[int] | None = None,
     threads: int = 1,
 ) -> None:
+    """`n_train` limits the training images to the first so many; `stages` names one file for each
+    of `stage_percents`."""
     torch.set_num_threads(threads)
     definition = Task(**task)
     # The bank is trained on whole photographs; only the authors' extraction clips them.
     to_input = partial(network_input, kind=definition.input, clip=False)
     splits = {}
-    for split, path in (("train", train_images), ("val", val_images)):
+    for split, path, n in (("train", train_images, n_train), ("val", val_images, None)):
         with Pack(path) as pack:
-            splits[split] = LabelledImages(pack.rgb(), *read_labels(labels, split), to_input)
+            targets, valid = read_labels(labels, split)
+            splits[split] = LabelledImages(pack.rgb()[:n], targets[:n], valid[:n], to_input)
 
-    spec = EncoderSpec.from_config(encoder, definition.input_channels)
+    spec = encoder_spec(encoder, definition.input_channels)
     network = random_encoder(spec, seed)
     code_size = spec.code_size(splits["val"].images.shape[1])
     outputs = label_attributes(labels)["n_outputs"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if definition.dense:
-            decoder = DenseDecoder(
-                spec.code_channels, code_size, outputs, splits["val"].targets.shape[-1]
-            )
+            dense = SmallDecoder if isinstance(spec, SmallSpec) else DenseDecoder
+            decoder = dense(spec.code_channels, code_size, outputs, splits["val"].targets.shape[-1])
         else:
             decoder = VectorDecoder(spec.code_channels, code_size, outputs)
     if definition.loss in ("l1", "l2"):
         decoder = Rescaled(decoder, *channel_statistics(*splits["train"].labels()))
     recipe = TrainingSpec(**training).scaled(steps_factor)
+    stage_files: dict[int, list[str]] = {}
+    for percent, path in zip(stage_percents or [], stages or [], strict=True):
+        stage_files.setdefault(round(recipe.steps * percent / 100), []).append(path)
+
+    def save_stages(step: int, trained: torch.nn.Module) -> None:
+        for path in stage_files.get(step, []):
+            save_encoder(path, trained[0])
+
     trained, learning, val_loss = train(
         encoder_and_decoder(network, decoder),
         definition.loss,
@@ -65,6 +81,7 @@ def main(
         splits["val"],
         recipe,
         seed,
+        after_step=save_stages,
     )
 
     constant = constant_loss(
@@ -76,7 +93,7 @@ def main(
     with atomic_path(curve) as temporary:
         pd.DataFrame(vars(learning)).to_csv(temporary, index=False, float_format="%.6g")
     row = {
-        "model": definition.id,
+        "model": model,
         "task": definition.id,
         "val_loss": val_loss,
         "constant_loss": constant,
@@ -84,7 +101,7 @@ def main(
     }
     with atomic_path(quality) as temporary:
         pd.DataFrame([row]).to_csv(temporary, index=False, float_format="%.6g")
-    print(f"{definition.id}: {row['error_removed']:.1%} of the constant predictor's error removed")
+    print(f"{model}: {row['error_removed']:.1%} of the constant predictor's error removed")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,10 @@ def _take_flag(argv: list[str], flag: str) -> str | None:
 
 
 def _join_lists(function: Callable[..., None], argv: list[str]) -> list[str]:
-    """Turn `--paths a b` into `--paths ["a", "b"]` for parameters annotated as lists."""
+    """Turn `--paths a b` into `--paths ["a", "b"]` for parameters annotated as lists.
+
+    Lists of numbers become `[1, 2]`.
+    """
     annotations = {
         name: str(parameter.annotation)
         for name, parameter in inspect.signature(function).parameters.items()
@@ -85,7 +88,10 @@ def _join_lists(function: Callable[..., None], argv: list[str]) -> list[str]:
         while at < len(argv) and not argv[at].startswith("--"):
             words.append(argv[at])
             at += 1
-        if annotations.get(flag.removeprefix("--").replace("-", "_"), "").startswith("list"):
+        annotation = annotations.get(flag.removeprefix("--").replace("-", "_"), "")
+        if annotation.startswith(("list[int]", "list[float]")):
+            joined.append(f"[{','.join(words)}]")
+        elif annotation.startswith("list"):
             joined.append(json.dumps(words))
         else:
             joined.extend(words)

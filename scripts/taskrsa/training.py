@@ -117,11 +117,14 @@ def train(
     val_images: LabelledImages,
     spec: TrainingSpec,
     seed: int,
+    after_step: Callable[[int, nn.Module], None] | None = None,
 ) -> tuple[nn.Module, Curve, float]:
     """Train `network` and return it with its learning curve and the validation loss of the
     weights it ends with.
 
-    The same seed, data and machine give the same weights, bit by bit, on CPU.
+    The same seed, data and machine give the same weights, bit by bit, on CPU. `after_step` is
+    called with the number of steps done, 0 first, and the network as it is then; it must not
+    change it.
 
     Raises
     ------
@@ -151,6 +154,8 @@ def train(
             target = target.float()
         return loss_function(prediction.float(), target, valid, generator=generator)
 
+    tell = after_step or (lambda step, network: None)
+    tell(0, accelerator.unwrap_model(network))
     curve, best, best_state, recent = Curve(), math.inf, None, []
     for step in tqdm(range(1, spec.steps + 1), desc="train", mininterval=5):
         network.train()
@@ -164,6 +169,7 @@ def train(
             raise DataError(
                 f"training: the loss is {recent[-1]} at step {step}; lower learning_rate"
             )
+        tell(step, accelerator.unwrap_model(network))
         if step % spec.eval_every == 0 or step == spec.steps:
             val_loss = _validate(network, val_images, spec.batch_size, batch_loss)
             curve.add(step, sum(recent) / len(recent), val_loss)

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 import torch
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.models.encoder import (
-    LAYERS,
-    EncoderSpec,
-    TaskonomyEncoder,
-    load_encoder,
-    random_encoder,
-    save_encoder,
-)
+from taskrsa.models.encoder import LAYERS, EncoderSpec, TaskonomyEncoder
+from taskrsa.models.weights import load_encoder, random_encoder, save_encoder
 from taskrsa.preprocessing import network_input
 
 SMALL = EncoderSpec(width=4, units=(1, 2, 1, 2), strides=(2, 1, 1, 1))

@@ -1,5 +1,6 @@
 """Entry points: typed flags, the log, and one-line errors."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,17 @@ def test_a_failed_write_leaves_no_file(tmp_path):
         temporary.write_text("new")
     assert target.read_text() == "new"
     assert target.stat().st_mode & 0o044
+
+
+def test_lists_of_numbers_are_numbers(tmp_path):
+    script = tmp_path / "numbers.py"
+    script.write_text(
+        "from taskrsa.entry import run\n"
+        "def main(counts: list[int], shares: list[float] | None = None):\n"
+        "    print(sum(counts), shares)\n"
+        "run(main)\n"
+    )
+    words = [sys.executable, str(script), "--counts", "1", "20", "--shares", "0.5"]
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    assert done.stdout == "21 [0.5]\n", done.stderr

@@ -6,7 +6,8 @@ import torch
 from taskrsa.data.stimuli import choose
 from taskrsa.errors import ConfigError, RepresentationError
 from taskrsa.extraction import extract
-from taskrsa.models.encoder import LAYERS, EncoderSpec, random_encoder
+from taskrsa.models.encoder import LAYERS, EncoderSpec
+from taskrsa.models.weights import random_encoder
 from taskrsa.preprocessing import network_input
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 32, 32, 3), dtype=np.uint8)

@@ -418,6 +418,24 @@ def test_views_of_one_point_stay_in_one_split(tmp_path):
     assert source.ids("val") == taskonomy.open_source(tmp_path, val_fraction=0.25).ids("val")
 
 
+def test_hanson_splits_into_the_papers_numbers(tmp_path):
+    folder = tmp_path / "hanson"
+    folder.mkdir()
+    for number in range(12_138):  # nothing but names is read to split
+        (folder / f"point_{number // 7}_view_{number % 7}_domain_rgb.png").touch()
+    source = taskonomy.open_source(tmp_path, train_buildings=["hanson"], val_images=2_090)
+    train, val = source.ids("train"), source.ids("val")
+    assert (len(train), len(val)) == (10_048, 2_090)
+    points = [{image_id.partition("_view_")[0] for image_id in ids} for ids in (train, val)]
+    assert len(points[0] & points[1]) <= 1  # the point in which the number falls
+    for options, words in (
+        ({"val_images": 12_138}, "val_images is 12138, but there are 12138 images"),
+        ({"val_images": 5, "val_buildings": ["hanson"]}, "val_images is 5, but val_buildings"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            taskonomy.open_source(tmp_path, **options)
+
+
 def test_colour_coded_classes_are_left_out_and_the_log_says_so(tmp_path, caplog):
     building(tmp_path, points=2)
     for point in range(2):

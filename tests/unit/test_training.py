@@ -8,7 +8,8 @@ import torch
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.losses import constant_loss
 from taskrsa.models.decoders import DenseDecoder, VectorDecoder
-from taskrsa.models.encoder import EncoderSpec, random_encoder
+from taskrsa.models.encoder import EncoderSpec
+from taskrsa.models.weights import random_encoder
 from taskrsa.preprocessing import network_input
 from taskrsa.training import LabelledImages, TrainingSpec, encoder_and_decoder, train
 
