@@ -1,4 +1,4 @@
-"""Draw Figure 6: the tree of the bank's tasks beside Taskonomy's own."""
+"""Draw Figure 6: the tree of the bank's tasks beside that of their transfer affinities."""
 
 import pandas as pd
 from taskrsa.entry import run
@@ -11,27 +11,37 @@ from taskrsa.rsa.tables import read_similarity
 
 def main(
     agreement: str,
-    taskonomy: str,
+    kind: str,
+    transfer: str,
     similarity: str,
     method: str,
+    title: str,
     pdf: str,
     png: str,
     csv: str,
     ours_newick: str,
-    taskonomy_newick: str,
+    transfer_newick: str,
 ) -> None:
-    theirs = read_similarity(taskonomy)
+    """`kind` and `title` say whose affinities those of `transfer` are."""
+    theirs = read_similarity(transfer)
     names = list(theirs.index)
     ours = read_similarity(similarity).loc[names, names]
     trees = [LINKAGES[method](matrix.to_numpy()) for matrix in (ours, theirs)]
-    for tree, path in zip(trees, (ours_newick, taskonomy_newick), strict=True):
+    for tree, path in zip(trees, (ours_newick, transfer_newick), strict=True):
         with atomic_path(path) as temporary:
             temporary.write_text(to_newick(tree, names) + "\n")
-    summary = pd.read_csv(agreement).set_index("similarity").loc["ours"].to_dict()
-    figure = figure6((trees[0], names), (trees[1], names), summary, distance_label="1 - similarity")
+    rows = pd.read_csv(agreement)
+    own = rows[(rows["affinities"] == kind) & (rows["similarity"] == "ours")]
+    figure = figure6(
+        (trees[0], names),
+        (trees[1], names),
+        own.iloc[0].to_dict(),
+        titles=("Ours (RSA)", title),
+        distance_label="1 - similarity",
+    )
     save_figure(figure, pdf, png)
     pairs = [
-        {"model_a": a, "model_b": b, "ours": ours.loc[a, b], "taskonomy": theirs.loc[a, b]}
+        {"model_a": a, "model_b": b, "ours": ours.loc[a, b], "transfer": theirs.loc[a, b]}
         for i, a in enumerate(names)
         for b in names[i + 1 :]
     ]

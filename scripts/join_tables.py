@@ -5,11 +5,12 @@ from taskrsa.entry import run
 from taskrsa.files import atomic_path
 
 
-def main(parts: list[str], table: str) -> None:
+def main(parts: list[str], table: str, columns: list[str] | None = None) -> None:
+    """`columns` keeps only these."""
     # Numbers stay the text they are, so that joining rounds nothing.
     joined = pd.concat([pd.read_csv(part, dtype=str, keep_default_na=False) for part in parts])
     with atomic_path(table) as temporary:
-        joined.to_csv(temporary, index=False)
+        joined.to_csv(temporary, index=False, columns=columns)
 
 
 if __name__ == "__main__":

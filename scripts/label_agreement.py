@@ -6,7 +6,8 @@ with a permutation of the tasks.
 
 import pandas as pd
 from taskrsa.entry import run
-from taskrsa.rsa.tables import label_agreement_rows, write_table
+from taskrsa.files import write_table
+from taskrsa.rsa.tables import label_agreement_rows
 
 
 def main(similarity: str, permutations: int, seed: int, table: str) -> None:

@@ -1,7 +1,8 @@
 """Make the RDMs of one network: load it, stream the stimuli, keep the features in memory.
 
-Reads weights and the pack of stimuli. Writes one file with the RDM of every layer, and one with the
-RDMs of the compressed output under other choices of method (`variants`), for comparison.
+Reads weights and the pack of stimuli. Writes one file with the RDM of every layer, one with the
+RDMs of the compressed output under other choices of method (`variants`), and one with its matrices
+under every measure of similarity.
 """
 
 from functools import cache, partial
@@ -10,8 +11,9 @@ import torch
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
 from taskrsa.extraction import extract
-from taskrsa.models.encoder import load_encoder
+from taskrsa.models.weights import load_encoder
 from taskrsa.preprocessing import network_input
+from taskrsa.rsa.measures import MEASURES, make_measures
 from taskrsa.rsa.rdm_file import make_rdms
 
 
@@ -27,6 +29,7 @@ def main(
     rdms: str,
     variants: dict,
     variant_rdms: str,
+    measures: str,
     threads: int = 1,
 ) -> None:
     """`kind` names the network's input; `may_clip` says whether the authors clip it; `choices` and
@@ -47,15 +50,15 @@ def main(
             model,
         )
 
-    write = partial(
-        make_rdms,
-        model=model,
-        task=model,
-        conditions=conditions,
-        stimuli_digest=digest,
-        centre=choices["centre"],
-        constant=constant_images,
-    )
+    about = {
+        "model": model,
+        "task": model,
+        "conditions": conditions,
+        "stimuli_digest": digest,
+        "centre": choices["centre"],
+        "constant": constant_images,
+    }
+    write = partial(make_rdms, **about)
     taps = features(choices["clip"], choices["group_norm"])
     write(rdms, {layer: (values, choices["centre"]) for layer, values in taps.items()})
     write(
@@ -65,6 +68,7 @@ def main(
             for name, v in variants.items()
         },
     )
+    make_measures(measures, taps["compressed"], list(MEASURES), **about)
 
 
 if __name__ == "__main__":

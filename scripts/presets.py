@@ -4,8 +4,9 @@ Reads the RDMs made with the run's own choices and with others. Writes one row a
 """
 
 from taskrsa.entry import run
+from taskrsa.files import write_table
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import preset_rows, write_table
+from taskrsa.rsa.tables import preset_rows
 
 
 def main(

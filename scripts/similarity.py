@@ -5,8 +5,9 @@ images, and the p value of the randomisation of condition labels.
 """
 
 from taskrsa.entry import run
+from taskrsa.files import write_table
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import similarity_table, write_table
+from taskrsa.rsa.tables import similarity_table
 
 
 def main(

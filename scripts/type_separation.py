@@ -6,8 +6,9 @@ or both partialled out.
 """
 
 from taskrsa.entry import run
+from taskrsa.files import write_table
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import separation_rows, write_table
+from taskrsa.rsa.tables import separation_rows
 
 
 def main(

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import squareform
 from scipy.stats import pearsonr, rankdata, spearmanr
@@ -15,6 +15,7 @@ from taskrsa.rsa.inference import (
     mantel_p,
     noise_ceiling,
     permutation_p,
+    resampled_similarity,
 )
 from taskrsa.rsa.similarity import similarity_between, similarity_matrix
 
@@ -66,6 +67,56 @@ def test_bootstrap_of_paper_size_equals_its_definition():
     i, j = drawn[i], drawn[j]
     a, b = (squareform(row)[i, j][i != j] for row in rdms)
     assert found == pytest.approx(spearmanr(a, b).statistic, abs=1e-6)
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    counts=st.lists(st.integers(0, 4), min_size=6, max_size=6),
+    seed=st.integers(0, 2**32 - 1),
+    levels=st.sampled_from([None, 2]),
+)
+def test_resampling_by_any_counts_equals_its_definition(counts, seed, levels):
+    counts = np.array([counts])
+    assume(np.count_nonzero(counts) >= 3)
+    rdms = some_rdms(2, 6, seed, levels)
+    assume(all(len(set(naive_resample(row, np.flatnonzero(counts)))) > 1 for row in rdms))
+    drawn = np.repeat(np.arange(6), counts[0])
+    expected = spearmanr(*(naive_resample(row, drawn) for row in rdms)).statistic
+    found = resampled_similarity(rdms, counts)[0]
+    np.testing.assert_allclose(found, [[1, expected], [expected, 1]], atol=1e-6)
+
+
+def test_counts_of_0_and_1_are_subsets_of_the_images():
+    rdms, others = some_rdms(3, 30, 1, levels=5), some_rdms(2, 30, 2)
+    chosen = np.random.default_rng(0).uniform(size=(4, 30)) < 0.4
+    found = resampled_similarity(rdms, chosen, others=others)
+    assert found.shape == (4, 3, 2)
+    for subset, similarity in zip(chosen, found, strict=True):
+        a, b = (
+            np.array([squareform(squareform(row)[np.ix_(subset, subset)]) for row in rows])
+            for rows in (rdms, others)
+        )
+        np.testing.assert_allclose(similarity, similarity_between(a, b), atol=1e-6)
+
+
+def test_bootstrap_resamples_by_its_counts():
+    rdms = some_rdms(3, 12, 6)
+    expected = resampled_similarity(rdms, bootstrap_counts(12, 5, seed=4))
+    np.testing.assert_array_equal(bootstrap_similarity(rdms, 12, 5, seed=4), expected)
+
+
+def test_counts_that_cannot_be_used():
+    rdms = some_rdms(2, 6, 0)
+    with pytest.raises(RepresentationError, match="resample 1 has 2 different images.* least 3"):
+        resampled_similarity(rdms, np.array([[1, 1, 1, 0, 0, 0], [4, 2, 0, 0, 0, 0]]))
+    with pytest.raises(RepresentationError, match="hold -1"):
+        resampled_similarity(rdms, np.array([[1, 1, 1, 1, -1, 0]]))
+    with pytest.raises(RepresentationError, match="type float64; give .* whole numbers"):
+        resampled_similarity(rdms, np.ones((1, 6)))
+    with pytest.raises(RepresentationError, match="of 6 images, not 5"):
+        resampled_similarity(rdms, np.ones((1, 5), dtype=int))
+    with pytest.raises(RepresentationError, match="resample 0 takes 60000 images"):
+        resampled_similarity(rdms, np.full((1, 6), 10_000))
 
 
 def test_counts_draw_as_many_images_as_there_are():

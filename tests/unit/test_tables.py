@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 from taskrsa.errors import DataError, RepresentationError
+from taskrsa.files import write_table
 from taskrsa.rsa import tables
 from taskrsa.rsa.clustering import average_linkage
 from taskrsa.rsa.presets import PRESETS, variants_of
@@ -73,7 +74,7 @@ def test_related_networks_are_significant_and_unrelated_ones_are_not(make_stack)
 def test_linkage_table_comes_back(tmp_path):
     matrix = np.array([[1, 0.9, 0.1], [0.9, 1, 0.2], [0.1, 0.2, 1]])
     tree = average_linkage(matrix)
-    tables.write_table(tables.linkage_table(tree, ["x", "y", "z"]), tmp_path / "tree.csv")
+    write_table(tables.linkage_table(tree, ["x", "y", "z"]), tmp_path / "tree.csv")
     again, names = tables.read_linkage(tmp_path / "tree.csv")
     assert names == ["x", "y", "z"]
     np.testing.assert_allclose(again, tree, rtol=1e-5)
@@ -170,3 +171,43 @@ def test_a_layer_that_is_not_there_is_named():
     table = pd.DataFrame({"layer": ["block1"], "model_a": ["a"], "model_b": ["b"], "rs": [0.5]})
     with pytest.raises(DataError, match="no rows for layer compressed"):
         tables.similarity_square(table, "compressed")
+
+
+def affinity_file(path, rows):
+    pd.DataFrame(rows, columns=["source", "target", "affinity", "penalty"]).to_csv(
+        path, index=False
+    )
+    return path
+
+
+def test_affinities_come_back_as_a_matrix_in_the_table_s_order(tmp_path):
+    rows = [("b", "a", 0.1, 1), ("b", "c", 0.2, 1), ("a", "a", 0.3, 1), ("a", "c", -0.4, 1)]
+    matrix = tables.read_affinity(affinity_file(tmp_path / "affinity.csv", rows))
+    assert list(matrix.index) == ["b", "a"]
+    assert list(matrix.columns) == ["a", "c"]
+    assert matrix.loc["a", "c"] == -0.4
+    with pytest.raises(DataError, match=r"double.csv: a to c is given twice"):
+        tables.read_affinity(affinity_file(tmp_path / "double.csv", [*rows, rows[-1]]))
+    with pytest.raises(DataError, match=r"hole.csv: no affinity of a to c"):
+        tables.read_affinity(affinity_file(tmp_path / "hole.csv", rows[:-1]))
+
+
+def test_agreement_leaves_out_logarithms_of_affinities_that_have_none(make_stack):
+    stack = make_stack("abcdef")
+    rng = np.random.default_rng(0)
+    affinity = pd.DataFrame(rng.random((6, 6)) + 0.1, list("abcdef"), list("abcdef"))
+    found = tables.agreement_rows(stack, affinity, 10, 9, 0)
+    assert [row["normalisation"] for row in found] == list(tables.NORMALISATIONS)
+    affinity.loc["a", "b"] = -0.01
+    found = tables.agreement_rows(stack, affinity, 10, 9, 0)
+    assert "log" not in {row["normalisation"] for row in found}
+    assert len(found) == len(tables.NORMALISATIONS) - 1
+
+
+def test_some_models_of_a_stack(make_stack):
+    stack = make_stack("abcd")
+    some = stack.only(["d", "b"])
+    assert some.models == some.tasks == ("d", "b")
+    np.testing.assert_array_equal(some.rdms, stack.rdms[[3, 1]])
+    with pytest.raises(RepresentationError, match="no RDM of z among a, b, c, d"):
+        stack.only(["a", "z"])

@@ -19,6 +19,8 @@ from taskrsa.rsa.rdm import mid_ranks, n_images_of, standardise
 from taskrsa.rsa.similarity import ranked_rows, require_rdms
 
 _TOLERANCE = 1e-6  # two statistics this close are equal: rounding must not decide a p-value
+_FEWEST_IMAGES = 3  # different images: two give one dissimilarity, and nothing to rank
+_MOST_DRAWN = 46_340  # images of a resample, repeats and all: its square, the ranks, fit in int32
 _STRIP = 16_384  # pairs multiplied at a time in single precision; strips are summed in double
 
 
@@ -45,9 +47,7 @@ def bootstrap_similarity(
 ) -> np.ndarray:
     """Return Spearman similarities of RDMs over images drawn with replacement.
 
-    Exactly the Spearman correlation (mid-ranks) of the RDMs of each resample, with the pairs of an
-    image with itself left out. An image drawn c times and another drawn c' times make c c' equal
-    pairs, so each RDM is sorted once and the ranks of a resample are cumulative sums of weights.
+    The similarities that `resampled_similarity` gives for the counts of `bootstrap_counts`.
 
     Parameters
     ----------
@@ -69,15 +69,62 @@ def bootstrap_similarity(
         If an RDM holds nan or the same number throughout, or the numbers of pairs do not agree.
     """
     rdms = _require_images(rdms, n_images, names)
-    left = [_sort(row) for row in rdms]
+    if others is not None:
+        others = _require_images(others, n_images, other_names)
+    counts = bootstrap_counts(n_images, n_resamples, seed)
+    usable = np.count_nonzero(counts, axis=1) >= _FEWEST_IMAGES  # chance draws are no mistake
+    result = np.full((n_resamples, len(rdms), len(rdms if others is None else others)), np.nan)
+    result[usable] = resampled_similarity(
+        rdms, counts[usable], others=others, names=names, other_names=other_names
+    )
+    return result
+
+
+def resampled_similarity(
+    rdms: np.ndarray,
+    counts: np.ndarray,
+    *,
+    others: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    other_names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return Spearman similarities of RDMs over images taken as often as `counts` says.
+
+    Exactly the Spearman correlation (mid-ranks) of the RDMs of each resample, with the pairs of an
+    image with itself left out. An image drawn c times and another drawn c' times make c c' equal
+    pairs, so each RDM is sorted once and the ranks of a resample are cumulative sums of weights.
+
+    Parameters
+    ----------
+    rdms
+        (m, p) condensed RDMs of n images.
+    counts
+        (R, n) whole numbers: how often each image is in each resample. Rows of 0 and 1 are subsets
+        of the images.
+    others
+        (k, p) RDMs to compare with; by default `rdms` themselves.
+
+    Returns
+    -------
+    (R, m, m) or (R, m, k) float64. nan where a resample leaves an RDM without two different
+    dissimilarities.
+
+    Raises
+    ------
+    RepresentationError
+        If an RDM holds nan or the same number throughout, the numbers of pairs or images do not
+        agree, or a resample has fewer than 3 different images.
+    """
+    counts = require_counts(counts, _FEWEST_IMAGES)
+    n_images = counts.shape[1]
+    left = [_sort(row) for row in _require_images(rdms, n_images, names)]
     right = None
     if others is not None:
         right = [_sort(row) for row in _require_images(others, n_images, other_names)]
-    counts = bootstrap_counts(n_images, n_resamples, seed)
     upper = np.triu_indices(n_images, 1)
     a = np.empty((len(left), len(upper[0])), dtype=np.float32)
     b = a if right is None else np.empty((len(right), len(upper[0])), dtype=np.float32)
-    result = np.empty((n_resamples, len(a), len(b)))
+    result = np.empty((len(counts), len(a), len(b)))
     for draw, count in enumerate(counts.astype(np.int32)):
         weights = count[upper[0]] * count[upper[1]]
         root = np.sqrt(weights.astype(np.float32))
@@ -91,6 +138,39 @@ def bootstrap_similarity(
             np.isnan(result[:, diagonal, diagonal]), np.nan, 1.0
         )
     return result
+
+
+def require_counts(counts: np.ndarray, fewest: int) -> np.ndarray:
+    """Return `counts` as an (R, n) array after checking that it says how often images are taken.
+
+    Raises
+    ------
+    RepresentationError
+        If it is no such array, a number is negative, or a row has fewer than `fewest` different
+        images or more than 46,340 in all.
+    """
+    counts = np.asarray(counts)
+    if counts.ndim != 2 or counts.dtype.kind not in "iub":
+        raise RepresentationError(
+            f"counts of shape {counts.shape} and type {counts.dtype}; give (resamples, images) "
+            f"whole numbers, how often each image is taken"
+        )
+    if counts.size and counts.min() < 0:
+        raise RepresentationError(
+            f"counts hold {counts.min()}; an image is in a resample 0 times or more"
+        )
+    present = np.count_nonzero(counts, axis=1)
+    for row in np.flatnonzero(present < fewest)[:1]:
+        raise RepresentationError(
+            f"resample {row} has {present[row]} different images, and a similarity needs at least "
+            f"{fewest}; take more images"
+        )
+    for row in np.flatnonzero(counts.sum(axis=1) > _MOST_DRAWN)[:1]:
+        raise RepresentationError(
+            f"resample {row} takes {counts[row].sum()} images, repeats and all; take at most "
+            f"{_MOST_DRAWN}"
+        )
+    return counts
 
 
 def bootstrap_counts(n_images: int, n_resamples: int, seed: int) -> np.ndarray:

@@ -87,22 +87,22 @@ def compute_rdm(
         If a feature is NaN or infinite, all images have the same features, fewer than two images
         are left, or an image is constant and `constant` is "error".
     """
-    features = _checked(features, name)
-    ids = _ids(conditions, len(features), name)
+    features = require_features(features, name)
+    ids = image_ids(conditions, len(features), name)
     low, high = features.min(axis=1), features.max(axis=1)
-    _require_finite(features, low, high, name, ids)
-    _require_different(features, np.arange(len(features)), name)
+    require_finite(features, low, high, name, ids)
+    require_different(features, np.arange(len(features)), name)
     flat = _flat_rows(features, low, high)
     if flat.any() and constant == "error":
         raise _constant_error(name, ids, flat, "")
     _require_two(~flat, name)
-    _require_different(features, np.flatnonzero(~flat), name)
+    require_different(features, np.flatnonzero(~flat), name)
 
     gram = _gram(features, low, high, centre, ~flat, BLOCK)
     if centre:
         vanished = _vanished(gram, low, high, features.dtype) & ~flat
         if np.all(vanished | flat):
-            raise _identical_error(name, vanished.sum(), " to rounding")
+            raise identical_error(name, vanished.sum(), " to rounding")
         if vanished.any() and constant == "error":
             raise _constant_error(name, ids, vanished, " once the mean over the images is removed")
         flat = flat | vanished
@@ -271,7 +271,8 @@ def standardise(rows: np.ndarray) -> np.ndarray:
     return centred
 
 
-def _checked(features: np.ndarray, name: str) -> np.ndarray:
+def require_features(features: np.ndarray, name: str) -> np.ndarray:
+    """Return `features` as an (n, d) array of real numbers, n and d at least 2, or say why not."""
     features = np.asarray(features)
     if features.ndim != 2 or features.shape[1] < 2:
         raise RepresentationError(
@@ -287,7 +288,8 @@ def _checked(features: np.ndarray, name: str) -> np.ndarray:
     return features
 
 
-def _ids(conditions: Sequence[str] | None, n: int, name: str) -> Sequence[str]:
+def image_ids(conditions: Sequence[str] | None, n: int, name: str) -> Sequence[str]:
+    """Return the n image ids; by default the row numbers."""
     if conditions is None:
         return [str(i) for i in range(n)]
     if len(conditions) != n:
@@ -297,22 +299,24 @@ def _ids(conditions: Sequence[str] | None, n: int, name: str) -> Sequence[str]:
     return conditions
 
 
-def _listed(ids: Sequence[str], which: np.ndarray) -> str:
+def listed(ids: Sequence[str], which: np.ndarray) -> str:
+    """Name the images that the (n,) bool `which` marks, the first few of many."""
     indices = np.flatnonzero(which)
     shown = ", ".join(str(ids[i]) for i in indices[:_SHOWN])
     more = f" and {len(indices) - _SHOWN} more" if len(indices) > _SHOWN else ""
     return f"image{'s' if len(indices) > 1 else ''} {shown}{more}"
 
 
-def _require_finite(
+def require_finite(
     features: np.ndarray, low: np.ndarray, high: np.ndarray, name: str, ids: Sequence[str]
 ) -> None:
+    """Refuse NaN and infinity; `low` and `high` are the extremes of the rows."""
     bad = ~(np.isfinite(low) & np.isfinite(high))
     if not bad.any():
         return
     kind = "NaN" if np.isnan(features[np.flatnonzero(bad)[0]]).any() else "infinite"
     raise RepresentationError(
-        f"{name}: {kind} features for {_listed(ids, bad)}; check the weights and those images"
+        f"{name}: {kind} features for {listed(ids, bad)}; check the weights and those images"
     )
 
 
@@ -328,25 +332,28 @@ def _constant_error(
     name: str, ids: Sequence[str], which: np.ndarray, when: str
 ) -> RepresentationError:
     return RepresentationError(
-        f"{name}: all features are the same{when} for {_listed(ids, which)}, so no correlation is "
+        f"{name}: all features are the same{when} for {listed(ids, which)}, so no correlation is "
         f"defined; remove the images or set constant to 'drop'"
     )
 
 
-def _identical_error(name: str, n: int, how: str) -> RepresentationError:
+def identical_error(name: str, n: int, how: str) -> RepresentationError:
+    """Return the error for features that are the same for all images."""
     return RepresentationError(
         f"{name}: the features are identical{how} for all {n} images; check that the weights were "
         f"loaded and that the images differ"
     )
 
 
-def _require_different(features: np.ndarray, rows: np.ndarray, name: str) -> None:
+def require_different(features: np.ndarray, rows: np.ndarray, name: str) -> None:
+    """Refuse features of which all the given rows are equal."""
     first = features[rows[0]]
     if all(np.array_equal(first, features[i]) for i in rows[1:]):
-        raise _identical_error(name, len(rows), "")
+        raise identical_error(name, len(rows), "")
 
 
-def _epsilon(dtype: np.dtype) -> float:
+def epsilon_of(dtype: np.dtype) -> float:
+    """Return the rounding of a type of number; that of float64 for integers."""
     return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
 
 
@@ -367,7 +374,7 @@ def _row_scale(size: np.ndarray, use: np.ndarray, dtype: type, *, common: bool) 
 def _flat_rows(features: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return which rows are constant to rounding: norm of deviation <= eps sqrt(d) largest."""
     size = _size(low, high)
-    limit = _epsilon(features.dtype) * math.sqrt(features.shape[1]) * size
+    limit = epsilon_of(features.dtype) * math.sqrt(features.shape[1]) * size
     spread = high.astype(np.float64) / 2 - low.astype(np.float64) / 2
     flat = np.zeros(len(features), dtype=bool)
     # The norm is at least spread * sqrt(2): only the few rows below need it worked out.
@@ -383,7 +390,7 @@ def _flat_rows(features: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.nd
 def _vanished(gram: Gram, low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Return which rows are constant to rounding after centring."""
     norm = np.sqrt(np.maximum(np.diag(gram.matrix), 0.0))
-    return norm <= _epsilon(dtype) * math.sqrt(gram.n_features) * _size(low, high) * gram.scale
+    return norm <= epsilon_of(dtype) * math.sqrt(gram.n_features) * _size(low, high) * gram.scale
 
 
 def _duplicates(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -59,6 +59,27 @@ class StackedRDMs:
     def n_images(self) -> int:
         return len(self.conditions)
 
+    def only(self, models: Sequence[str]) -> StackedRDMs:
+        """Return the RDMs of some of the models, in the order given, over the same images.
+
+        Raises
+        ------
+        RepresentationError
+            If a model is not among them.
+        """
+        for model in models:
+            if model not in self.models:
+                raise RepresentationError(
+                    f"no RDM of {model} among {', '.join(self.models)}; make it first"
+                )
+        rows = [self.models.index(model) for model in models]
+        return replace(
+            self,
+            models=tuple(models),
+            tasks=tuple(self.tasks[row] for row in rows),
+            rdms=self.rdms[rows],
+        )
+
 
 def write_rdms(
     path: str | os.PathLike,
@@ -72,6 +93,7 @@ def write_rdms(
     centre: bool,
     dropped: Sequence[Sequence[int]] | None = None,
     extra: Mapping[str, str | int | float] | None = None,
+    dissimilarity: str = "correlation",
 ) -> None:
     """Write the RDMs of one network, all or nothing; the same input gives the same bytes.
 
@@ -94,6 +116,8 @@ def write_rdms(
         For each layer, the indices of the dropped images; checked against the nan when given.
     extra
         Further descriptors of the file (text or numbers).
+    dissimilarity
+        What the numbers are, as rsatoolbox names it.
 
     Raises
     ------
@@ -122,7 +146,7 @@ def write_rdms(
         **(extra or {}),
     }
     with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
-        file.attrs["dissimilarity_measure"] = "correlation"
+        file.attrs["dissimilarity_measure"] = dissimilarity
         file["dissimilarities"] = values
         group = file.create_group("descriptors")
         for key in sorted(descriptors):

@@ -1,15 +1,14 @@
-"""Tidy tables of similarities, trees and tests: what the rules write and read."""
+"""Tidy tables of similarities, trees and tests: their rows, and reading them back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 
 import numpy as np
 import pandas as pd
 
 from taskrsa.errors import DataError, RepresentationError
-from taskrsa.files import atomic_path
 from taskrsa.rsa.affinity import compare_similarity, transfer_similarity
 from taskrsa.rsa.inference import (
     bootstrap_similarity,
@@ -21,14 +20,6 @@ from taskrsa.rsa.rdm import condensed, n_images_of, square_form
 from taskrsa.rsa.rdm_file import StackedRDMs
 from taskrsa.rsa.separation import adjusted_rand, type_separation
 from taskrsa.rsa.similarity import partial_similarity_matrix, similarity_matrix
-
-
-def write_table(rows: pd.DataFrame | Iterable[dict], path: str | PathLike) -> None:
-    """Write a table as CSV with six significant digits, atomically."""
-    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
-    with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-
 
 # --- similarity ---
 
@@ -93,6 +84,27 @@ def long_table(matrix: pd.DataFrame, row: str, column: str, value: str) -> pd.Da
     """Return a matrix as one row an entry, with the given names of columns."""
     values = matrix.rename_axis(index=row, columns=column).stack()
     return values.rename(value).reset_index()
+
+
+def read_affinity(path: str | PathLike) -> pd.DataFrame:
+    """Read a table of affinities as a matrix: rows sources, columns targets, in the table's order.
+
+    Raises
+    ------
+    DataError
+        If a pair of source and target is missing or given twice.
+    """
+    table = pd.read_csv(path)
+    pairs = table[["source", "target"]]
+    if pairs.duplicated().any():
+        source, target = pairs[pairs.duplicated()].iloc[0]
+        raise DataError(f"{path}: {source} to {target} is given twice; make the table again")
+    matrix = table.pivot(index="source", columns="target", values="affinity")
+    matrix = matrix.loc[table["source"].unique(), table["target"].unique()]
+    if matrix.isna().to_numpy().any():
+        source, target = matrix.isna().stack().idxmax()
+        raise DataError(f"{path}: no affinity of {source} to {target}; make the table again")
+    return matrix
 
 
 # --- trees ---
@@ -232,13 +244,16 @@ def agreement_rows(
 
     The interval is that of a bootstrap over images, p that of a permutation of the tasks. The
     first row uses the default way to make similarities of affinities; since the paper does not
-    name one, a row follows for each other normalisation, and one with the published values.
+    name one, a row follows for each other normalisation that these affinities admit.
     """
     names = list(stacked.models)
     ours = similarity_matrix(stacked.rdms, names=names)
     drawn = bootstrap_similarity(stacked.rdms, stacked.n_images, n_resamples, seed, names=names)
     rows = []
+    off_diagonal = affinity.to_numpy()[~np.eye(len(affinity), dtype=bool)]
     for normalise in NORMALISATIONS:
+        if normalise == "log" and off_diagonal.min() <= 0:
+            continue  # a source worse than the constant predictor has no logarithm
         theirs = transfer_similarity(affinity.loc[names, names], normalise=normalise)
         resampled = pd.DataFrame([compare_similarity(one, theirs) for one in drawn])
         row = {
@@ -256,12 +271,10 @@ def agreement_rows(
                 f"{method}_p": p,
             }
         rows.append(row)
-    return [*rows, PUBLISHED_AGREEMENT]
+    return rows
 
 
 NORMALISATIONS = ("zscore", "log", "rank", "sum", "none")  # the default first
-# Paper section 6.1, for the public bank.
-PUBLISHED_AGREEMENT = {"similarity": "published", "n_tasks": 17, "pearson": 0.62, "spearman": 0.65}
 
 
 def preset_rows(

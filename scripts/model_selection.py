@@ -1,0 +1,80 @@
+"""Ask whether the similarity of networks predicts transfer (section 6.3, claims C7 and C8).
+
+Reads the affinities, the bank's matrices under every measure of similarity, and the RDMs of bank
+and small models. Writes one row for every measure and target: the correlation over sources of
+similarity with affinity and the rank of the first choice; then their means. Beside the measures
+stand the small models as queries, a random order and the sources' quality at their own tasks.
+"""
+
+import numpy as np
+import pandas as pd
+from taskrsa.entry import run
+from taskrsa.files import write_table
+from taskrsa.rsa.comparison import compare, resampled
+from taskrsa.rsa.inference import bootstrap_counts, resampled_similarity
+from taskrsa.rsa.measures import MEASURES
+from taskrsa.rsa.rdm import n_images_of
+from taskrsa.rsa.rdm_file import stack_rdms
+from taskrsa.rsa.selection import baseline_rows, selection_rows, with_published
+from taskrsa.rsa.similarity import similarity_between
+from taskrsa.rsa.tables import common_images, read_affinity
+
+
+def main(
+    affinity: str,
+    kind: str,
+    quality: str,
+    measures: list[str],
+    bank: list[str],
+    small: list[str],
+    tasks: list[str],
+    n_seeds: int,
+    resamples: int,
+    seed: int,
+    selection: str,
+) -> None:
+    """`kind` is measured or published; `small` holds the files of all `tasks` of the first seed,
+    then of the next."""
+    transfer = read_affinity(affinity)
+    sources = list(transfer.index)
+    rows, reference = [], None
+    for name, measure in MEASURES.items():
+        stacked = stack_rdms(measures, name).only(sources)
+        counts = bootstrap_counts(stacked.n_images, resamples, seed)
+        similarity = pd.DataFrame(compare(name, stacked.rdms, names=sources), sources, sources)
+        draws = resampled(name, stacked.rdms, counts, names=sources)
+        rows += selection_rows(
+            kind, name, measure.label, similarity, draws, transfer, reference=reference
+        )
+        # The paper's own measure comes first; the others are compared with it.
+        reference = reference or (similarity, draws)
+
+    stacks = [stack_rdms(bank, "compressed").only(sources), stack_rdms(small, "compressed")]
+    of_bank, of_small = common_images(stacks)
+    n_images = n_images_of(of_bank.shape[1])
+    counts = bootstrap_counts(n_images, resamples, seed)
+    names = {"names": sources, "other_names": stacks[1].models}
+    found = np.concatenate(
+        [
+            similarity_between(of_bank, of_small, **names)[None],
+            resampled_similarity(of_bank, counts, others=of_small, **names),
+        ]
+    ).reshape(1 + resamples, len(sources), n_seeds, len(tasks))
+    found = found.mean(axis=2)
+    rows += selection_rows(
+        kind,
+        "rsa_small",
+        "RSA, small models as queries",
+        pd.DataFrame(found[0], sources, tasks),
+        found[1:],
+        transfer,
+        reference=reference,
+    )
+
+    scores = pd.read_csv(quality).set_index("model")["error_removed"]
+    rows += baseline_rows(kind, transfer, scores.loc[sources], reference=reference)
+    write_table(with_published(rows), selection)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,14 @@
+"""Make Table 1: for how many targets the first choice is among the best by transfer (claim C8)."""
+
+import pandas as pd
+from taskrsa.entry import run
+from taskrsa.files import write_table
+from taskrsa.rsa.selection import table1
+
+
+def main(selection: str, table: str) -> None:
+    write_table(table1(pd.read_csv(selection)), table)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,239 @@
+"""Alignment of representations: correlation of matrices free of what single images contribute.
+
+Linear centred kernel alignment is the cosine of two doubly centred kernel matrices (Kornblith et
+al. 2019). Its unbiased form leaves the diagonal out: of the entries A_ij with i < j, an additive
+model a_i + a_j is fitted by least squares, and the residuals are compared. Those residuals are
+Szekely & Rizzo's (2014) U-centred matrix, so the cosine is the bias-corrected distance
+correlation of dissimilarities and the unbiased CKA of kernels (Dwivedi et al. 2020).
+
+For images taken w_i times, pairs of an image with itself left out, pair (i, j) occurs w_i w_j
+times. The normal equation of any copy of image i runs over the copies of the other images:
+sum over j != i of w_j (A_ij - a_i - a_j) = 0. With r_i = sum over j != i of w_j A_ij, W = sum of
+w_j and S = sum of w_j a_j, it reads r_i = (W - w_i) a_i + S - w_i a_i, so
+a_i = (r_i - S) / (W - 2 w_i), and S follows from its own definition. The residuals are orthogonal
+to every additive model, so the product of those of A and B is
+sum over i < j of w_i w_j A_ij B_ij - sum over i of w_i a_i r_i(B): no residual is ever formed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from taskrsa.errors import RepresentationError
+from taskrsa.rsa.inference import require_counts
+from taskrsa.rsa.rdm import epsilon_of, n_images_of, square_form
+from taskrsa.rsa.similarity import require_same_pairs
+
+FEWEST_IMAGES = 4  # the additive model of 3 images fits their 3 pairs exactly
+_DRAWS = 64  # resamples whose row sums are held at a time
+_STRIP = 8192  # pairs multiplied at a time: 20 rows of them stay in the cache
+_ROUNDING = 16  # times eps: residuals that are a smaller share of a matrix are its rounding
+_LEAST = 1e-10  # share of the squares that differences of them cannot tell from none
+
+
+def alignment_matrix(matrices: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
+    """Return the alignment of every two matrices, in [-1, 1].
+
+    Parameters
+    ----------
+    matrices
+        (m, p) condensed dissimilarities or kernel values over the same n >= 4 images.
+    names
+        The m models, for messages; by default the row numbers.
+
+    Returns
+    -------
+    (m, m) float64, symmetric, with ones on the diagonal.
+
+    Raises
+    ------
+    RepresentationError
+        If a matrix holds nan or is additive in the images, so that nothing is left to compare.
+    """
+    rows = additive_residuals(matrices, names=names)
+    product = np.clip(rows @ rows.T, -1.0, 1.0)
+    np.fill_diagonal(product, 1.0)
+    return (product + product.T) / 2
+
+
+def alignment_between(
+    matrices: np.ndarray,
+    others: np.ndarray,
+    *,
+    names: Sequence[str] | None = None,
+    other_names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return the alignments (m, k) of `matrices` (m, p) with `others` (k, p).
+
+    Raises
+    ------
+    RepresentationError
+        As `alignment_matrix`, and if the two sets have different numbers of pairs.
+    """
+    require_same_pairs(matrices, others)
+    rows = additive_residuals(matrices, names=names)
+    return np.clip(rows @ additive_residuals(others, names=other_names).T, -1.0, 1.0)
+
+
+def additive_residuals(matrices: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
+    """Return the residuals of the additive model a_i + a_j of each matrix, scaled to norm 1.
+
+    Products of such rows are alignments.
+
+    Parameters
+    ----------
+    matrices
+        (m, p) condensed, over n >= 4 images.
+
+    Returns
+    -------
+    (m, p) float64.
+
+    Raises
+    ------
+    RepresentationError
+        If a matrix holds nan or infinity, or is additive to rounding.
+    """
+    matrices = np.asarray(matrices)
+    if matrices.ndim != 2 or n_images_of(matrices.shape[1]) < FEWEST_IMAGES:
+        raise RepresentationError(
+            f"matrices of shape {matrices.shape}; stack condensed matrices of at least "
+            f"{FEWEST_IMAGES} images as (m, pairs)"
+        )
+    n = n_images_of(matrices.shape[1])
+    first, second = np.triu_indices(n, 1)
+    residuals = np.empty(matrices.shape)
+    for i, matrix in enumerate(matrices):
+        row = _near_one(matrix, names, i)
+        size = np.linalg.norm(row)
+        row -= row.mean()
+        sums = np.bincount(first, row, n) + np.bincount(second, row, n)
+        parts = sums / (n - 2)  # their own sum is 0, as the mean is
+        row -= parts[first] + parts[second]
+        norm = np.linalg.norm(row)
+        if norm <= _ROUNDING * epsilon_of(matrix.dtype) * size:
+            raise RepresentationError(
+                f"{_name(names, i)}: its matrix is a sum of one number per image, so no alignment "
+                f"is defined; leave it out or check that the images differ"
+            )
+        np.divide(row, norm, out=residuals[i])
+    return residuals
+
+
+def resampled_alignment(
+    matrices: np.ndarray,
+    counts: np.ndarray,
+    *,
+    others: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    other_names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return the alignments of matrices over images taken as often as `counts` says.
+
+    Exactly what fitting the additive model anew to the pairs of each resample gives, pairs of an
+    image with itself left out.
+
+    Parameters
+    ----------
+    matrices
+        (m, p) condensed, over n images.
+    counts
+        (R, n) whole numbers: how often each image is in each resample. Rows of 0 and 1 are subsets
+        of the images.
+    others
+        (k, p) matrices to compare with; by default `matrices` themselves.
+
+    Returns
+    -------
+    (R, m, m) or (R, m, k) float64. nan where the images of a resample leave no residual.
+
+    Raises
+    ------
+    RepresentationError
+        As `alignment_matrix`, if the numbers of pairs or images do not agree, or a resample has
+        fewer than 4 different images.
+    """
+    counts = require_counts(counts, FEWEST_IMAGES)
+    n = counts.shape[1]
+    # Centred once without weights, the rows lose nothing that a resample keeps, and the products
+    # below are differences of small numbers.
+    rows = additive_residuals(matrices, names=names)
+    m = len(rows)
+    if others is not None:
+        require_same_pairs(matrices, others)
+        rows = np.vstack([rows, additive_residuals(others, names=other_names)])
+    if n_images_of(rows.shape[1]) != n:
+        raise RepresentationError(
+            f"matrices with {rows.shape[1]} pairs are of {n_images_of(rows.shape[1])} images, not "
+            f"{n}; give one count for each image"
+        )
+    by_pair = np.ascontiguousarray(rows.T)  # the values of a pair are taken together
+    upper = np.triu_indices(n, 1)
+    right = slice(0, m) if others is None else slice(m, None)
+    result = np.empty((len(counts), m, len(rows[right])))
+    for start in range(0, len(counts), _DRAWS):
+        some = counts[start : start + _DRAWS].astype(np.float64)
+        sums = np.stack([some @ square_form(row) for row in rows], axis=1)  # (draws, m + k, n)
+        for draw, (count, row_sums) in enumerate(zip(some, sums, strict=True), start):
+            raw = _weighted_products(by_pair, count[upper[0]] * count[upper[1]])
+            covariance = raw - (_additive_parts(row_sums, count) * count) @ row_sums.T
+            result[draw] = _cosines(covariance, raw.diagonal())[:m, right]
+    if others is None:
+        diagonal = np.arange(m)
+        own = result[:, diagonal, diagonal]
+        result[:, diagonal, diagonal] = np.where(np.isnan(own), np.nan, 1.0)
+    return result
+
+
+def _weighted_products(by_pair: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted sum over pairs of the products of every two columns of (p, q) values."""
+    total = np.zeros((by_pair.shape[1],) * 2)
+    taken = np.flatnonzero(weights)  # a bootstrap misses 37 % of the images, 60 % of the pairs
+    root = np.sqrt(weights[taken])[:, None]
+    for start in range(0, len(taken), _STRIP):
+        strip = slice(start, start + _STRIP)
+        values = by_pair.take(taken[strip], axis=0)
+        values *= root[strip]
+        total += values.T @ values
+    return total
+
+
+def _additive_parts(row_sums: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return a_i of the module's docstring for rows of r_i (q, n) and counts w_i (n,)."""
+    rest = count.sum() - 2 * count
+    half = rest == 0  # an image that is half of all; with three others it is the only one
+    if half.any():
+        # Its own equation gives S = r_i, the other equations their a_j, and S its a_i.
+        total = row_sums[:, half]
+        rest[half] = 1.0
+        parts = (row_sums - total) / rest
+        parts[:, half] = (total - parts[:, ~half] @ count[~half, None]) / count[half]
+        return parts
+    total = row_sums @ (count / rest) / (1.0 + (count / rest).sum())
+    return (row_sums - total[:, None]) / rest
+
+
+def _cosines(covariance: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Return the correlations of residuals; nan where what is left of the squares is rounding."""
+    covariance = (covariance + covariance.T) / 2
+    left = covariance.diagonal()
+    norm = np.sqrt(np.where(left > _LEAST * squares, left, np.nan))
+    return np.clip(covariance / np.outer(norm, norm), -1.0, 1.0)
+
+
+def _near_one(matrix: np.ndarray, names: Sequence[str] | None, index: int) -> np.ndarray:
+    """Return a float64 copy whose largest magnitude is 1, so that squares neither over- nor
+    underflow."""
+    matrix = matrix.astype(np.float64)
+    size = np.abs(matrix).max()
+    if not np.isfinite(size):
+        raise RepresentationError(
+            f"{_name(names, index)}: its matrix holds nan or infinity; remove those images first"
+        )
+    return matrix / size if size > 0 else matrix
+
+
+def _name(names: Sequence[str] | None, index: int) -> str:
+    return f"matrix {index}" if names is None else str(names[index])

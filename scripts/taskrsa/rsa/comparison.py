@@ -1,0 +1,108 @@
+"""How much two representations have in common under a measure, and how sure that is.
+
+Apart from the measures themselves, so that what is made of features does not depend on how it is
+compared afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from taskrsa.rsa.alignment import alignment_between, alignment_matrix, resampled_alignment
+from taskrsa.rsa.inference import resampled_similarity
+from taskrsa.rsa.measures import measure_named
+from taskrsa.rsa.similarity import similarity_between, similarity_matrix
+
+
+def compare(
+    name: str,
+    matrices: np.ndarray,
+    others: np.ndarray | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    other_names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return the similarities of matrices made by `represent`, as the measure compares them.
+
+    Parameters
+    ----------
+    matrices
+        (m, p) condensed matrices over the same images.
+    others
+        (k, p) matrices to compare with; by default `matrices` themselves.
+    names, other_names
+        The models, for messages; by default the row numbers.
+
+    Returns
+    -------
+    (m, m), symmetric with ones on its diagonal, or (m, k) float64, in [-1, 1].
+
+    Raises
+    ------
+    ConfigError
+        If there is no such measure.
+    RepresentationError
+        If a matrix holds nan or nothing that varies, or the numbers of pairs do not agree.
+    """
+    comparison = _COMPARISONS[measure_named(name).compare]
+    if others is None:
+        return comparison.within(matrices, names=names)
+    return comparison.between(matrices, others, names=names, other_names=other_names)
+
+
+def resampled(
+    name: str,
+    matrices: np.ndarray,
+    counts: np.ndarray,
+    others: np.ndarray | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    other_names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Return the similarities over images taken as often as `counts` says.
+
+    Exactly what `compare` gives for the pairs of each resample, repeats and all, with pairs of an
+    image with itself left out. The numbers of a pair are those of all images: where a measure
+    subtracts a feature's mean or divides by its deviation, they are not worked out anew for each
+    resample, so the spread is that of which images are compared, not of the normalisation.
+
+    Parameters
+    ----------
+    matrices, others, names, other_names
+        As for `compare`, over n images.
+    counts
+        (R, n) whole numbers, say those of `inference.bootstrap_counts`; rows of 0 and 1 are
+        subsets of the images.
+
+    Returns
+    -------
+    (R, m, m) or (R, m, k) float64; nan where a resample leaves nothing that varies.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such measure.
+    RepresentationError
+        As `compare`, and if a resample has too few different images: 3 for Spearman correlations,
+        4 for alignments.
+    """
+    comparison = _COMPARISONS[measure_named(name).compare]
+    return comparison.resampled(
+        matrices, counts, others=others, names=names, other_names=other_names
+    )
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    within: Callable[..., np.ndarray]
+    between: Callable[..., np.ndarray]
+    resampled: Callable[..., np.ndarray]
+
+
+_COMPARISONS = {
+    "spearman": _Comparison(similarity_matrix, similarity_between, resampled_similarity),
+    "alignment": _Comparison(alignment_matrix, alignment_between, resampled_alignment),
+}
