@@ -20,12 +20,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import is_color_like, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from taskrsa.errors import DataError
 from taskrsa.tasks import TASKS, TYPE_COLOURS
 
 COLUMN_WIDTH = 3.25  # inches
 PAGE_WIDTH = 6.9  # inches
+EDGE = 0.06  # inches of white around every figure
 SMALL = 5.5  # points; no text is smaller
 NORMAL = 6.2  # points; names of tasks, numbers on axes
 LARGE = 7.0  # points; titles
@@ -69,6 +71,8 @@ RC = {
     "ps.fonttype": 42,
     "savefig.dpi": 300,
 }
+
+Models = Mapping[str, tuple[str, str]] | None
 
 # For curves that are not types: Okabe and Ito's colours, told apart by all readers.
 SERIES = ("#0072b2", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#7f6a00")
@@ -177,9 +181,14 @@ def layer_label(layer: str, short: bool = False) -> str:
     return label.replace(" ", "\n") if short else label
 
 
-def need_columns(frame: pd.DataFrame, columns: Sequence[str], table: str) -> None:
-    """Raise DataError when the table lacks a column, has no rows, or lacks a value in a column."""
-    missing = [column for column in columns if column not in frame.columns]
+def need_columns(
+    frame: pd.DataFrame, columns: Sequence[str], table: str, *, may_be_empty: Sequence[str] = ()
+) -> None:
+    """Raise DataError when the table lacks a column, has no rows, or lacks a value in a column.
+
+    may_be_empty: further columns that must be there, but need not hold a value in every row.
+    """
+    missing = [column for column in [*columns, *may_be_empty] if column not in frame.columns]
     if missing:
         raise DataError(
             f"{table} table has no column {', '.join(missing)}; it has "
@@ -270,6 +279,33 @@ def legend_at(
         if extent <= width or columns == 1:
             return
         legend.remove()
+
+
+def panel_head(
+    figure: Figure, left: float, width: float, letter: str, title: str, handles: list
+) -> None:
+    """Write a panel's letter and title and, below, its legend."""
+    if letter:
+        add_text(figure, left - 0.16, EDGE, letter, weight="bold", fontsize=LARGE + 1)
+    add_text(figure, left, EDGE, title)
+    legend_at(figure, left, EDGE + 0.16, handles, width)
+
+
+def colour_bar(
+    figure: Figure,
+    mesh,
+    left: float,
+    top: float,
+    height: float,
+    label: str = "similarity (Spearman's $r_s$ of the RDMs)",
+    **options,
+) -> None:
+    """Add a slim upright colour bar whose upper left corner lies at inches from the figure's."""
+    axes = add_axes(figure, left, top, 0.07, height)
+    bar = figure.colorbar(mesh, cax=axes, **options)
+    bar.outline.set_visible(False)
+    bar.set_label(label)
+    bar.ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
 
 
 def colour_ticks(axis, styles: Sequence[ModelStyle]) -> None:

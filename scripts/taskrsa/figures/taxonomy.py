@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -21,6 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from taskrsa.errors import DataError
 from taskrsa.figures.style import (
     COLUMN_WIDTH,
+    EDGE,
     GREY,
     INK,
     LARGE,
@@ -30,9 +32,11 @@ from taskrsa.figures.style import (
     SERIES,
     SIMILARITY_CMAP,
     SMALL,
+    Models,
     ModelStyle,
     add_axes,
     add_text,
+    colour_bar,
     colour_ticks,
     format_p,
     layer_label,
@@ -41,16 +45,15 @@ from taskrsa.figures.style import (
     marker_handle,
     need_columns,
     new_figure,
+    panel_head,
     styled,
     task_style,
     text_width,
     type_handles,
 )
 
-Models = Mapping[str, tuple[str, str]] | None
-
-EDGE = 0.06  # inches of white around every figure
 STRIP = 0.05  # inches: width of the coloured strips that mark the types beside a matrix
+GAP = 0.02  # inches between a matrix and its strips
 
 
 # --- Similarity matrices ---
@@ -138,44 +141,51 @@ def draw_matrix(
         yticklabels=False,
     )
     axes.set(xlabel="", ylabel="")
-    width, height = axes.get_figure().get_size_inches()
-    side = axes.get_position()
-    unit_x, unit_y = n / (side.width * width), n / (side.height * height)  # cells an inch
-    gap = 0.02
-    start = 0
-    for kind, count in _runs([style.type for style in styles.values()]):
-        if start:
-            axes.axhline(start, color=INK, linewidth=0.6)
-            axes.axvline(start, color=INK, linewidth=0.6)
-        if kind:
-            colour = styles[names[start]].colour
-            bar = {"facecolor": colour, "edgecolor": "none", "clip_on": False}
-            inset = 0.08
-            axes.add_patch(
-                Rectangle(
-                    (-(gap + STRIP) * unit_x, start + inset),
-                    STRIP * unit_x,
-                    count - 2 * inset,
-                    **bar,
-                )
-            )
-            axes.add_patch(
-                Rectangle(
-                    (start + inset, n + gap * unit_y), count - 2 * inset, STRIP * unit_y, **bar
-                )
-            )
-        start += count
+    rows = list(styles.values())
+    mark_types(axes, rows, rows)
     axes.set_xlim(0, n)
     axes.set_ylim(n, 0)
-    labels = [style.label for style in styles.values()]
-    axes.tick_params(length=0, pad=(gap + STRIP) * 72 + 2, labelsize=fontsize)
-    centres = np.arange(n) + 0.5
     if row_labels:
-        axes.set_yticks(centres, labels, rotation=0, va="center")
-        colour_ticks(axes.yaxis, list(styles.values()))
+        name_cells(axes.yaxis, rows, fontsize)
     if column_labels:
-        axes.set_xticks(centres, labels, rotation=90, ha="center")
-        colour_ticks(axes.xaxis, list(styles.values()))
+        name_cells(axes.xaxis, rows, fontsize)
+
+
+def mark_types(axes: Axes, rows: Sequence[ModelStyle], columns: Sequence[ModelStyle]) -> None:
+    """Mark the types of a matrix's rows and columns by strips at the left and below, and by lines.
+
+    Cells are 1 x 1, from 0; the first row is on top.
+    """
+    width, height = axes.get_figure().get_size_inches()
+    side = axes.get_position()
+    unit_x = len(columns) / (side.width * width)  # cells an inch
+    unit_y = len(rows) / (side.height * height)
+    inset = 0.08
+    for models, down in ((rows, True), (columns, False)):
+        line = axes.axhline if down else axes.axvline
+        start = 0
+        for kind, count in _runs([style.type for style in models]):
+            if start:
+                line(start, color=INK, linewidth=0.6)
+            if kind:
+                length = count - 2 * inset
+                if down:
+                    box = (-(GAP + STRIP) * unit_x, start + inset), STRIP * unit_x, length
+                else:
+                    box = (start + inset, len(rows) + GAP * unit_y), length, STRIP * unit_y
+                colour = models[start].colour
+                bar = Rectangle(*box, facecolor=colour, edgecolor="none", clip_on=False)
+                axes.add_patch(bar)
+            start += count
+
+
+def name_cells(axis: Axis, models: Sequence[ModelStyle], fontsize: float) -> None:
+    """Write the models' names in their colours at the rows or columns of a matrix."""
+    rotation, options = (0, {"va": "center"}) if axis.axis_name == "y" else (90, {"ha": "center"})
+    centres = np.arange(len(models)) + 0.5
+    axis.set_ticks(centres, [m.label for m in models], rotation=rotation, **options)
+    axis.set_tick_params(length=0, pad=(GAP + STRIP) * 72 + 2, labelsize=fontsize)
+    colour_ticks(axis, models)
 
 
 def _runs(kinds: Sequence[str]) -> list[tuple[str, int]]:
@@ -187,14 +197,6 @@ def _runs(kinds: Sequence[str]) -> list[tuple[str, int]]:
         else:
             runs.append((kind, 1))
     return runs
-
-
-def _colour_bar(figure: Figure, mesh, left: float, top: float, height: float) -> None:
-    axes = add_axes(figure, left, top, 0.07, height)
-    bar = figure.colorbar(mesh, cax=axes)
-    bar.outline.set_visible(False)
-    bar.set_label("similarity (Spearman's $r_s$ of the RDMs)")
-    bar.ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
 
 
 # --- Trees ---
@@ -351,7 +353,7 @@ def figure4(
     add_text(figure, EDGE + label, EDGE, "Task similarity matrix")
     axes = add_axes(figure, EDGE + label, top, side, side)
     draw_matrix(axes, matrix, styles, colour_limits([matrix]))
-    _colour_bar(figure, axes.collections[0], bar, top, side)
+    colour_bar(figure, axes.collections[0], bar, top, side)
 
     add_text(figure, tree_left - 0.14, EDGE, "b", weight="bold", fontsize=LARGE + 1)
     add_text(figure, tree_left, EDGE, "Task similarity tree")
@@ -420,7 +422,7 @@ def figure5(
             fontsize=SMALL,
         )
         axes.set_title(f"{place + 1}  {layer_label(layer)}", pad=2.5, loc="left")
-    _colour_bar(
+    colour_bar(
         figure,
         figure.axes[0].collections[0],
         EDGE + label + columns * side + (columns - 1) * (gap + strip) + 0.08,
@@ -614,7 +616,7 @@ def figure_separation(separation: pd.DataFrame, *, bank: str = "trained") -> Fig
     axes.set_ylim(min(0.0, axes.get_ylim()[0]), axes.get_ylim()[1])
     _write_p(axes, plain, layers)
     title = "Pairs of tasks, mean"
-    _panel_head(figure, left, panel, "a" if both else "", title, handles)
+    panel_head(figure, left, panel, "a" if both else "", title, handles)
 
     if both:
         start = width - EDGE - panel
@@ -636,18 +638,8 @@ def figure_separation(separation: pd.DataFrame, *, bank: str = "trained") -> Fig
         _layer_axis(axes, layers)
         axes.set_ylabel("within less between")
         title = "With what is partialled out (filled: p < .05)"
-        _panel_head(figure, start, panel, "b", title, handles)
+        panel_head(figure, start, panel, "b", title, handles)
     return figure
-
-
-def _panel_head(
-    figure: Figure, left: float, width: float, letter: str, title: str, handles: list
-) -> None:
-    """Write a panel's letter and title and, below, its legend."""
-    if letter:
-        add_text(figure, left - 0.16, EDGE, letter, weight="bold", fontsize=LARGE + 1)
-    add_text(figure, left, EDGE, title)
-    legend_at(figure, left, EDGE + 0.16, handles, width)
 
 
 def _by_layer(
@@ -732,36 +724,12 @@ def figure_label_agreement(
     left, top, height = 0.42, 0.5, 1.7
     figure = new_figure(PAGE_WIDTH, top + height + 0.36)
     axes = add_axes(figure, left, top, 2.75, height)
-    kinds_a = some["model_a"].map(lambda name: styles[name].type)
-    kinds_b = some["model_b"].map(lambda name: styles[name].type)
-    same = (kinds_a == kinds_b) & (kinds_a != "")
-    across = some[~same]
-    axes.scatter(
-        across["rs_labels"], across["rs_network"], s=9, c="none", edgecolors=GREY, linewidths=0.6
-    )
-    for kind in dict.fromkeys(kinds_a[same]):
-        style = next(s for s in styles.values() if s.type == kind)
-        chosen = some[same & (kinds_a == kind)]
-        axes.scatter(
-            chosen["rs_labels"],
-            chosen["rs_network"],
-            s=13,
-            marker=style.marker,
-            color=style.colour,
-            linewidths=0,
-            zorder=3,
-        )
+    handles = draw_pairs(axes, some, "rs_labels", "rs_network", styles)
     axes.set_xlabel("similarity of the labels ($r_s$)")
     axes.set_ylabel("similarity of the networks ($r_s$)")
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    present = set(kinds_a[same])
-    handles = [h for h in type_handles(styles) if h.get_label() in present]
-    other = Line2D([], [], linestyle="", marker="o", markersize=3.5, color=GREY, label="two types")
-    other.set_markerfacecolor("none")
     title = f"Pairs of tasks at {layer_label(layer)}, by type"
-    if len(across):
-        handles.append(other)
-    _panel_head(figure, left, 2.75, "a", title, handles)
+    panel_head(figure, left, 2.75, "a", title, handles)
 
     start = PAGE_WIDTH - EDGE - 2.75
     axes = add_axes(figure, start, top, 2.75, height)
@@ -771,8 +739,42 @@ def figure_label_agreement(
     axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(axes.get_ylim()[1], 0.1))
     axes.set_ylabel("Spearman correlation over the pairs")
     _write_p(axes, agreement, layers)
-    _panel_head(figure, start, 2.75, "b", "Agreement by layer (filled: p < .05)", [])
+    panel_head(figure, start, 2.75, "b", "Agreement by layer (filled: p < .05)", [])
     return figure
+
+
+def draw_pairs(
+    axes: Axes, pairs: pd.DataFrame, x: str, y: str, styles: Mapping[str, ModelStyle]
+) -> list[Line2D]:
+    """Scatter column y of pairs of models against x, pairs of one type in its colour.
+
+    pairs: columns model_a, model_b, x and y. Return the legend handles of what is drawn.
+    """
+    kinds_a = pairs["model_a"].map(lambda name: styles[name].type)
+    kinds_b = pairs["model_b"].map(lambda name: styles[name].type)
+    same = (kinds_a == kinds_b) & (kinds_a != "")
+    across = pairs[~same]
+    axes.scatter(across[x], across[y], s=9, c="none", edgecolors=GREY, linewidths=0.6)
+    for kind in dict.fromkeys(kinds_a[same]):
+        style = next(s for s in styles.values() if s.type == kind)
+        chosen = pairs[same & (kinds_a == kind)]
+        axes.scatter(
+            chosen[x],
+            chosen[y],
+            s=13,
+            marker=style.marker,
+            color=style.colour,
+            linewidths=0,
+            zorder=3,
+        )
+    present = set(kinds_a[same])
+    handles = [h for h in type_handles(styles) if h.get_label() in present]
+    if len(across):
+        other = marker_handle(GREY, "two types")
+        other.set_markersize(3.5)
+        other.set_markerfacecolor("none")
+        handles.append(other)
+    return handles
 
 
 # --- How much do the choices of the method matter? ---
