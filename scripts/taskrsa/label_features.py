@@ -27,7 +27,7 @@ def label_features(
     """
     valid = np.asarray(valid, bool)
     if output == "embedding":
-        values, valid = _borders(targets, valid)
+        values, valid = borders(targets, valid)
     elif output == "ids":
         codes = np.eye(n_outputs, dtype=np.float32) if ab_bins is None else ab_bins
         values = np.moveaxis(np.asarray(codes, np.float32)[targets], -1, 1)
@@ -41,8 +41,19 @@ def label_features(
     return np.where(mask, values, mean.astype(np.float32)).reshape(len(values), -1)
 
 
-def _borders(ids: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where a pixel's segment differs from its right or lower neighbour's."""
+def borders(ids: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where a pixel's segment differs from its right or lower neighbour's.
+
+    Parameters
+    ----------
+    ids : (n, h, w) segment ids, which mean nothing across images
+    valid : (n, h, w) bool
+
+    Returns
+    -------
+    borders : (n, h - 1, w - 1) float32 of 0 and 1; the last row and column lack a neighbour
+    known : (n, h - 1, w - 1) bool, whether the pixel and both neighbours are valid
+    """
     ids = ids.astype(np.int64)
     right, below = ids[:, :-1, 1:], ids[:, 1:, :-1]
     here = ids[:, :-1, :-1]

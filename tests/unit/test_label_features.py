@@ -1,7 +1,7 @@
 """Labels as representations, on maps small enough to check by hand."""
 
 import numpy as np
-from taskrsa.label_features import label_features
+from taskrsa.label_features import borders, label_features
 
 
 def test_values_are_flattened_and_unknown_ones_take_the_mean():
@@ -37,3 +37,13 @@ def test_an_image_without_a_class_adds_nothing():
     targets = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], np.float32)
     valid = np.array([True, True, False])
     assert label_features("class", targets, valid, 2)[2].tolist() == [0.5, 0.5]
+
+
+def test_a_border_is_known_where_the_pixel_and_both_neighbours_are():
+    ids = np.array([[[1, 1, 2], [1, 5, 2], [1, 1, 2]]], np.uint8)
+    valid = np.ones((1, 3, 3), bool)
+    valid[0, 1, 1] = False
+    found, known = borders(ids, valid)
+    assert known.tolist() == [[[True, False], [False, False]]]
+    assert found[known].tolist() == [0]
+    assert found.dtype == np.float32

@@ -1,0 +1,88 @@
+"""Measure how well one frozen encoder serves every task, by linear probes of its compressed output.
+
+Reads the packs of training and validation views, the encoder's weights and every target's labels.
+Writes one row a target: the share of the constant predictor's error removed on the validation
+views, which is the measured transfer affinity.
+"""
+
+import torch
+from taskrsa.data.pack import Pack, label_attributes, read_labels
+from taskrsa.entry import run
+from taskrsa.errors import ConfigError
+from taskrsa.files import write_table
+from taskrsa.models.weights import load_encoder
+from taskrsa.preprocessing import transfer_input
+from taskrsa.probe import SourceProbe, compressed_codes, labels_at_positions
+from taskrsa.task import Task
+from tqdm import tqdm
+
+
+def main(
+    source: str,
+    kind: str,
+    targets: dict,
+    neighbourhood: int,
+    n_train: int | None,
+    seed: int,
+    batch_size: int,
+    train_images: str,
+    val_images: str,
+    weights: str,
+    labels: list[str],
+    table: str,
+    threads: int = 1,
+) -> None:
+    """`kind` names the source's own input; `targets` maps a task's id to its definition, and
+    `labels` holds their files in the same order; the first `n_train` views are fitted to."""
+    torch.set_num_threads(threads)
+    if len(labels) != len(targets):
+        raise ConfigError(f"labels: {len(labels)} files for {len(targets)} targets; give one each")
+    encoder = load_encoder(weights)
+    channels = encoder.spec.input_channels
+    if (channels == 1) != (kind == "lightness"):
+        raise ConfigError(f"{source}: its input is {kind}, but {weights} takes {channels} channels")
+    images = []
+    for path, count in ((train_images, n_train), (val_images, None)):
+        with Pack(path) as pack:
+            images.append(pack.rgb()[:count])
+
+    def codes(shown: str, split: int) -> torch.Tensor:
+        noise = torch.Generator().manual_seed(seed * 2 + split)  # the same for every source
+        return compressed_codes(
+            encoder,
+            lambda rgb: transfer_input(rgb, channels, shown, noise),
+            images[split],
+            batch_size,
+            source,
+        )
+
+    files = dict(zip(targets, labels, strict=True))
+    rows = {}
+    # One input at a time, so that the codes of one are in memory.
+    definitions = {name: Task(**values) for name, values in targets.items()}
+    progress = tqdm(total=len(targets), desc=source, mininterval=5)
+    for shown in dict.fromkeys(task.input for task in definitions.values()):
+        probe = SourceProbe(codes(shown, 0), codes(shown, 1), neighbourhood, seed)
+        for name, task in definitions.items():
+            if task.input != shown:
+                continue
+            about = label_attributes(files[name])
+            laid_out = [
+                labels_at_positions(
+                    task,
+                    *(values[:count] for values in read_labels(files[name], split)),
+                    about["n_outputs"],
+                    probe.code_side,
+                    about.get("ab_bins"),
+                )
+                for split, count in (("train", n_train), ("val", None))
+            ]
+            found = probe.transfer(task, *laid_out)
+            rows[name] = {"source": source, "target": name, **vars(found)}
+            progress.update()
+    progress.close()
+    write_table([rows[name] for name in targets], table)
+
+
+if __name__ == "__main__":
+    run(main)
