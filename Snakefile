@@ -13,6 +13,8 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/bank.smk"
 include: "workflow/rules/rsa.smk"
+include: "workflow/rules/small.smk"
+include: "workflow/rules/transfer.smk"
 include: "workflow/rules/taxonomy.smk"
 include: "workflow/rules/figures.smk"
 
@@ -29,7 +31,8 @@ rule all:
         # Section 6.1: similarity and tree at the compressed output, by depth, beside Taskonomy's.
         rules.figure4.output,
         rules.figure5.output,
-        rules.figure6.output if AFFINITIES else [],
+        rules.figure6.output if AFFINITY_KINDS else [],
+        rules.figure6_published.output if len(AFFINITY_KINDS) == 2 else [],
         f"{RUN}/tables/similarity.csv",
         expand(
             f"{RUN}/trees/{{layer}}_{{linkage}}.nwk",
@@ -40,3 +43,17 @@ rule all:
         rules.figure_separation.output,
         rules.figure_label_agreement.output if HAVE_LABELS else [],
         rules.figure_presets.output,
+        # Section 6.2, supplement S1 and S3: small models rank the bank as its own networks do.
+        f"{RUN}/small/quality.csv",
+        rules.figure7.output,
+        rules.figureS1.output,
+        rules.figureS3.output,
+        # Section 6.3: similarity predicts transfer.
+        [rules.figure_affinity.output, rules.figure_selection.output, rules.table1.output]
+        if AFFINITY_KINDS
+        else [],
+        # Supplement S3: what the rankings hang on.
+        expand(
+            rules.figure_robustness.output,
+            factor=["images", "width", "stage"] + ["seed"] * (len(SEEDS) > 1),
+        ),

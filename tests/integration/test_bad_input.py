@@ -37,6 +37,18 @@ def with_config(project: Project, change: dict) -> tuple[str, ...]:
         ({"source": "rgbd", "rgbd": {"path": "$NO_SUCH_PLACE/x"}}, "$NO_SUCH_PLACE/x"),
         ({"source": "rgbd", "rgbd": {"path": "absent"}}, "absent"),
         ({"training": {"steps_factor": {"edge4d": 2}}}, "config, training.steps_factor: no task"),
+        (
+            {"small": {"tasks": ["edge2d", "edge3d", "edge4d"]}},
+            "config, small.tasks: no task named",
+        ),
+        (
+            {"small": {"tasks": ["edge2d", "edge3d", "class_1000"]}},
+            "config, small.tasks: class_1000 has no map to decode",
+        ),
+        ({"small": {"seeds": [0, 0]}}, "config, small.seeds: [0, 0] has non-unique elements"),
+        ({"robustness": {"images": [700]}}, "config, robustness.images: all are above stimuli.n"),
+        ({"robustness": {"stages": [120]}}, "config, robustness.stages.0: 120 is greater than"),
+        ({"affinities": {"use": "mine"}}, "config, affinities.use: 'mine' is not one of"),
     ],
 )
 def test_a_wrong_config_is_one_line_before_anything_runs(project, change, message):

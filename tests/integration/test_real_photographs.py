@@ -18,6 +18,12 @@ TINY = {
     "stimuli": {"n": 20},
     "encoder": {"width": 4, "strides": [1, 1, 1, 1]},
     "training": {"recipe": {"steps": 12, "batch_size": 8, "learning_rate": 0.001}},
+    "small": {
+        "seeds": [0],
+        "recipe": {"steps": 8, "batch_size": 8},
+        "tasks": ["edge2d", "denoise", "curvature", "rgb2depth"],
+    },
+    "robustness": {"subsets": 2, "images": [10, 20], "widths": [4], "tasks": ["edge2d"]},
     "control": {"random_encoders": 2},
     "rsa": {"bootstraps": 20, "permutations": 19, "type_permutations": 19},
 }
@@ -47,22 +53,46 @@ def test_tasks_without_labels_are_left_out_with_a_reason(tiny):
 def test_figure6_compares_with_the_published_affinities(tiny):
     project, _ = tiny
     agreement = pd.read_csv(project.path / "results/tiny/tables/taxonomy_agreement.csv")
-    agreement = agreement.set_index("similarity")
+    assert set(agreement["affinities"]) == {"measured", "published"}
+    agreement = agreement[agreement["affinities"] == "published"].set_index("similarity")
     assert agreement.loc["published", ["pearson", "spearman"]].tolist() == [0.62, 0.65]
     assert agreement.loc["ours", "n_tasks"] == 15
     assert -1 <= agreement.loc["ours", "pearson_low"] <= agreement.loc["ours", "pearson_high"] <= 1
     affinity = pd.read_csv(project.path / "results/tiny/tables/affinity_published.csv")
     assert list(affinity) == ["source", "target", "affinity"]
     assert len(affinity) == 15 * 15
-    assert (project.path / "results/tiny/figures/figure6.pdf").stat().st_size > 1000
+    for name in ("figure6", "figure6_published"):
+        assert (project.path / f"results/tiny/figures/{name}.pdf").stat().st_size > 1000
 
 
-def test_without_affinities_figure6_is_left_out_in_one_line(project):
+def test_without_published_affinities_what_needs_them_is_left_out_in_one_line(project):
     printed = project.snakemake("--dry-run", "--configfile", "config/smoke.yaml")
-    lines = [line for line in printed.splitlines() if "figure6" in line]
-    assert lines == ["left out: figure6, for want of Taskonomy's affinities (see affinities.path)"]
-    asked = project.snakemake("--configfile", "config/smoke.yaml", "--", "figure6", ok=False)
-    assert "figure6 needs Taskonomy's affinities; set affinities.path to a local copy" in asked
+    lines = [line for line in printed.splitlines() if "left out" in line]
+    wanted = "for want of Taskonomy's affinities (see affinities.path)"
+    assert lines == [f"left out: figure6_published, {wanted}"]
+    asked = project.snakemake(
+        "--configfile", "config/smoke.yaml", "--", "figure6_published", ok=False
+    )
+    needed = "Taskonomy's published affinities are needed; set affinities.path to a local copy"
+    assert len([line for line in asked.splitlines() if needed in line]) == 1
+    (project.path / "use.yaml").write_text(yaml.safe_dump({"affinities": {"use": "published"}}))
+    words = ("--configfile", "config/smoke.yaml", "use.yaml")
+    printed = project.snakemake("--dry-run", *words)
+    assert f"left out: figure6, table1 and selection, {wanted}" in printed
+    assert not project.planned(*words) & {"probe_source", "figure6", "model_selection", "table1"}
+
+
+def test_the_published_affinities_can_be_the_bank_s(tiny, real_data):
+    project, _ = tiny
+    (project.path / "use.yaml").write_text(yaml.safe_dump({"affinities": {"use": "published"}}))
+    words = ("--configfile", "config/nyuv2.yaml", "tiny.yaml", "use.yaml")
+    project.snakemake(*words, "--", "table1", "figure6", data=real_data)
+    table1 = pd.read_csv(project.path / "results/tiny/tables/table1.csv").set_index("method")
+    assert set(table1["affinities"]) == {"published"}
+    assert table1.loc["rsa", "n"] == 15
+    used = pd.read_csv(project.path / "results/tiny/tables/affinity.csv")
+    published = pd.read_csv(project.path / "results/tiny/tables/affinity_published.csv")
+    pd.testing.assert_frame_equal(used, published)
 
 
 def test_an_affinity_file_of_another_content_is_refused(tiny, tmp_path, real_data):

@@ -13,8 +13,10 @@ from conftest import Project, copy_project
 
 SMOKE = ("--configfile", "config/smoke.yaml")
 LAYERS = ["block1", "block2", "block3", "block4", "compressed"]
-TRAINING = {"prepare_split", "prepare_stimuli", "derive_labels", "train_encoder"}
-FIGURES = {"figure4", "figure5", "figure_separation", "figure_label_agreement"}
+TRAINING = {"prepare_split", "prepare_stimuli", "derive_labels", "train_encoder", "train_small"}
+EXTRACTION = {"network_rdms", "label_rdms", "small_rdms", "small_variant_rdms", "probe_source"}
+FIGURES = {"figure4", "figure5", "figure6", "figure_separation", "figure_label_agreement"}
+TRANSFER_TABLES = {"small_vs_bank", "robustness_images", "robustness_models", "model_selection"}
 
 pytestmark = pytest.mark.workflow
 
@@ -80,12 +82,85 @@ def test_features_are_never_written(smoke):
 
 def test_figures_and_trees_are_there(smoke):
     figures = smoke.path / "results/smoke/figures"
-    for name in ("figure4", "figure5", "type_separation", "label_agreement", "presets", "quality"):
+    names = ("figure4", "figure5", "figure6", "type_separation", "label_agreement", "presets")
+    names += ("quality", "figure7", "figureS1", "figureS3", "affinity", "selection")
+    names += tuple(f"robustness_{factor}" for factor in ("images", "width", "stage", "seed"))
+    for name in names:
         for suffix in ("pdf", "png", "csv"):
             assert (figures / f"{name}.{suffix}").stat().st_size > 200, (name, suffix)
     newick = (smoke.path / "results/smoke/trees/compressed_paper.nwk").read_text()
     assert newick.rstrip().endswith(";")
     assert newick.count(",") == 8
+
+
+def compressed(smoke: Project, bank: str) -> dict[str, np.ndarray]:
+    from taskrsa.rsa.rdm_file import read_rdms
+
+    folder = smoke.path / "results/smoke/rdms" / bank
+    found = {path.stem: read_rdms(path, ["compressed"]) for path in sorted(folder.glob("*.h5"))}
+    return {task: rdms.dissimilarities[0] for task, rdms in found.items()}
+
+
+def test_rankings_are_those_of_the_rdm_files(smoke):
+    from scipy.stats import spearmanr
+
+    bank = compressed(smoke, "trained")
+    small = [compressed(smoke, f"small_w4_s{seed}")["edge2d"] for seed in (0, 1)]
+    rankings = table(smoke, "tables/figure7.csv")
+    assert set(rankings["model"]) == {
+        "autoencoder",
+        "edge2d",
+        "segment2d",
+        "curvature",
+        "rgb2depth",
+    }
+    row = rankings.set_index(["model", "other"]).loc[("edge2d", "rgb2depth")]
+    expected = np.mean([spearmanr(one, bank["rgb2depth"]).statistic for one in small])
+    assert row["rs_small"] == pytest.approx(expected, abs=1e-5)
+    expected = spearmanr(bank["edge2d"], bank["rgb2depth"]).statistic
+    assert row["rs_bank"] == pytest.approx(expected, abs=1e-5)
+    of_edges = rankings[(rankings["model"] == "edge2d") & (rankings["other"] != "edge2d")]
+    agreement = table(smoke, "tables/small_vs_bank.csv").set_index(["task", "own_task"])
+    expected = spearmanr(of_edges["rs_small"], of_edges["rs_bank"]).statistic
+    assert agreement.loc[("edge2d", "left out"), "spearman"] == pytest.approx(expected, abs=1e-5)
+    assert agreement.loc["published"][["pearson", "spearman"]].iloc[0].tolist() == [0.84, 0.85]
+
+
+def test_affinities_choose_and_table1_counts(smoke):
+    affinity = table(smoke, "tables/affinity.csv")
+    assert list(affinity) == ["source", "target", "affinity"]
+    matrix = affinity.pivot(index="source", columns="target", values="affinity")
+    assert matrix.shape == (9, 9)
+    similarity = table(smoke, "tables/similarity.csv")
+    similarity = similarity[similarity["layer"] == "compressed"]
+    rs = {}
+    for a, b, value in similarity[["model_a", "model_b", "rs"]].itertuples(index=False):
+        rs.setdefault(a, {})[b] = rs.setdefault(b, {})[a] = value
+    places = []
+    for target in matrix:
+        choice = max(rs[target], key=rs[target].get)
+        others = matrix[target].drop(target)
+        places.append((others > others[choice]).sum() + 1)
+    table1 = table(smoke, "tables/table1.csv").set_index("method")
+    assert table1.loc["rsa", ["top1", "top3", "top5"]].tolist() == [
+        sum(place <= n for place in places) for n in (1, 3, 5)
+    ]
+    assert table1.loc["random", "top3"] == pytest.approx(9 * 3 / 8)
+    assert table1.loc["published", ["top1", "top3", "top5", "n"]].tolist() == [7, 14, 16, 17]
+    measures = {"rsa", "rsa_uncentred", "cka_linear", "pearson_z", "cosine_z", "laplacian_z"}
+    assert set(table1.index) == {*measures, "rsa_small", "random", "quality", "published"}
+
+
+def test_stages_and_widths_are_ranked(smoke):
+    for factor, values in (("width", [2, 4, 8]), ("stage", [0, 25, 50, 100])):
+        rows = table(smoke, f"tables/robustness_{factor}.csv")
+        assert list(rows)[:5] == ["factor", "value", "task", "draw", "reference"]
+        assert sorted(rows["value"].unique()) == values
+        assert set(rows["task"]) == {"edge2d", "rgb2depth", "mean"}
+    last = rows[(rows["value"] == 100) & (rows["reference"] == "default small model")]
+    assert (last["spearman"] > 0.999).all()  # the ranking of the finished model is its own
+    seeds = table(smoke, "tables/robustness_seed.csv")
+    assert set(seeds["reference"]) == {"another seed", "bank"}
 
 
 def test_every_job_leaves_a_log_and_a_progress_bar(smoke):
@@ -127,13 +202,35 @@ def test_an_rsa_module_concerns_similarities_and_figures_but_no_training(smoke, 
     edited("scripts/taskrsa/rsa/similarity.py")
     stale = smoke.planned(*SMOKE)
     assert stale >= {"layer_similarity", "type_separation", "similarity", "tree", *FIGURES}
-    assert not stale & {*TRAINING, "network_rdms"}
+    assert stale >= TRANSFER_TABLES
+    assert not stale & {*TRAINING, *EXTRACTION}
+
+
+def test_how_rankings_are_compared_concerns_their_tables_alone(smoke, edited):
+    edited("scripts/taskrsa/rsa/ranking.py")
+    stale = smoke.planned(*SMOKE)
+    assert stale >= TRANSFER_TABLES - {"model_selection"}
+    assert not stale & {*TRAINING, *EXTRACTION, "layer_similarity", "model_selection"}
+
+
+def test_a_measure_concerns_the_bank_s_matrices_but_no_training(smoke, edited):
+    edited("scripts/taskrsa/rsa/measures.py")
+    stale = smoke.planned(*SMOKE)
+    assert stale >= {"network_rdms", "model_selection", "figure_selection", "table1"}
+    assert not stale & {*TRAINING, "small_rdms", "probe_source"}
+
+
+def test_the_probe_concerns_the_affinities(smoke, edited):
+    edited("scripts/taskrsa/probe.py")
+    stale = smoke.planned(*SMOKE)
+    assert stale >= {"probe_source", "affinity", "model_selection", "figure6", "table1"}
+    assert not stale & {*TRAINING, *EXTRACTION - {"probe_source"}, "small_vs_bank", "figure7"}
 
 
 def test_the_rdm_module_concerns_the_networks_rdms_but_no_training(smoke, edited):
     edited("scripts/taskrsa/rsa/rdm.py")
     stale = smoke.planned(*SMOKE)
-    assert stale >= {"network_rdms", "label_rdms", "layer_similarity", *FIGURES}
+    assert stale >= {*EXTRACTION - {"probe_source"}, "layer_similarity", *FIGURES}
     assert not stale & TRAINING
 
 
@@ -145,7 +242,7 @@ def test_a_figure_module_concerns_figures_alone(smoke, edited):
 def test_the_training_loop_concerns_the_bank_and_what_follows(smoke, edited):
     edited("scripts/taskrsa/training.py")
     stale = smoke.planned(*SMOKE)
-    assert stale >= {"train_encoder", "network_rdms", "figure4"}
+    assert stale >= {"train_encoder", "train_small", "network_rdms", "probe_source", "figure4"}
     assert not stale & {"prepare_split", "derive_labels", "random_encoders"}
 
 
@@ -169,6 +266,15 @@ def test_another_source_s_module_makes_nothing_stale(smoke, edited):
         ("training", {"recipe": {"steps": 9}}, {"train_encoder"}, {"prepare_split", "label_rdms"}),
         ("stimuli", {"n": 41}, {"prepare_stimuli", "network_rdms"}, {"prepare_split"}),
         ("training", {"runtime": 17}, set(), {"train_encoder"}),
+        ("small", {"recipe": {"steps": 9}}, {"train_small", "figure7"}, {"train_encoder"}),
+        ("small", {"seeds": [0, 1, 2]}, {"train_small", "small_vs_bank"}, {"train_encoder"}),
+        ("robustness", {"subsets": 4}, {"robustness_images"}, {"train_small", "small_vs_bank"}),
+        (
+            "affinities",
+            {"probe": {"n_train": 50}},
+            {"probe_source", "table1"},
+            {"train_small", "network_rdms"},
+        ),
     ],
 )
 def test_a_config_value_makes_stale_what_uses_it(smoke, tmp_path, key, value, expected, spared):
@@ -212,5 +318,5 @@ def test_named_targets_build_alone(smoke):
     assert smoke.planned(
         *SMOKE, "--forcerun", "figure5", "--until", "figure5", "--", "figure5"
     ) == {"figure5"}
-    for name in ("figure4", "figure5"):
+    for name in ("figure4", "figure5", "figure6", "figure7", "figureS1", "figureS3", "table1"):
         assert "Nothing to be done" in smoke.snakemake(*SMOKE, "--", name)

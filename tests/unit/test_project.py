@@ -72,6 +72,11 @@ def test_heavy_rules_have_a_benchmark():
         "train_encoder",
         "network_rdms",
         "layer_similarity",
+        "train_small",
+        "probe_source",
+        "small_vs_bank",
+        "model_selection",
+        "robustness_images",
     }
     assert heavy <= {name for name, body in rules() if "benchmark:" in body}
 

@@ -31,8 +31,8 @@ rule train_encoder:
     message:
         "Training the encoder of {wildcards.task}"
     shell:
-        "python {input.code[0]} --log {log} --task {params.task:q} --encoder {params.encoder:q}"
-        " --training {params.training:q} --steps_factor {params.steps_factor} --seed {params.seed}"
+        "python {input.code[0]} --log {log} --model {wildcards.task} --task {params.task:q}"
+        " --encoder {params.encoder:q} --training {params.training:q} --steps_factor {params.steps_factor} --seed {params.seed}"
         " --train_images {input.train} --val_images {input.val} --labels {input.labels}"
         " --weights {output.weights} --curve {output.curve} --quality {output.quality}"
         " --threads {threads}"

@@ -16,6 +16,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from taskrsa.data import sources
 from taskrsa.errors import TaskrsaError
+from taskrsa.models.spec import encoder_spec
 from taskrsa.rsa.presets import PRESETS, variants_of
 from taskrsa.tasks import TASKS
 
@@ -45,6 +46,19 @@ def check_config() -> None:
         tell_user(sources.source_module, kind)
     check_tasks("tasks", config["tasks"] if config["tasks"] != "auto" else [])
     check_tasks("training.steps_factor", config["training"]["steps_factor"])
+    check_tasks("small.steps_factor", config["small"]["steps_factor"])
+    for key in ("small.tasks", "small.figure7", "robustness.tasks"):
+        section, name = key.split(".")
+        chosen = config[section][name] if config[section][name] != "auto" else []
+        check_tasks(key, chosen)
+        for task in chosen:
+            if not TASKS[task].dense:
+                stop(
+                    f"config, {key}: {task} has no map to decode; small models are for dense tasks"
+                )
+
+    if min(config["robustness"]["images"]) > config["stimuli"]["n"]:
+        stop("config, robustness.images: all are above stimuli.n; name a smaller number")
 
 
 def check_tasks(key: str, tasks) -> None:
@@ -117,12 +131,41 @@ def rdms_of_layer(wildcards) -> list[str]:
     return expand(f"{RUN}/rdms/{{kind}}/{{task}}.h5", kind=kind, task=TASK_IDS)
 
 
+def small_tasks() -> list[str]:
+    """List the tasks of which small models are trained: by default the paper's 14."""
+    chosen = config["small"]["tasks"]
+    if chosen == "auto":
+        chosen = [task for task in TASKS if TASKS[task].small]
+    return [task for task in TASK_IDS if task in chosen]
+
+
+def small_encoder(width: int) -> dict:
+    """Describe a small encoder whose code has the dimensions of the bank's."""
+    reduction = encoder_spec(config["encoder"]).reduction
+    return {"family": "small", "width": width, "reduction": reduction}
+
+
+def small_weights(task: str, variants: list[str]) -> list[str]:
+    """Name the weights of small models; w8_s0_p25 is width 8, seed 0, after 25 % of the steps."""
+    files = []
+    for variant in variants:
+        model, _, percent = variant.partition("_p")
+        name = f"stage_{percent}" if percent else "weights"
+        files.append(f"{RUN}/small/{task}/{model}/{name}.safetensors")
+    return files
+
+
+def small_rdm_files(tasks: list[str], variants: list[str]) -> list[str]:
+    """Name the RDMs of small models: all tasks of the first variant, then of the next."""
+    return [f"{RUN}/rdms/small_{variant}/{task}.h5" for variant in variants for task in tasks]
+
+
 def affinities_file(wildcards) -> str:
     """Return the published affinities: a local copy, or the file the download rule makes."""
     if AFFINITIES is None:
         stop(
-            "config, affinities: figure6 needs Taskonomy's affinities; set affinities.path to a "
-            "local copy of all_affinities.pkl or affinities.download to true"
+            "config, affinities: Taskonomy's published affinities are needed; set affinities.path "
+            "to a local copy of all_affinities.pkl or affinities.download to true"
         )
     return AFFINITIES
 
@@ -155,17 +198,49 @@ COMPARED_LAYERS = LAYERS + ["labels"] * HAVE_LABELS
 LABEL_RDMS = expand(f"{RUN}/rdms/labels/{{task}}.h5", task=TASK_IDS) if HAVE_LABELS else []
 RSA = PRESETS[config["rsa"]["preset"]] | config["rsa"]["choices"]
 RDM_CHOICES = {key: RSA[key] for key in ("centre", "clip", "group_norm")}
+BANK_RDMS = expand(f"{RUN}/rdms/trained/{{task}}.h5", task=TASK_IDS)
+
+# Small models: the default ones of every seed, and one seed at other widths and stages.
+SMALL_IDS = small_tasks()
+WIDTH, SEEDS = config["small"]["width"], config["small"]["seeds"]
+SEED_VARIANTS = [f"w{WIDTH}_s{seed}" for seed in SEEDS]
+WIDTHS = sorted({*config["robustness"]["widths"], WIDTH})
+WIDTH_VARIANTS = [f"w{width}_s{SEEDS[0]}" for width in WIDTHS]
+STAGES = sorted({*config["robustness"]["stages"], 100})
+STAGE_VARIANTS = [f"{SEED_VARIANTS[0]}_p{percent}" for percent in STAGES]
+OTHER_VARIANTS = [v for v in [*WIDTH_VARIANTS, *STAGE_VARIANTS] if v not in SEED_VARIANTS]
+ROBUSTNESS_IDS = [
+    task
+    for task in SMALL_IDS
+    if config["robustness"]["tasks"] == "auto" or task in config["robustness"]["tasks"]
+]
+# For each factor: tasks, variants, their values and the value that the others are compared with.
+FACTORS = {
+    "width": (ROBUSTNESS_IDS, WIDTH_VARIANTS, WIDTHS, WIDTH),
+    "stage": (ROBUSTNESS_IDS, STAGE_VARIANTS, STAGES, 100),
+    "seed": (SMALL_IDS, SEED_VARIANTS, SEEDS, SEEDS[0]),
+}
+FIGURE7_IDS = [task for task in config["small"]["figure7"] if task in SMALL_IDS] or SMALL_IDS[:2]
+
 AFFINITY_TASKS = [task for task in TASK_IDS if TASKS[task].affinity_name]
 DOWNLOADED_AFFINITIES = "results/downloads/all_affinities.pkl"
 AFFINITIES = local_affinities()
+# Affinities belong to the bank they were measured on: the published ones to Taskonomy's.
+AFFINITY_KIND = config["affinities"]["use"]
+AFFINITY_KINDS = ["measured"] * (AFFINITY_KIND == "measured") + ["published"] * bool(AFFINITIES)
+TRANSFER_TITLES = {
+    "measured": "Transfer (measured by probes)",
+    "published": "Taskonomy (Zamir et al. 2018)",
+}
 
 if workflow.is_main_process:
     for task, reason in TASK_REASONS.items():
         if reason:
             print(f"left out: {reason}", file=sys.stderr)
     if AFFINITIES is None:
+        names = "figure6_published" if AFFINITY_KINDS else "figure6, table1 and selection"
         print(
-            "left out: figure6, for want of Taskonomy's affinities (see affinities.path)",
+            f"left out: {names}, for want of Taskonomy's affinities (see affinities.path)",
             file=sys.stderr,
         )
 
@@ -174,3 +249,6 @@ wildcard_constraints:
     task="|".join(TASKS),
     layer="|".join([*LAYERS, "labels"]),
     linkage="paper|average",
+    factor="images|width|stage|seed",
+    width=r"\d+",
+    seed=r"\d+",

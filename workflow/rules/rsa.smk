@@ -9,6 +9,7 @@ rule network_rdms:
     output:
         rdms=f"{RUN}/rdms/{{bank}}/{{model}}.h5",
         variants=f"{RUN}/rdms/{{bank}}_variants/{{model}}.h5",
+        measures=f"{RUN}/rdms/{{bank}}_measures/{{model}}.h5",
     log:
         f"{RUN}/logs/rdms_{{bank}}_{{model}}.log",
     benchmark:
@@ -38,7 +39,8 @@ rule network_rdms:
         " --may_clip {params.may_clip} --choices {params.choices:q}"
         " --constant_images {params.constant_images} --batch_size {params.batch_size}"
         " --stimuli {input.stimuli} --weights {input.weights} --rdms {output.rdms}"
-        " --variants {params.variants:q} --variant_rdms {output.variants} --threads {threads}"
+        " --variants {params.variants:q} --variant_rdms {output.variants}"
+        " --measures {output.measures} --threads {threads}"
 
 
 rule label_rdms:

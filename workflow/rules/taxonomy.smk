@@ -1,4 +1,4 @@
-# Trees of tasks, ours and Taskonomy's own.
+# Trees of tasks, and their agreement with the tree of transfer affinities (section 6.1).
 
 
 rule tree:
@@ -23,46 +23,18 @@ rule tree:
         " --method {wildcards.linkage} --newick {output.newick} --linkage {output.linkage}"
 
 
-rule download_affinities:
-    input:
-        code=code_of("download"),
-    output:
-        ensure(
-            protected(DOWNLOADED_AFFINITIES),
-            sha256=config["affinities"]["sha256"],
-        ),
-    log:
-        f"{RUN}/logs/download_affinities.log",
-    retries: 2
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    params:
-        url=config["affinities"]["url"],
-        sha256=config["affinities"]["sha256"],
-    message:
-        "Downloading Taskonomy's published affinities"
-    shell:
-        "python {input.code[0]} --log {log} --url {params.url} --sha256 {params.sha256}"
-        " --file {output}"
-
-
 rule taxonomy_agreement:
     input:
         code=code_of("taxonomy_agreement"),
-        affinities=affinities_file,
-        rdms=expand(f"{RUN}/rdms/trained/{{task}}.h5", task=AFFINITY_TASKS),
+        affinities=expand(f"{RUN}/tables/affinity_{{kind}}.csv", kind=AFFINITY_KINDS),
+        rdms=BANK_RDMS,
     output:
         agreement=report(
             f"{RUN}/tables/taxonomy_agreement.csv",
             caption="../report/figure6.rst",
             category="Taxonomy",
         ),
-        affinity=f"{RUN}/tables/affinity_published.csv",
-        similarity=f"{RUN}/tables/taskonomy_similarity.csv",
+        similarities=expand(f"{RUN}/tables/transfer_similarity_{{kind}}.csv", kind=AFFINITY_KINDS),
     log:
         f"{RUN}/logs/taxonomy_agreement.log",
     conda:
@@ -72,15 +44,14 @@ rule taxonomy_agreement:
         mem_mb=3000,
         runtime=60,
     params:
-        sha256=config["affinities"]["sha256"],
+        kinds=AFFINITY_KINDS,
         resamples=config["rsa"]["bootstraps"],
         permutations=config["rsa"]["type_permutations"],
         seed=config["seed"],
     message:
-        "Comparing our taxonomy with Taskonomy's"
+        "Comparing our taxonomy with that of transfer"
     shell:
-        "python {input.code[0]} --log {log} --affinities {input.affinities}"
-        " --sha256 {params.sha256} --rdms {input.rdms} --resamples {params.resamples}"
+        "python {input.code[0]} --log {log} --kinds {params.kinds} --affinities {input.affinities}"
+        " --rdms {input.rdms} --resamples {params.resamples}"
         " --permutations {params.permutations} --seed {params.seed}"
-        " --agreement {output.agreement} --affinity {output.affinity}"
-        " --similarity {output.similarity}"
+        " --agreement {output.agreement} --similarities {output.similarities}"
