@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from taskrsa.errors import DataError
 from taskrsa.figures.style import (
     COLUMN_WIDTH,
+    EDGE,
     GREY,
     INK,
     NORMAL,
@@ -30,7 +31,6 @@ from taskrsa.figures.style import (
 )
 from taskrsa.tasks import TASKS
 
-EDGE = 0.06  # inches of white around every figure
 FLOOR = -1.0  # share of error removed: one network that diverged must not flatten the others
 
 
