@@ -7,11 +7,10 @@ predictor, and, where asked, the encoder as it was at some percentages of the tr
 
 from functools import partial
 
-import pandas as pd
 import torch
 from taskrsa.data.pack import Pack, label_attributes, read_labels
 from taskrsa.entry import run
-from taskrsa.files import atomic_path
+from taskrsa.files import write_table
 from taskrsa.losses import channel_statistics, constant_loss
 from taskrsa.models.decoders import DenseDecoder, Rescaled, VectorDecoder
 from taskrsa.models.small import SmallDecoder
@@ -90,8 +89,11 @@ def main(
         classes=outputs,
     )
     save_encoder(weights, trained[0])
-    with atomic_path(curve) as temporary:
-        pd.DataFrame(vars(learning)).to_csv(temporary, index=False, float_format="%.6g")
+    columns = vars(learning)
+    write_table(
+        [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)],
+        curve,
+    )
     row = {
         "model": model,
         "task": definition.id,
@@ -99,8 +101,7 @@ def main(
         "constant_loss": constant,
         "error_removed": 1 - val_loss / constant,
     }
-    with atomic_path(quality) as temporary:
-        pd.DataFrame([row]).to_csv(temporary, index=False, float_format="%.6g")
+    write_table([row], quality)
     print(f"{model}: {row['error_removed']:.1%} of the constant predictor's error removed")
 
 

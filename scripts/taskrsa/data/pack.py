@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from taskrsa import geometry
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import DataError
 from taskrsa.files import atomic_path, digest_of
@@ -73,6 +72,9 @@ def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int
         If an id occurs twice, there are not `n` views, or a view differs from the first one in
         size or in which maps it has.
     """
+    # Half a second of SciPy, which those who only read packs are spared.
+    from taskrsa import geometry
+
     with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         ids: list[str] = []
         hashes: list[str] = []
