@@ -19,6 +19,11 @@ include: "workflow/rules/taxonomy.smk"
 include: "workflow/rules/figures.smk"
 
 
+if NEW_TASK:
+
+    include: "workflow/rules/pascal.smk"
+
+
 rule all:
     default_target: True
     input:
@@ -52,6 +57,11 @@ rule all:
         [rules.figure_affinity.output, rules.figure_selection.output, rules.table1.output]
         if AFFINITY_KINDS
         else [],
+        # Section 6.3, Figure 8 and Table 2: a new task ranks the bank, and fine-tuning judges the ranking.
+        [rules.figure8.output, rules.figure_table2.output, rules.figure_choice.output]
+        if NEW_TASK
+        else [],
+        rules.compare_taps.output if NEW_TASK and COMPARED_INITS else [],
         # Supplement S3: what the rankings hang on.
         expand(
             rules.figure_robustness.output,

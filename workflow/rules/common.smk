@@ -14,7 +14,7 @@ BASE = Path(workflow.basedir)
 SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from taskrsa.data import sources
+from taskrsa.data import sbd, segmentation, sources
 from taskrsa.errors import TaskrsaError
 from taskrsa.models.spec import encoder_spec
 from taskrsa.rsa.presets import PRESETS, variants_of
@@ -47,6 +47,8 @@ def check_config() -> None:
     check_tasks("tasks", config["tasks"] if config["tasks"] != "auto" else [])
     check_tasks("training.steps_factor", config["training"]["steps_factor"])
     check_tasks("small.steps_factor", config["small"]["steps_factor"])
+    check_tasks("pascal.own_task", [config["pascal"]["own_task"]])
+    check_tasks("pascal.compare_taps", config["pascal"]["compare_taps"])
     for key in ("small.tasks", "small.figure7", "robustness.tasks"):
         section, name = key.split(".")
         chosen = config[section][name] if config[section][name] != "auto" else []
@@ -89,19 +91,26 @@ def _imports(name: str) -> frozenset:
     return frozenset(map(Path, found))
 
 
-def source_options(kind: str) -> dict:
-    """Collect what a source needs: its own section of the config and the working size."""
+def expand_variables(section: str, values: dict) -> dict:
+    """Put environment variables into a section of the config; stop where one is not set."""
     options = {
         key: os.path.expandvars(value) if isinstance(value, str) else value
-        for key, value in config[kind].items()
+        for key, value in values.items()
     }
     missing = [value for value in options.values() if isinstance(value, str) and "$" in value]
     if "path" in options and not options["path"]:
-        stop(f"config, {kind}.path: is not set; name the folder of images")
+        stop(f"config, {section}.path: is not set; name the folder of images")
     if missing:
         stop(
-            f"config, {kind}: {missing[0]} names an environment variable that is not set; export it"
+            f"config, {section}: {missing[0]} names an environment variable that is not set; "
+            "export it"
         )
+    return options
+
+
+def source_options(kind: str) -> dict:
+    """Collect what a source needs: its own section of the config and the working size."""
+    options = expand_variables(kind, config[kind])
     return {"kind": kind, **options, "image_size": config["image_size"]}
 
 
@@ -158,6 +167,50 @@ def small_weights(task: str, variants: list[str]) -> list[str]:
 def small_rdm_files(tasks: list[str], variants: list[str]) -> list[str]:
     """Name the RDMs of small models: all tasks of the first variant, then of the next."""
     return [f"{RUN}/rdms/small_{variant}/{task}.h5" for variant in variants for task in tasks]
+
+
+def target_options() -> dict:
+    """Collect what preparing the new task's images needs."""
+    kind = config["pascal"]["source"]
+    options = expand_variables(f"pascal.{kind}", config["pascal"][kind])
+    options.pop("test", None)
+    return {"kind": kind, **options}
+
+
+def target_files() -> list[str]:
+    """List the files of the new task, so that changed images make its results stale."""
+    options = target_options()
+    if options["kind"] != "voc":
+        return []
+    lists = options["train"], options["val"]
+    if options["sbd"]:
+        return tell_user(sbd.files, options["path"], options["sbd"], *lists)
+    return tell_user(segmentation.files, options["path"], *lists)
+
+
+def inits_at(tap: str) -> list[str]:
+    """List the initialisations that are fine-tuned at a tap: all, or those to compare taps by."""
+    everything = [*TASK_IDS, "random", "random_small"]
+    chosen = set(everything) if tap == TAP else set()
+    return [init for init in everything if init in chosen | set(COMPARED_INITS)]
+
+
+def finetuned(tap: str, inits: list[str]) -> list[str]:
+    return expand(
+        f"{RUN}/pascal/{{tap}}/{{init}}/s{{seed}}/scores.csv",
+        tap=tap,
+        init=inits,
+        seed=config["pascal"]["seeds"],
+    )
+
+
+def start_of(init: str, weights: str) -> str:
+    """Say what a network starts from: weights of the bank, or an untrained encoder."""
+    if init in TASKS:
+        return f"--weights {weights}"
+    small = small_encoder(config["pascal"]["small"]["width"])
+    encoder = {"random": config["encoder"], "random_small": small}[init]
+    return f"--encoder '{json.dumps(encoder)}'"
 
 
 def affinities_file(wildcards) -> str:
@@ -222,6 +275,18 @@ FACTORS = {
 }
 FIGURE7_IDS = [task for task in config["small"]["figure7"] if task in SMALL_IDS] or SMALL_IDS[:2]
 
+# The new task: where its devkit lies, and what is fine-tuned on it.
+NEW_TASK = bool(config["pascal"]["source"])
+TAP = config["pascal"]["tap"]
+COMPARED_INITS = config["pascal"]["compare_taps"]
+TARGET_SEEDS = config["pascal"]["small"]["seeds"]
+TARGET_IS_MADE = config["pascal"]["source"] == "outdoor" or bool(config["pascal"]["voc"]["sbd"])
+TARGET_FOLDER = f"{RUN}/pascal/devkit"
+TARGET_LISTS = ""
+if NEW_TASK and not TARGET_IS_MADE:
+    TARGET_FOLDER = target_options()["path"]
+    TARGET_LISTS = "--train_list {train} --val_list {val}".format(**target_options())
+
 AFFINITY_TASKS = [task for task in TASK_IDS if TASKS[task].affinity_name]
 DOWNLOADED_AFFINITIES = "results/downloads/all_affinities.pkl"
 AFFINITIES = local_affinities()
@@ -252,3 +317,5 @@ wildcard_constraints:
     factor="images|width|stage|seed",
     width=r"\d+",
     seed=r"\d+",
+    tap="block4|compressed",
+    init="|".join([*TASKS, "random", "random_small"]),

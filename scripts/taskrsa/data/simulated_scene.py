@@ -56,7 +56,7 @@ _ROOM_HUE = {
     "storage": 0.48,
 }
 # Typical hue and texture of the main and of the second material of each class.
-_CLASS_LOOK = {
+CLASS_LOOK = {
     "table": ((0.08, STRIPES), (0.06, PLAIN)),
     "chair": ((0.00, PLAIN), (0.10, PLAIN)),
     "sofa": ((0.63, WAVES), (0.15, STRIPES)),
@@ -129,7 +129,7 @@ def camera_axes(heading: float, pitch: float) -> np.ndarray:
 # Own coordinates: x to the side, y towards the back, z up from the floor.
 
 _Solid = tuple[int, float, float, float, float, float, float, int]
-_Object = tuple[list[_Solid], float, float]
+Object = tuple[list[_Solid], float, float]
 
 
 def _legs(half_x: float, half_y: float, height: float, thick: float, slot: int) -> list[_Solid]:
@@ -141,7 +141,7 @@ def _legs(half_x: float, half_y: float, height: float, thick: float, slot: int) 
     ]  # fmt: skip
 
 
-def _table(rng: np.random.Generator) -> _Object:
+def _table(rng: np.random.Generator) -> Object:
     height = rng.uniform(0.68, 0.8)
     if rng.random() < 0.3:
         radius = rng.uniform(0.45, 0.7)
@@ -155,7 +155,7 @@ def _table(rng: np.random.Generator) -> _Object:
     return [top, *_legs(x, y, height - 0.06, 0.035, 1)], x, y
 
 
-def _chair(rng: np.random.Generator) -> _Object:
+def _chair(rng: np.random.Generator) -> Object:
     x, y = rng.uniform(0.21, 0.26), rng.uniform(0.21, 0.26)
     seat, top = rng.uniform(0.42, 0.48), rng.uniform(0.85, 1.05)
     return [
@@ -165,7 +165,7 @@ def _chair(rng: np.random.Generator) -> _Object:
     ], x, y  # fmt: skip
 
 
-def _sofa(rng: np.random.Generator) -> _Object:
+def _sofa(rng: np.random.Generator) -> Object:
     x, y = rng.uniform(0.75, 1.05), rng.uniform(0.4, 0.46)
     seat, back, arm = rng.uniform(0.38, 0.45), rng.uniform(0.75, 0.9), rng.uniform(0.55, 0.65)
     solids = [
@@ -180,7 +180,7 @@ def _sofa(rng: np.random.Generator) -> _Object:
     return solids + cushions[: rng.integers(0, 3)], x, y
 
 
-def _bed(rng: np.random.Generator) -> _Object:
+def _bed(rng: np.random.Generator) -> Object:
     x, y = rng.uniform(0.5, 0.85), rng.uniform(0.98, 1.08)
     frame, top, head = rng.uniform(0.22, 0.3), rng.uniform(0.45, 0.58), rng.uniform(0.85, 1.15)
     solids = [
@@ -194,7 +194,7 @@ def _bed(rng: np.random.Generator) -> _Object:
     return solids, x, y
 
 
-def _lamp(rng: np.random.Generator) -> _Object:
+def _lamp(rng: np.random.Generator) -> Object:
     height, radius = rng.uniform(1.35, 1.75), rng.uniform(0.2, 0.3)
     shade = (CYLINDER, ELLIPSOID)[rng.integers(0, 2)]
     return [
@@ -204,7 +204,7 @@ def _lamp(rng: np.random.Generator) -> _Object:
     ], radius, radius  # fmt: skip
 
 
-def _shelf(rng: np.random.Generator) -> _Object:
+def _shelf(rng: np.random.Generator) -> Object:
     x, y, height = rng.uniform(0.4, 0.65), rng.uniform(0.15, 0.2), rng.uniform(1.3, 2.0)
     n = int(rng.integers(3, 5))
     solids = [
@@ -224,7 +224,7 @@ def _shelf(rng: np.random.Generator) -> _Object:
     return solids, x, y
 
 
-def _plant(rng: np.random.Generator) -> _Object:
+def _plant(rng: np.random.Generator) -> Object:
     pot, high = rng.uniform(0.16, 0.24), rng.uniform(0.25, 0.38)
     solids = [(CYLINDER, 0.0, 0.0, high / 2, pot, pot, high / 2, 1)]
     crown, base = rng.uniform(0.28, 0.42), high + rng.uniform(0.05, 0.3)
@@ -238,19 +238,19 @@ def _plant(rng: np.random.Generator) -> _Object:
     return solids, crown, crown
 
 
-def _ball(rng: np.random.Generator) -> _Object:
+def _ball(rng: np.random.Generator) -> Object:
     radius = rng.uniform(0.2, 0.45)
     return [(ELLIPSOID, 0, 0, radius, radius, radius, radius, 0)], radius, radius
 
 
-def _barrel(rng: np.random.Generator) -> _Object:
+def _barrel(rng: np.random.Generator) -> Object:
     radius, height = rng.uniform(0.26, 0.38), rng.uniform(0.7, 1.05)
     wide = radius + 0.02
     hoops = [(CYLINDER, 0, 0, height * z, wide, wide, 0.035, 1) for z in (0.1, 0.5, 0.9)]
     return [(CYLINDER, 0, 0, height / 2, radius, radius, height / 2, 0), *hoops], wide, wide
 
 
-def _tv(rng: np.random.Generator) -> _Object:
+def _tv(rng: np.random.Generator) -> Object:
     x, tall, stand = rng.uniform(0.45, 0.7), rng.uniform(0.27, 0.4), rng.uniform(0.4, 0.6)
     z = stand + 0.1 + tall
     return [
@@ -261,7 +261,7 @@ def _tv(rng: np.random.Generator) -> _Object:
     ], x, 0.2  # fmt: skip
 
 
-_BUILD: dict[str, Callable[[np.random.Generator], _Object]] = {
+BUILD: dict[str, Callable[[np.random.Generator], Object]] = {
     "table": _table, "chair": _chair, "sofa": _sofa, "bed": _bed, "lamp": _lamp,
     "shelf": _shelf, "plant": _plant, "ball": _ball, "barrel": _barrel, "tv": _tv,
 }  # fmt: skip
@@ -288,7 +288,7 @@ def two_colours(rng: np.random.Generator, hue: float, saturation: float) -> np.n
     return np.array(colours)
 
 
-class _MaterialList:
+class MaterialList:
     """Collects materials; `add` returns the index of the new one."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -341,7 +341,7 @@ class _MaterialList:
         )
 
 
-def _room_materials(materials: _MaterialList, room: str) -> np.ndarray:
+def _room_materials(materials: MaterialList, room: str) -> np.ndarray:
     rng = materials.rng
 
     def hue() -> float | None:
@@ -363,7 +363,7 @@ def _room_materials(materials: _MaterialList, room: str) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Footprint:
+class Footprint:
     x: float
     y: float
     half_x: float
@@ -384,7 +384,7 @@ class _Footprint:
         c, s = math.cos(self.turn), math.sin(self.turn)
         return self.half_x * abs(c * ux + s * uy) + self.half_y * abs(-s * ux + c * uy)
 
-    def overlaps(self, other: _Footprint, gap: float) -> bool:
+    def overlaps(self, other: Footprint, gap: float) -> bool:
         """Whether two rectangles come closer than `gap` metres (separating axes)."""
         dx, dy = other.x - self.x, other.y - self.y
         for turn in (self.turn, other.turn):
@@ -423,8 +423,8 @@ def _propose(
     name: str,
     half: tuple[float, float],
     size: np.ndarray,
-    tables: list[_Footprint],
-) -> _Footprint:
+    tables: list[Footprint],
+) -> Footprint:
     half_x, half_y = half
     if name == "chair" and tables and rng.random() < 0.7:
         table = tables[rng.integers(0, len(tables))]
@@ -434,7 +434,7 @@ def _propose(
         out = table.turn + side * math.pi / 2 + math.pi / 2
         reach = (table.half_y if side % 2 == 0 else table.half_x) + half_y + rng.uniform(0.02, 0.2)
         along = rng.uniform(-0.3, 0.3)
-        return _Footprint(
+        return Footprint(
             table.x + reach * math.cos(out) - along * math.sin(out),
             table.y + reach * math.sin(out) + along * math.cos(out),
             half_x, half_y, turn,
@@ -448,17 +448,17 @@ def _propose(
         slide = rng.uniform(-1, 1) * max(along / 2 - half_x - 0.02, 0.0)
         x = reach * math.cos(normal) - slide * math.sin(normal)
         y = reach * math.sin(normal) + slide * math.cos(normal)
-        return _Footprint(x, y, half_x, half_y, turn)
+        return Footprint(x, y, half_x, half_y, turn)
     turn = rng.uniform(0, 2 * math.pi)
     if rng.random() < 0.5:
         turn = round(turn / (math.pi / 2)) * math.pi / 2 + rng.normal(0, 0.08)
     x = rng.uniform(-0.5, 0.5) * (size[0] - 0.6)
     y = rng.uniform(-0.5, 0.5) * (size[1] - 0.6)
-    return _Footprint(x, y, half_x, half_y, turn)
+    return Footprint(x, y, half_x, half_y, turn)
 
 
 def _place_camera(
-    rng: np.random.Generator, size: np.ndarray, footprints: list[_Footprint]
+    rng: np.random.Generator, size: np.ndarray, footprints: list[Footprint]
 ) -> tuple[np.ndarray, float, float]:
     """Return eye, heading and pitch: of a few places free of objects, the one that shows most."""
     best, best_score = None, -math.inf
@@ -500,15 +500,15 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     size = np.array([rng.uniform(*limits) for limits in _ROOM_SIZE[room]])
     if rng.random() < 0.5:
         size[[0, 1]] = size[[1, 0]]
-    materials = _MaterialList(rng)
+    materials = MaterialList(rng)
     surfaces = _room_materials(materials, room)
 
-    footprints: list[_Footprint] = []
-    tables: list[_Footprint] = []
+    footprints: list[Footprint] = []
+    tables: list[Footprint] = []
     classes: list[int] = []
     rows: list[tuple] = []
     for name in _draw_classes(rng, room):
-        solids, *half = _BUILD[name](rng)
+        solids, *half = BUILD[name](rng)
         for _ in range(25):
             spot = _propose(rng, name, tuple(half), size, tables)
             if spot.inside(size[0], size[1]) and not any(
@@ -521,7 +521,7 @@ def draw_scene(rng: np.random.Generator) -> Scene:
         if name == "table":
             tables.append(spot)
         slots = []
-        for hue, kind in _CLASS_LOOK[name]:
+        for hue, kind in CLASS_LOOK[name]:
             typical_kind = kind if rng.random() < 0.6 else None
             typical_hue = hue if rng.random() < 0.7 else None
             slots.append(materials.add(typical_hue, typical_kind, 0.5, turn=spot.turn))
