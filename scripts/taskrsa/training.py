@@ -131,7 +131,9 @@ def train(
     DataError
         If the loss stops being finite.
     """
-    accelerator = Accelerator(cpu=spec.device == "cpu", mixed_precision=_precision(spec.precision))
+    accelerator = Accelerator(
+        cpu=spec.device == "cpu", mixed_precision=resolved_precision(spec.precision)
+    )
     loss_function = LOSSES[loss]
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay
@@ -211,7 +213,7 @@ def _warm_up_then_cosine(steps: int, step: int) -> float:
     return min((step + 1) / warm_up, 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
-def _precision(name: str) -> str:
+def resolved_precision(name: str) -> str:
     """Resolve "auto": bf16 where the hardware multiplies it natively, else float32."""
     if name != "auto":
         return name

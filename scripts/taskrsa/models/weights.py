@@ -29,12 +29,17 @@ def random_encoder(spec: Spec, seed: int) -> nn.Module:
         return _build(spec)
 
 
+def encoder_header(encoder: nn.Module) -> dict:
+    """Return what a file of weights says of its encoder: its family and its spec."""
+    return {"family": encoder.spec.family, **asdict(encoder.spec)}
+
+
 def save_encoder(path: str | Path, encoder: nn.Module) -> None:
     """Write weights as safetensors with the spec in the header, atomically."""
     from safetensors.torch import save_file
 
     state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
-    header = {"family": encoder.spec.family, **asdict(encoder.spec)}
+    header = encoder_header(encoder)
     with atomic_path(path) as temporary:
         save_file(state, temporary, metadata={"encoder": json.dumps(header)})
 
