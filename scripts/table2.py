@@ -1,0 +1,46 @@
+"""Make Table 2: similarity to the new task beside the mIoU reached by fine-tuning (claim C10).
+
+Writes the table in the paper's order, how well similarity predicts mIoU, and what choosing by
+similarity would have gained.
+"""
+
+import pandas as pd
+from taskrsa.entry import run
+from taskrsa.files import write_table
+from taskrsa.rsa.inference import bootstrap_counts
+from taskrsa.rsa.pascal import choice_gain, prediction_rows, table2, target_similarity
+from taskrsa.rsa.rdm import n_images_of
+from taskrsa.rsa.rdm_file import stack_rdms
+from taskrsa.rsa.tables import common_images
+
+
+def main(
+    rankings: str,
+    scores: str,
+    bank: list[str],
+    target: list[str],
+    own: str,
+    resamples: int,
+    permutations: int,
+    seed: int,
+    table: str,
+    prediction: str,
+    choice: str,
+) -> None:
+    """`own` is the bank's task that is the new task's own in the bank's domain."""
+    stacks = [stack_rdms(bank, "compressed"), stack_rdms(target, "compressed")]
+    of_bank, of_target = common_images(stacks)
+    sources = stacks[0].models
+    counts = bootstrap_counts(n_images_of(of_bank.shape[1]), resamples, seed)
+    similarity, draws = target_similarity(of_target, of_bank, sources, counts)
+    reached = pd.read_csv(scores)
+    write_table(table2(reached, pd.read_csv(rankings)), table)
+    write_table(
+        prediction_rows(similarity, draws, sources, reached, permutations, seed), prediction
+    )
+    own_source = own if own in sources else None
+    write_table(choice_gain(similarity, draws, sources, reached, seed, own=own_source), choice)
+
+
+if __name__ == "__main__":
+    run(main)
