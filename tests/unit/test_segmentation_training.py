@@ -36,6 +36,7 @@ from taskrsa.segmentation import (
     weights_digest,
 )
 from torch import nn
+from torch.nn import functional as F
 
 CLASSES = ("dark", "red", "green")
 COLOURS = np.array([(20, 20, 20), (220, 40, 40), (40, 220, 40)])
@@ -85,6 +86,20 @@ def network(seed: int = 0, tap: str = "block4", head: HeadSpec = HEAD, spec=BANK
     ],
 )
 @pytest.mark.parametrize("size", [(32, 32), (37, 50), (5, 70)])
+def test_images_can_be_shown_smaller_and_are_scored_at_their_own_size():
+    head = replace(HEAD, input_scale=0.5)
+    encoder = random_encoder(BANK, 0)
+    shrunk = segmentation_network(encoder, "block4", CLASSES, head, 0).eval()
+    plain = segmentation_network(random_encoder(BANK, 0), "block4", CLASSES, HEAD, 0).eval()
+    images = torch.rand(1, 3, 49, 70) * 2 - 1
+    with torch.no_grad():
+        smaller = F.interpolate(images, size=(24, 35), mode="bilinear", antialias=True)
+        expected = F.interpolate(plain(smaller), size=(49, 70), mode="bilinear")
+        assert torch.equal(shrunk(images), expected)
+    with pytest.raises(ConfigError, match="input_scale is 2; it must be above 0 and at most 1"):
+        replace(HEAD, input_scale=2)
+
+
 def test_scores_have_the_size_of_the_image(spec, tap, channels, size):
     net = network(tap=tap, spec=spec, head=HeadSpec(width=4, rates=(1, 3))).eval()
     assert net.input_channels == channels

@@ -24,24 +24,31 @@ TAPS = ("block4", "compressed")
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """The size of an ASPP head.
+    """The size of an ASPP head, and at what scale the network sees images.
 
     width: channels of every branch and of the projection; rates: of the atrous 3 x 3
     convolutions, in positions of the features; image_pooling: a branch that sees the mean over
     the whole image (off where crops are of a few positions); dropout: share of the projection's
-    outputs set to 0 while training.
+    outputs set to 0 while training; input_scale: images are shrunk to this share of their sides
+    before the encoder and scores enlarged again, for a bank that knows scenes in few pixels.
     """
 
     width: int = 256
     rates: tuple[int, ...] = (6, 12, 18)
     image_pooling: bool = True
     dropout: float = 0.0
+    input_scale: float = 1.0
 
     def __post_init__(self):
         if self.width < 1 or any(rate < 1 for rate in self.rates):
             raise ConfigError("head: width and rates must be positive")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"head: dropout is {self.dropout}; it must be at least 0 and below 1")
+
+        if not 0 < self.input_scale <= 1:
+            raise ConfigError(
+                f"head: input_scale is {self.input_scale}; it must be above 0 and at most 1"
+            )
 
     @classmethod
     def from_config(cls, values: dict) -> HeadSpec:
@@ -139,13 +146,20 @@ class SegmentationNetwork(nn.Module):
         -------
         (N, classes, H, W)
         """
+        size = images.shape[2:]
+        if self.head_spec.input_scale < 1:
+            shrunk = [max(1, round(side * self.head_spec.input_scale)) for side in size]
+            images = F.interpolate(images, size=shrunk, mode="bilinear", antialias=True)
         height, width = images.shape[2:]
         reduction = self.encoder.spec.reduction
         # Mid-grey, 0, to the right and below: the encoder drops what is no multiple of its strides.
         images = F.pad(images, (0, -width % reduction, 0, -height % reduction))
         scores = self.head(self.encoder.features(images)[self.tap])
         scores = F.interpolate(scores, size=images.shape[2:], mode="bilinear", align_corners=False)
-        return scores[:, :, :height, :width]
+        scores = scores[:, :, :height, :width]
+        if scores.shape[2:] != size:
+            scores = F.interpolate(scores, size=size, mode="bilinear", align_corners=False)
+        return scores
 
     def freeze_statistics(self, on: bool) -> None:
         """Normalise the encoder's features by the statistics it came with, or by each batch's.
