@@ -75,17 +75,6 @@ def network(seed: int = 0, tap: str = "block4", head: HeadSpec = HEAD, spec=BANK
 # --- networks ---
 
 
-@pytest.mark.parametrize(
-    ("spec", "tap", "channels"),
-    [
-        (BANK, "block4", 3),
-        (BANK, "compressed", 3),
-        (replace(BANK, input_channels=1), "block4", 1),
-        (replace(BANK, strides=(2, 2, 1, 1)), "block4", 3),
-        (SmallSpec(width=4), "compressed", 3),
-    ],
-)
-@pytest.mark.parametrize("size", [(32, 32), (37, 50), (5, 70)])
 def test_images_can_be_shown_smaller_and_are_scored_at_their_own_size():
     head = replace(HEAD, input_scale=0.5)
     encoder = random_encoder(BANK, 0)
@@ -100,6 +89,17 @@ def test_images_can_be_shown_smaller_and_are_scored_at_their_own_size():
         replace(HEAD, input_scale=2)
 
 
+@pytest.mark.parametrize(
+    ("spec", "tap", "channels"),
+    [
+        (BANK, "block4", 3),
+        (BANK, "compressed", 3),
+        (replace(BANK, input_channels=1), "block4", 1),
+        (replace(BANK, strides=(2, 2, 1, 1)), "block4", 3),
+        (SmallSpec(width=4), "compressed", 3),
+    ],
+)
+@pytest.mark.parametrize("size", [(32, 32), (37, 50), (5, 70)])
 def test_scores_have_the_size_of_the_image(spec, tap, channels, size):
     net = network(tap=tap, spec=spec, head=HeadSpec(width=4, rates=(1, 3))).eval()
     assert net.input_channels == channels
