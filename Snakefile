@@ -61,7 +61,7 @@ rule all:
         [rules.figure8.output, rules.figure_table2.output, rules.figure_choice.output]
         if NEW_TASK
         else [],
-        rules.compare_taps.output if NEW_TASK and COMPARED_INITS else [],
+        rules.compare_taps.output if COMPARED_INITS else [],
         # Supplement S3: what the rankings hang on.
         expand(
             rules.figure_robustness.output,

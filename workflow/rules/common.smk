@@ -277,8 +277,11 @@ FIGURE7_IDS = [task for task in config["small"]["figure7"] if task in SMALL_IDS]
 
 # The new task: where its devkit lies, and what is fine-tuned on it.
 NEW_TASK = bool(config["pascal"]["source"])
+NEW_TASK_TABLES = ["figure8", "table2", "table2_prediction", "table2_choice"] * NEW_TASK
+NEW_TASK_FIGURES = ["figure8", "table2", "choice"] * NEW_TASK
 TAP = config["pascal"]["tap"]
-COMPARED_INITS = config["pascal"]["compare_taps"]
+COMPARED_INITS = config["pascal"]["compare_taps"] if NEW_TASK else []
+NEW_TASK_TABLES += ["taps"] * bool(COMPARED_INITS)
 TARGET_SEEDS = config["pascal"]["small"]["seeds"]
 TARGET_IS_MADE = config["pascal"]["source"] == "outdoor" or bool(config["pascal"]["voc"]["sbd"])
 TARGET_FOLDER = f"{RUN}/pascal/devkit"

@@ -362,6 +362,10 @@ rule reference:
                 f"{RUN}/tables/robustness_{{factor}}.csv",
                 factor=["images", "width", "stage", "seed"],
             ),
+            *expand(
+                f"{RUN}/tables/{{name}}.csv",
+                name=NEW_TASK_TABLES,
+            ),
             f"{RUN}/trees/compressed_paper.nwk",
             f"{RUN}/trees/compressed_average.nwk",
         ],
@@ -375,6 +379,7 @@ rule reference:
                 "figure7",
                 "figureS1",
                 "figureS3",
+                *NEW_TASK_FIGURES,
                 "affinity",
                 "selection",
                 "robustness_images",
