@@ -46,7 +46,10 @@ def with_config(project: Project, change: dict) -> tuple[str, ...]:
             "config, small.tasks: class_1000 has no map to decode",
         ),
         ({"small": {"seeds": [0, 0]}}, "config, small.seeds: [0, 0] has non-unique elements"),
-        ({"robustness": {"images": [700]}}, "config, robustness.images: all are above stimuli.n"),
+        (
+            {"robustness": {"images": [2]}},
+            "config, robustness.images.0: 2 is less than the minimum",
+        ),
         ({"robustness": {"stages": [120]}}, "config, robustness.stages.0: 120 is greater than"),
         ({"affinities": {"use": "mine"}}, "config, affinities.use: 'mine' is not one of"),
     ],

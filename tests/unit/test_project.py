@@ -150,3 +150,44 @@ def test_numbers_in_the_readme_are_those_of_the_reference_tables():
     demo = pd.read_csv(ROOT / "results/reference/demo/taxonomy_agreement.csv")
     ours = demo.set_index("similarity").loc["ours"]
     assert f"Pearson {ours.pearson:.2f}, Spearman {ours.spearman:.2f}" in readme
+
+
+def claims(run: str) -> dict[str, str]:
+    """Write a run's numbers beside the published ones, as the README's table of claims does."""
+    import pandas as pd
+
+    def table(name: str) -> pd.DataFrame:
+        return pd.read_csv(ROOT / f"results/reference/{run}/{name}.csv")
+
+    def pair(row) -> str:
+        return f"{row.pearson:.2f} / {row.spearman:.2f}"
+
+    tree = table("taxonomy_agreement")
+    tree = tree[(tree["affinities"] == "measured") & (tree["similarity"] == "ours")].iloc[0]
+    small = table("small_vs_bank").set_index(["task", "own_task"]).loc[("mean", "left out")]
+    matrices = table("small_agreement").set_index("seeds").loc["mean"]
+    selection = table("selection")
+    selection = selection[selection["target"] == "mean"].set_index("method")
+    tops = selection.loc["rsa", ["top1", "top3", "top5", "n_targets"]].astype(int).tolist()
+    prediction = table("table2_prediction").set_index("ranking").loc["small model"]
+    interval = f"[{prediction.spearman_low:.2f}, {prediction.spearman_high:.2f}]"
+    choice = table("table2_choice").set_index("statistic")
+    own = table("figure8").set_index("model").loc["segmentsemantic"]
+    return {
+        "C4": pair(tree),
+        "C5": pair(small),
+        "C6": pair(matrices),
+        "C7": pair(selection.loc["rsa"]),
+        "C8": f"{tops[0]}, {tops[1]}, {tops[2]} of {tops[3]}",
+        "C9": f"{own['rank']:.0f} of {len(table('figure8'))}",
+        "C10": f"{prediction.spearman:.2f} {interval}",
+        "choice": f"{choice.loc['regret', 'value']:.3f}",
+    }
+
+
+def test_the_readme_s_claims_are_those_of_the_reference_tables():
+    readme = (ROOT / "README.md").read_text()
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in readme.splitlines()}
+    found = {run: claims(run) for run in ("demo", "nyuv2")}
+    for claim, ours in found["demo"].items():
+        assert rows[claim].endswith(f"| {ours} | {found['nyuv2'][claim]} |"), rows[claim]

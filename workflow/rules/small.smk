@@ -198,7 +198,7 @@ rule robustness_images:
         runtime=120,
     params:
         tasks=SMALL_IDS,
-        sizes=config["robustness"]["images"],
+        sizes=IMAGE_COUNTS,
         subsets=config["robustness"]["subsets"],
         seed=config["seed"],
     message:
