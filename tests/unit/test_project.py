@@ -152,6 +152,30 @@ def test_numbers_in_the_readme_are_those_of_the_reference_tables():
     assert f"Pearson {ours.pearson:.2f}, Spearman {ours.spearman:.2f}" in readme
 
 
+def config(name: str) -> dict:
+    return yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", ["config", "smoke", "nyuv2", "paper"])
+def test_configs_fit_the_schema(name):
+    import jsonschema
+
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    jsonschema.Draft202012Validator(schema).validate(config(name))
+
+
+def test_the_paper_s_settings():
+    paper = config("paper")
+    assert paper["image_size"] == 256
+    assert paper["stimuli"]["n"] == 500
+    assert paper["taskonomy"]["train_buildings"] == ["hanson"]
+    assert paper["taskonomy"]["val_images"] == 2_090
+    recipe, small = paper["pascal"]["recipe"], paper["pascal"]["small"]["recipe"]
+    assert (recipe["crop"], recipe["batch_size"]) == (513, 8)
+    assert (recipe["learning_rate"], recipe["weight_decay"]) == (1e-5, 1e-4)
+    assert (small["learning_rate"], small["steps"]) == (1e-4, 200_000)
+
+
 def claims(run: str) -> dict[str, str]:
     """Write a run's numbers beside the published ones, as the README's table of claims does."""
     import pandas as pd
