@@ -209,8 +209,8 @@ def test_an_rsa_module_concerns_similarities_and_figures_but_no_training(smoke, 
 def test_how_rankings_are_compared_concerns_their_tables_alone(smoke, edited):
     edited("scripts/taskrsa/rsa/ranking.py")
     stale = smoke.planned(*SMOKE)
-    assert stale >= TRANSFER_TABLES - {"model_selection"}
-    assert not stale & {*TRAINING, *EXTRACTION, "layer_similarity", "model_selection"}
+    assert stale >= TRANSFER_TABLES
+    assert not stale & {*TRAINING, *EXTRACTION, "layer_similarity", "taxonomy_agreement"}
 
 
 def test_a_measure_concerns_the_bank_s_matrices_but_no_training(smoke, edited):
@@ -236,7 +236,9 @@ def test_the_rdm_module_concerns_the_networks_rdms_but_no_training(smoke, edited
 
 def test_a_figure_module_concerns_figures_alone(smoke, edited):
     edited("scripts/taskrsa/figures/taxonomy.py")
-    assert smoke.planned(*SMOKE) == {*FIGURES, "figure_presets"}
+    of_transfer = {"figure7", "figureS1", "figureS3", "figure_affinity", "figure_selection"}
+    expected = {*FIGURES, "figure_presets", *of_transfer, "figure_robustness"}
+    assert smoke.planned(*SMOKE) == expected
 
 
 def test_the_training_loop_concerns_the_bank_and_what_follows(smoke, edited):
