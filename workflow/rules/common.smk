@@ -220,6 +220,17 @@ def affinities_file(wildcards) -> str:
     return AFFINITIES
 
 
+def transfer_similarity(kind: str):
+    """Return an input function: the similarity that affinities imply, or one line on what lacks."""
+
+    def table(wildcards) -> str:
+        if kind not in AFFINITY_KINDS:
+            affinities_file(wildcards)
+        return f"{RUN}/tables/transfer_similarity_{kind}.csv"
+
+    return table
+
+
 def local_affinities() -> str | None:
     path = os.path.expandvars(config["affinities"]["path"] or "")
     if path and "$" not in path and os.path.exists(path):

@@ -50,7 +50,7 @@ rule figure6:
     input:
         code=code_of("figure6"),
         agreement=f"{RUN}/tables/taxonomy_agreement.csv",
-        transfer=f"{RUN}/tables/transfer_similarity_{AFFINITY_KIND}.csv",
+        transfer=transfer_similarity(AFFINITY_KIND),
         similarity=f"{RUN}/similarity/compressed.csv",
     output:
         **figure_files("figure6", "figure6.rst", "Taxonomy"),
@@ -81,7 +81,7 @@ use rule figure6 as figure6_published with:
     input:
         code=code_of("figure6"),
         agreement=f"{RUN}/tables/taxonomy_agreement.csv",
-        transfer=f"{RUN}/tables/transfer_similarity_published.csv",
+        transfer=transfer_similarity("published"),
         similarity=f"{RUN}/similarity/compressed.csv",
     output:
         **figure_files("figure6_published", "figure6_published.rst", "Taxonomy"),
