@@ -177,7 +177,7 @@ rule finetune:
 
 rule target_scores:
     input:
-        code=code_of("target_scores"),
+        code=code_of("join_tables"),
         parts=lambda wildcards: finetuned(wildcards.tap, inits_at(wildcards.tap)),
     output:
         table=f"{RUN}/pascal/{{tap}}/scores.csv",
@@ -189,11 +189,13 @@ rule target_scores:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        constants=lambda wildcards: json.dumps({"tap": wildcards.tap}),
     message:
         "Collecting what fine-tuning at {wildcards.tap} reached"
     shell:
-        "python {input.code[0]} --log {log} --parts {input.parts} --tap {wildcards.tap}"
-        " --table {output.table}"
+        "python {input.code[0]} --log {log} --parts {input.parts}"
+        " --constants {params.constants:q} --table {output.table}"
 
 
 rule table2:
