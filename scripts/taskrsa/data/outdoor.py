@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import colorsys
 import math
-import operator
 import re
 from dataclasses import dataclass
 
@@ -36,12 +35,14 @@ from taskrsa.data.simulated_scene import (
     PLAIN,
     STRIPES,
     WAVES,
+    WORLD_LIMITS,
     Footprint,
     MaterialList,
     Object,
     Primitives,
     Scene,
     camera_axes,
+    whole_number,
 )
 from taskrsa.errors import ConfigError, DataError
 
@@ -49,12 +50,6 @@ INDOOR_CLASSES = ("chair", "plant", "ball", "barrel")
 OUTDOOR_CLASSES = ("car", "house", "person", "tree")
 CLASSES = ("background", *INDOOR_CLASSES, *OUTDOOR_CLASSES)
 
-_LIMITS = {
-    "image_size": (8, 4096),
-    "n_train": (1, 1_000_000),
-    "n_val": (1, 1_000_000),
-    "seed": (0, 2**63 - 1),
-}
 _SPLITS = ("train", "val")
 _ID = re.compile(r"(train|val)_([0-9]{6})")
 _STREAM = 1  # keeps the draws apart from those of the rooms with the same seed
@@ -350,19 +345,6 @@ def render(scene: OutdoorScene, image_size: int) -> tuple[np.ndarray, np.ndarray
     return np.rint(colour * 255).astype(np.uint8), _void_borders(classes, objects)
 
 
-def _checked(name: str, value: object) -> int:
-    low, high = _LIMITS[name]
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or not low <= number <= high:
-        raise ConfigError(
-            f"outdoor world: {name} is {value!r}; give a whole number from {low} to {high}"
-        )
-    return number
-
-
 class OutdoorWorld:
     """The images of one world (see the module's text).
 
@@ -386,9 +368,12 @@ class OutdoorWorld:
     def __init__(
         self, image_size: int = 64, n_train: int = 512, n_val: int = 128, seed: int = 0
     ) -> None:
-        self.image_size = _checked("image_size", image_size)
-        self.seed = _checked("seed", seed)
-        self._count = {"train": _checked("n_train", n_train), "val": _checked("n_val", n_val)}
+        self.image_size = whole_number("outdoor world", "image_size", image_size)
+        self.seed = whole_number("outdoor world", "seed", seed)
+        self._count = {
+            "train": whole_number("outdoor world", "n_train", n_train),
+            "val": whole_number("outdoor world", "n_val", n_val),
+        }
 
     def lists(self) -> dict[str, list[str]]:
         """Return the ids of each split: {"train": ["train_000000", ...], "val": [...]}."""
@@ -417,8 +402,8 @@ def open_world(**options: object) -> OutdoorWorld:
         If an option is unknown or its value cannot be used.
     """
     for name in options:
-        if name not in _LIMITS:
+        if name not in WORLD_LIMITS:
             raise ConfigError(
-                f"outdoor world: unknown option {name!r}; options are {', '.join(_LIMITS)}"
+                f"outdoor world: unknown option {name!r}; options are {', '.join(WORLD_LIMITS)}"
             )
     return OutdoorWorld(**options)

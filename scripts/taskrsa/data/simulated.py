@@ -35,7 +35,6 @@ Room axes
 from __future__ import annotations
 
 import math
-import operator
 import re
 
 import numpy as np
@@ -51,33 +50,15 @@ from taskrsa.data.simulated_scene import (
     Scene,
     camera_axes,
     draw_scene,
+    whole_number,
 )
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import ConfigError, DataError
 
 _DEFAULTS = {"image_size": 64, "n_train": 2048, "n_val": 256, "seed": 0}
-_LIMITS = {
-    "image_size": (8, 4096),
-    "n_train": (1, 1_000_000),
-    "n_val": (1, 1_000_000),
-    "seed": (0, 2**63 - 1),
-}
 _SPLITS = ("train", "val")
 _ID = re.compile(r"(train|val)-([0-9]{6})")
 _SUPERSAMPLING = 2  # rays per pixel and direction, for the colour only
-
-
-def _checked(name: str, value: object) -> int:
-    low, high = _LIMITS[name]
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or not low <= number <= high:
-        raise ConfigError(
-            f"simulated world: {name} is {value!r}; give a whole number from {low} to {high}"
-        )
-    return number
 
 
 class SimulatedWorld:
@@ -101,9 +82,12 @@ class SimulatedWorld:
     def __init__(
         self, image_size: int = 64, n_train: int = 2048, n_val: int = 256, seed: int = 0
     ) -> None:
-        self.image_size = _checked("image_size", image_size)
-        self.seed = _checked("seed", seed)
-        self._count = {"train": _checked("n_train", n_train), "val": _checked("n_val", n_val)}
+        self.image_size = whole_number("simulated world", "image_size", image_size)
+        self.seed = whole_number("simulated world", "seed", seed)
+        self._count = {
+            "train": whole_number("simulated world", "n_train", n_train),
+            "val": whole_number("simulated world", "n_val", n_val),
+        }
         focal = self.image_size / 2 / math.tan(FIELD_OF_VIEW / 2)
         middle = self.image_size / 2
         self.camera = Camera(focal, focal, middle, middle)

@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import colorsys
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from taskrsa.errors import ConfigError
+
+# Options of a simulated world: least and largest.
+WORLD_LIMITS = {
+    "image_size": (8, 4096),
+    "n_train": (1, 1_000_000),
+    "n_val": (1, 1_000_000),
+    "seed": (0, 2**63 - 1),
+}
 
 OBJECT_CLASSES = (
     "table", "chair", "sofa", "bed", "lamp", "shelf", "plant", "ball", "barrel", "tv",
@@ -553,3 +564,21 @@ def draw_scene(rng: np.random.Generator) -> Scene:
         room_class, size, surfaces, np.array(classes), primitives, materials.done(),
         light, eye, heading, pitch,
     )  # fmt: skip
+
+
+def whole_number(world: str, name: str, value: object) -> int:
+    """Return an option of a simulated world as a whole number.
+
+    Raises
+    ------
+    ConfigError
+        If it is none, or out of its range.
+    """
+    low, high = WORLD_LIMITS[name]
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or not low <= number <= high:
+        raise ConfigError(f"{world}: {name} is {value!r}; give a whole number from {low} to {high}")
+    return number
