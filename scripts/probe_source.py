@@ -44,7 +44,7 @@ def main(
     images = []
     for path, count in ((train_images, n_train), (val_images, None)):
         with Pack(path) as pack:
-            images.append(pack.rgb()[:count])
+            images.append(pack.rgb(count))
 
     def codes(shown: str, split: int) -> torch.Tensor:
         noise = torch.Generator().manual_seed(seed * 2 + split)  # the same for every source
@@ -70,7 +70,7 @@ def main(
             laid_out = [
                 labels_at_positions(
                     task,
-                    *(values[:count] for values in read_labels(files[name], split)),
+                    *read_labels(files[name], split, count),
                     about["n_outputs"],
                     probe.code_side,
                     about.get("ab_bins"),

@@ -48,8 +48,8 @@ def main(
     splits = {}
     for split, path, n in (("train", train_images, n_train), ("val", val_images, None)):
         with Pack(path) as pack:
-            targets, valid = read_labels(labels, split)
-            splits[split] = LabelledImages(pack.rgb()[:n], targets[:n], valid[:n], to_input)
+            targets, valid = read_labels(labels, split, n)
+            splits[split] = LabelledImages(pack.rgb(n), targets, valid, to_input)
 
     spec = encoder_spec(encoder, definition.input_channels)
     network = random_encoder(spec, seed)

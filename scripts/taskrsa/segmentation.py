@@ -10,7 +10,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -29,7 +29,7 @@ from taskrsa.errors import ConfigError, DataError
 from taskrsa.files import digest_of, sha256_of
 from taskrsa.models.segmentation import SegmentationNetwork
 from taskrsa.preprocessing import transfer_input
-from taskrsa.training import resolved_precision
+from taskrsa.training import make_optimizer, resolved_precision
 
 GREY = 127  # what stands around an image that is smaller than the crop
 POLY_POWER = 0.9
@@ -105,6 +105,11 @@ class Recipe:
         if unknown:
             raise ConfigError(f"recipe: there is no setting {', '.join(sorted(unknown))}")
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    def at_scale(self, factor: float) -> Recipe:
+        """Return the recipe for images shrunk by `factor`: crops show as much of the scene."""
+        scale = tuple(factor * bound for bound in self.scale)
+        return replace(self, crop=max(1, round(self.crop * factor)), scale=scale)
 
     def rate_factor(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0, as a share of the first."""
@@ -183,7 +188,9 @@ def _overlap(start: int, length: int, side: int) -> tuple[slice, slice]:
 class Batches(Dataset):
     """The batches of a training by step, each a function of the seed and the step alone.
 
-    Decoded images are kept in memory up to `cache_mb` megabytes, first come, first kept.
+    Crops come at `input_scale`, that at which the encoder sees them: to shrink images and labels
+    once, when they are scaled at random anyway, costs a fraction of scores at full size. Decoded
+    images are kept in memory up to `cache_mb` megabytes, first come, first kept.
     """
 
     def __init__(
@@ -192,11 +199,12 @@ class Batches(Dataset):
         recipe: Recipe,
         seed: int,
         input_channels: int = 3,
+        input_scale: float = 1.0,
         cache_mb: float = 512,
     ):
         if len(images) == 0:
             raise DataError(f"split {images.name} has no image to train on; check its list")
-        self.images, self.recipe, self.seed = images, recipe, seed
+        self.images, self.recipe, self.seed = images, recipe.at_scale(input_scale), seed
         self.input_channels = input_channels
         self.room = cache_mb * 1e6
         self.cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -435,23 +443,26 @@ def fine_tune(
     )
     network = network.to(memory_format=torch.channels_last)
     network.freeze_statistics(recipe.batch_norm == "frozen")
-    network, optimizer = accelerator.prepare(network, _optimizer(network, recipe))
-    progress = _restore(store, network, optimizer, accelerator)
-    batches = Batches(train_set, recipe, seed, network.input_channels, cache_mb)
+    # What `prepare` returns may wrap the network, which shares its weights and stays as it is.
+    plain = network
+    network, optimizer = accelerator.prepare(plain, _optimizer(plain, recipe))
+    progress = _restore(store, plain, optimizer, accelerator.scaler)
+    scale = plain.head_spec.input_scale
+    batches = Batches(train_set, recipe, seed, plain.input_channels, scale, cache_mb)
     coming = batches.from_step(progress.step, workers)
     saved_at, saved_step = time.monotonic(), progress.step
 
     def save() -> None:
         nonlocal saved_at, saved_step
         if store is not None:
-            store.save(_state(network, optimizer, accelerator, progress))
+            store.save(_state(plain, optimizer, accelerator.scaler, progress))
         saved_at, saved_step = time.monotonic(), progress.step
 
     bar = tqdm(total=recipe.steps, initial=progress.step, desc="train", mininterval=5)
     with bar, torch.random.fork_rng(devices=[]):
         while True:
             if recipe.scores_at(progress.step) and not progress.scored():
-                progress.add(evaluate(network, val_set))
+                progress.add(evaluate(plain, val_set))
                 save()
             if progress.step == recipe.steps:
                 break
@@ -461,7 +472,7 @@ def fine_tune(
             for group in optimizer.param_groups:
                 group["lr"] = group["first_lr"] * recipe.rate_factor(progress.step)
             with accelerator.autocast():
-                scores = network(shown.to(accelerator.device))
+                scores = network(shown.to(accelerator.device), shrunk=True)
             loss = pixel_loss(scores.float(), labels.to(accelerator.device), train_set.void)
             accelerator.backward(loss)
             optimizer.step()
@@ -479,7 +490,7 @@ def fine_tune(
             # The last step's state is kept before the score, which may take long, begins.
             if progress.step == recipe.steps or _due(recipe, saved_at, progress.step - saved_step):
                 save()
-    return accelerator.unwrap_model(network).eval(), progress
+    return plain.eval(), progress
 
 
 def pixel_loss(scores: Tensor, labels: Tensor, void: int = 255) -> Tensor:
@@ -505,8 +516,8 @@ def _optimizer(network: SegmentationNetwork, recipe: Recipe) -> torch.optim.Opti
                 {"params": parameters, "lr": rate, "first_lr": rate, "weight_decay": decay}
             )
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, momentum=MOMENTUM)
-    return torch.optim.AdamW(groups)
+        return make_optimizer(torch.optim.SGD, groups, momentum=MOMENTUM)
+    return make_optimizer(torch.optim.AdamW, groups)
 
 
 def _due(recipe: Recipe, saved_at: float, steps: int) -> bool:
@@ -514,24 +525,23 @@ def _due(recipe: Recipe, saved_at: float, steps: int) -> bool:
     return bool(by_time or (recipe.checkpoint_steps and steps >= recipe.checkpoint_steps))
 
 
-def _state(network, optimizer, accelerator: Accelerator, progress: Progress) -> dict:
-    scaler = accelerator.scaler
+def _state(network, optimizer, scaler, progress: Progress) -> dict:
     return {
-        "network": accelerator.unwrap_model(network).state_dict(),
+        "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "scaler": scaler.state_dict() if scaler is not None else None,
         "progress": asdict(progress),
     }
 
 
-def _restore(store: Store | None, network, optimizer, accelerator: Accelerator) -> Progress:
+def _restore(store: Store | None, network, optimizer, scaler) -> Progress:
     state = store.load() if store is not None else None
     if state is None:
         return Progress()
-    accelerator.unwrap_model(network).load_state_dict(state["network"])
+    network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
-    if accelerator.scaler is not None:
-        accelerator.scaler.load_state_dict(state["scaler"])
+    if scaler is not None:
+        scaler.load_state_dict(state["scaler"])
     progress = Progress(**state["progress"])
     print(f"training goes on from step {progress.step}", flush=True)
     return progress

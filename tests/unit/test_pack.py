@@ -69,6 +69,7 @@ def test_views_come_back_in_order_one_by_one_and_all_together(tmp_path):
         same(views[66], pack.view(66))
         same(views[-1], pack.view(-1))
         np.testing.assert_array_equal(pack.rgb(), np.stack([one.rgb for one in views]))
+        np.testing.assert_array_equal(pack.rgb(3), pack.rgb()[:3])
         with pytest.raises(IndexError):
             pack.view(70)
 
@@ -205,6 +206,9 @@ def test_labels_come_back(tmp_path, task, dtype, n_outputs):
         read, known = read_labels(path, split)
         np.testing.assert_array_equal(read, targets)
         np.testing.assert_array_equal(known, valid)
+        few, known_few = read_labels(path, split, 2)
+        np.testing.assert_array_equal(few, targets[:2])
+        np.testing.assert_array_equal(known_few, valid[:2])
         assert read.dtype == dtype
         assert known.dtype == bool
     about = label_attributes(path)

@@ -277,6 +277,31 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone(sets):
     assert Batches(sets[0], RECIPE, seed=1, input_channels=1)[0][0].shape == (2, 1, 32, 32)
 
 
+def test_crops_come_at_the_scale_the_encoder_sees(sets):
+    assert Batches(sets[0], RECIPE, seed=0, input_scale=0.5)[0][0].shape == (2, 3, 16, 16)
+    rgb, mask = scene(0)
+    recipe = replace(RECIPE, crop=32, scale=(1, 1), flip=False).at_scale(0.5)
+    small, few = augment(rgb, mask, recipe, np.random.default_rng(0))
+    image = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()
+    expected = F.interpolate(image, size=(16, 16), mode="bilinear", antialias=True)
+    assert np.abs(small - expected[0].permute(1, 2, 0).numpy()).max() < 2
+    # Each label is one of the four that it stands for.
+    fours = mask.reshape(16, 2, 16, 2).transpose(0, 2, 1, 3).reshape(16, 16, 4)
+    assert (few[..., None] == fours).any(-1).all()
+
+
+def test_a_network_does_not_shrink_what_is_shrunk():
+    head = replace(HEAD, input_scale=0.5)
+    network = segmentation_network(random_encoder(BANK, 0), "block4", CLASSES, head, 0).eval()
+    images = torch.rand(1, 3, 32, 48)
+    small = F.interpolate(images, size=(16, 24), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        scores = network(small, shrunk=True)
+        assert scores.shape == (1, 3, 16, 24)
+        large = F.interpolate(scores, size=(32, 48), mode="bilinear")
+        assert torch.allclose(network(images), large, atol=1e-6)
+
+
 def test_only_so_many_images_are_kept_in_memory(sets):
     sizes = [4 * sets[0].mask(i).size for i in range(len(sets[0]))]
     batches = Batches(sets[0], RECIPE, seed=0, cache_mb=2.5 * max(sizes) / 1e6)

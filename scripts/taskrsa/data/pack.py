@@ -241,9 +241,9 @@ class Pack:
         for start in range(0, len(self), _BLOCK):
             yield from self._views(start, min(start + _BLOCK, len(self)))
 
-    def rgb(self) -> np.ndarray:
-        """Return all photographs, (N, H, W, 3) uint8."""
-        return self._read("rgb", slice(None))
+    def rgb(self, n: int | None = None) -> np.ndarray:
+        """Return the first `n` photographs, by default all, (N, H, W, 3) uint8."""
+        return self._read("rgb", slice(n))
 
 
 def _stored(task: Task, targets: np.ndarray) -> np.ndarray:
@@ -297,8 +297,11 @@ def write_labels(
         file.attrs["taskrsa_labels"] = FORMAT
 
 
-def read_labels(path: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return targets and validity of a split, as `write_labels` stored them.
+def read_labels(
+    path: str | Path, split: str, n: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return targets and validity of a split's first `n` views, by default of all, as
+    `write_labels` stored them.
 
     Raises
     ------
@@ -309,7 +312,7 @@ def read_labels(path: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         if split not in file:
             raise DataError(f"{path}: holds no split {split!r}; derive the labels again")
         try:
-            return file[split]["targets"][()], file[split]["valid"][()]
+            return file[split]["targets"][:n], file[split]["valid"][:n]
         except OSError as error:
             reason = " ".join(str(error).split())
             raise DataError(f"{path}: is damaged ({reason}); derive the labels again") from None

@@ -135,21 +135,22 @@ class SegmentationNetwork(nn.Module):
     def input_channels(self) -> int:
         return self.encoder.spec.input_channels
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, shrunk: bool = False) -> Tensor:
         """Return the scores of every pixel.
 
         Parameters
         ----------
         images : (N, input_channels, H, W) in [-1, 1], of any size
+        shrunk : the images are at `input_scale` already
 
         Returns
         -------
         (N, classes, H, W)
         """
         size = images.shape[2:]
-        if self.head_spec.input_scale < 1:
-            shrunk = [max(1, round(side * self.head_spec.input_scale)) for side in size]
-            images = F.interpolate(images, size=shrunk, mode="bilinear", antialias=True)
+        if self.head_spec.input_scale < 1 and not shrunk:
+            smaller = [max(1, round(side * self.head_spec.input_scale)) for side in size]
+            images = F.interpolate(images, size=smaller, mode="bilinear", antialias=True)
         height, width = images.shape[2:]
         reduction = self.encoder.spec.reduction
         # Mid-grey, 0, to the right and below: the encoder drops what is no multiple of its strides.
