@@ -10,8 +10,11 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/assets.smk"
+include: "workflow/rules/convert.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/bank.smk"
+include: f"workflow/rules/bank_{BANK}.smk"
 include: "workflow/rules/rsa.smk"
 include: "workflow/rules/small.smk"
 include: "workflow/rules/transfer.smk"
@@ -24,15 +27,19 @@ if NEW_TASK:
     include: "workflow/rules/pascal.smk"
 
 
+localrules:
+    all,
+    rsa,
+
+
 rule all:
     default_target: True
     input:
         f"{RUN}/stimuli.csv",
         f"{RUN}/tables/tasks.csv",
-        # What each network of the bank has learnt.
-        f"{RUN}/bank/quality.csv",
-        rules.figure_quality.output,
-        rules.figure_learning_curves.output,
+        # What each network of a bank that is trained here has learnt.
+        BANK_QUALITY,
+        [rules.figure_quality.output, rules.figure_learning_curves.output] if BANK_QUALITY else [],
         # Section 6.1: similarity and tree at the compressed output, by depth, beside Taskonomy's.
         rules.figure4.output,
         rules.figure5.output,
@@ -67,3 +74,21 @@ rule all:
             rules.figure_robustness.output,
             factor=["images", "width", "stage"] + ["seed"] * (len(SEEDS) > 1),
         ),
+
+
+# The cheap part of the paper: the bank, the stimuli, Figures 4-6. Nothing is trained for a public bank.
+rule rsa:
+    input:
+        rules.figure4.output,
+        rules.figure5.output,
+        rules.figure6.output if AFFINITY_KINDS else [],
+        f"{RUN}/tables/similarity.csv",
+        f"{RUN}/trees/compressed_paper.nwk",
+        f"{RUN}/trees/compressed_average.nwk",
+
+
+grow_memory()
+
+
+onstart:
+    stop_for_twins()

@@ -3,7 +3,8 @@
 Reads the affinities, the bank's matrices under every measure of similarity, and the RDMs of bank
 and small models. Writes one row for every measure and target: the correlation over sources of
 similarity with affinity and the rank of the first choice; then their means. Beside the measures
-stand the small models as queries, a random order and the sources' quality at their own tasks.
+stand the small models as queries, a random order and, where it is known, the sources' quality at
+their own tasks.
 """
 
 import numpy as np
@@ -23,7 +24,6 @@ from taskrsa.rsa.tables import common_images, read_affinity
 def main(
     affinity: str,
     kind: str,
-    quality: str,
     measures: list[str],
     bank: list[str],
     small: list[str],
@@ -32,9 +32,10 @@ def main(
     resamples: int,
     seed: int,
     selection: str,
+    quality: str | None = None,
 ) -> None:
     """`kind` is measured or published; `small` holds the files of all `tasks` of the first seed,
-    then of the next."""
+    then of the next; `quality` is what the sources have learnt, where they were trained here."""
     transfer = read_affinity(affinity)
     sources = list(transfer.index)
     rows, reference = [], None
@@ -71,8 +72,10 @@ def main(
         reference=reference,
     )
 
-    scores = pd.read_csv(quality).set_index("model")["error_removed"]
-    rows += baseline_rows(kind, transfer, scores.loc[sources], reference=reference)
+    scores = None
+    if quality:
+        scores = pd.read_csv(quality).set_index("model")["error_removed"].loc[sources]
+    rows += baseline_rows(kind, transfer, scores, reference=reference)
     write_table(with_published(rows), selection)
 
 

@@ -2,15 +2,16 @@
 
 Reads weights and the pack of stimuli. Writes one file with the RDM of every layer, one with the
 RDMs of the compressed output under other choices of method (`variants`), and one with its matrices
-under every measure of similarity.
+under every measure of similarity. Layers that do not fit into `features_mb` go to a temporary file.
 """
 
 from functools import cache, partial
 
+import numpy as np
 import torch
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
-from taskrsa.extraction import extract
+from taskrsa.extraction import extract, fused
 from taskrsa.models.weights import load_encoder
 from taskrsa.preprocessing import network_input
 from taskrsa.rsa.measures import MEASURES, make_measures
@@ -30,45 +31,70 @@ def main(
     variants: dict,
     variant_rdms: str,
     measures: str,
+    precision: str = "no",
+    features_mb: float | None = None,
     threads: int = 1,
 ) -> None:
     """`kind` names the network's input; `may_clip` says whether the authors clip it; `choices` and
     each of `variants` hold centre, clip and group_norm."""
     torch.set_num_threads(threads)
     encoder = load_encoder(weights)
+    channels = encoder.spec.code_channels
+    encoder.use_group_norm(False)  # done afterwards: it is the compressed output's alone
+    encoder = fused(encoder)
     with Pack(stimuli) as pack:
         images, conditions, digest = pack.rgb(), pack.ids, pack.digest
 
-    @cache
-    def features(clip: bool, group_norm: bool) -> dict:
-        encoder.use_group_norm(group_norm)
+    def features(clip: bool, layers: list[str] | None = None) -> dict:
         return extract(
             encoder,
-            lambda rgb: network_input(rgb, kind, clip and may_clip),
+            partial(network_input, kind=kind, clip=clip),
             images,
             batch_size,
             model,
+            layers=layers,
+            precision=precision,
+            features_mb=features_mb,
         )
 
-    about = {
-        "model": model,
-        "task": model,
-        "conditions": conditions,
-        "stimuli_digest": digest,
-        "centre": choices["centre"],
-        "constant": constant_images,
-    }
-    write = partial(make_rdms, **about)
-    taps = features(choices["clip"], choices["group_norm"])
-    write(rdms, {layer: (values, choices["centre"]) for layer, values in taps.items()})
-    write(
-        variant_rdms,
-        {
-            name: (features(v["clip"], v["group_norm"])["compressed"], v["centre"])
-            for name, v in variants.items()
-        },
+    taps = features(choices["clip"] and may_clip)
+    plain = np.asarray(taps["compressed"])
+
+    @cache
+    def compressed(clip: bool, group_norm: bool) -> np.ndarray:
+        if group_norm:
+            return group_normed(compressed(clip, False), channels)
+        if clip == (choices["clip"] and may_clip):
+            return plain
+        return np.asarray(features(clip, ["compressed"])["compressed"])
+
+    def chosen(way: dict) -> np.ndarray:
+        return compressed(way["clip"] and may_clip, way["group_norm"])
+
+    write = partial(
+        make_rdms,
+        model=model,
+        task=model,
+        conditions=conditions,
+        stimuli_digest=digest,
+        centre=choices["centre"],
+        constant=constant_images,
     )
-    make_measures(measures, taps["compressed"], list(MEASURES), **about)
+    taps["compressed"] = chosen(choices)
+    write(rdms, {layer: (values, choices["centre"]) for layer, values in taps.items()})
+    taps.clear()  # the other layers, gigabytes of them, are not needed any more
+    write(variant_rdms, {name: (chosen(way), way["centre"]) for name, way in variants.items()})
+    make_measures(measures, chosen(choices), list(MEASURES), **write.keywords)
+
+
+def group_normed(features: np.ndarray, channels: int) -> np.ndarray:
+    """Return (n, d) features, channels last, each channel of each image normalised by itself.
+
+    As `torch.nn.GroupNorm` with one group a channel and no weights; the features come back channels
+    first, which no RDM depends on.
+    """
+    values = torch.from_numpy(features).view(len(features), -1, channels).transpose(1, 2)
+    return torch.nn.functional.group_norm(values, channels).flatten(1).numpy()
 
 
 if __name__ == "__main__":

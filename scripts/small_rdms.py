@@ -25,6 +25,8 @@ def main(
     models: list[str],
     weights: list[str],
     rdms: list[str],
+    precision: str = "no",
+    features_mb: float | None = None,
     threads: int = 1,
 ) -> None:
     """`models` names one network for each of `weights`, of which `rdms` holds the RDMs; `kind`,
@@ -34,7 +36,15 @@ def main(
         images, conditions, digest = pack.rgb(), pack.ids, pack.digest
     to_input = partial(network_input, kind=kind, clip=choices["clip"] and may_clip)
     for model, path, file in zip(models, weights, rdms, strict=True):
-        taps = extract(load_encoder(path), to_input, images, batch_size, model)
+        taps = extract(
+            load_encoder(path),
+            to_input,
+            images,
+            batch_size,
+            model,
+            precision=precision,
+            features_mb=features_mb,
+        )
         make_rdms(
             file,
             {layer: (values, choices["centre"]) for layer, values in taps.items()},

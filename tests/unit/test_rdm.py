@@ -1,21 +1,30 @@
+import os
+import resource
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import rankdata
-from taskrsa.errors import RepresentationError
+from taskrsa.errors import DataError, RepresentationError
 from taskrsa.rsa.rdm import (
     SINGLE_FROM,
+    SINGLE_IMAGES,
     compute_rdm,
     condensed,
     gram_matrix,
     mid_ranks,
     n_images_of,
+    pair_at,
+    pairs_among,
     pearson_rdm_from_gram,
     square_form,
     standardise,
 )
+from taskrsa.rsa.spill import SpilledFeatures
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -25,6 +34,11 @@ def reference(features, centre):
     if centre:
         features = features - features.mean(axis=0)
     return condensed(1 - np.corrcoef(features))
+
+
+def is_exact(found, expected):
+    """Say whether an RDM was worked out in double precision: single never comes that close."""
+    return np.abs(found - expected).max() < 1e-12
 
 
 def relu_features(n, d, seed=0):
@@ -62,50 +76,83 @@ def test_narrow_features_equal_scipy(dtype, centre):
 
 
 @pytest.mark.parametrize("centre", [True, False])
-@pytest.mark.parametrize("d", [SINGLE_FROM + 1, 50_003])
-def test_wide_single_precision_features(d, centre):
-    features = relu_features(25, d)
+@pytest.mark.parametrize(("d", "error"), [(SINGLE_FROM + 1, 1.5e-7), (2048, 1e-7), (50_003, 3e-8)])
+def test_wide_single_precision_features(d, error, centre):
+    features = relu_features(SINGLE_IMAGES, d)
+    expected = reference(features, centre)
     found = compute_rdm(features, centre=centre).dissimilarities
-    np.testing.assert_allclose(found, reference(features, centre), atol=3e-8)
+    np.testing.assert_allclose(found, expected, atol=error)
+    assert not is_exact(found, expected)  # it took the quick way
+    fewer = compute_rdm(features[1:], centre=centre).dissimilarities
+    assert is_exact(fewer, reference(features[1:], centre))
+    assert is_exact(compute_rdm(features.astype(float), centre=centre).dissimilarities, expected)
+
+
+def test_half_precision_features_are_those_of_single():
+    features = relu_features(SINGLE_IMAGES, 3000).astype(np.float16)
+    found = compute_rdm(features).dissimilarities
+    np.testing.assert_array_equal(found, compute_rdm(features.astype(np.float32)).dissimilarities)
+
+
+@pytest.mark.parametrize("centre", [True, False])
+def test_images_in_tight_clusters(centre):
+    rng = np.random.default_rng(2)
+    centres = rng.standard_normal((5, 9000))
+    features = 0.3 * rng.standard_normal((80, 9000)) + centres[np.arange(80) % 5]
+    features = np.maximum(features + rng.standard_normal(9000), 0).astype(np.float32)
+    found = compute_rdm(features, centre=centre).dissimilarities
+    np.testing.assert_allclose(found, reference(features, centre), atol=6e-7)
 
 
 @pytest.mark.parametrize("dead", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("offset", [0.0, 1.0, 30.0])
-def test_dead_features_and_bright_images(dead, offset):
+@pytest.mark.parametrize("centre", [True, False])
+def test_dead_features_and_bright_images(dead, offset, centre):
     rng = np.random.default_rng(1)
-    features = rng.standard_normal((12, 60_000)) + rng.standard_normal(60_000)
-    features = np.maximum(features + offset * rng.uniform(size=(12, 1)), 0)
-    features[:, rng.uniform(size=60_000) < dead] = 0
+    n, d = SINGLE_IMAGES, 20_000
+    features = rng.standard_normal((n, d)) + rng.standard_normal(d)
+    features = np.maximum(features + offset * rng.uniform(size=(n, 1)), 0)
+    features[:, rng.uniform(size=d) < dead] = 0
     features = features.astype(np.float32)
-    found = compute_rdm(features).dissimilarities
-    np.testing.assert_allclose(found, reference(features, True), atol=5e-7)
+    found = compute_rdm(features, centre=centre).dissimilarities
+    np.testing.assert_allclose(found, reference(features, centre), atol=3e-7)
 
 
 def test_widest_layer():
     features = relu_features(6, 524_288)
     np.testing.assert_allclose(
-        compute_rdm(features).dissimilarities, reference(features, True), atol=3e-8
+        compute_rdm(features).dissimilarities, reference(features, True), atol=1e-13
     )
 
 
 @pytest.mark.parametrize("centre", [True, False])
 @pytest.mark.parametrize("factor", [1e30, 3e37, 1e-30, 1e-38])
-@pytest.mark.parametrize("d", [300, SINGLE_FROM + 5])
-def test_near_overflow_and_underflow(factor, centre, d):
-    features = relu_features(8, d) * np.float32(factor)
+@pytest.mark.parametrize(("n", "d"), [(8, 300), (SINGLE_IMAGES, SINGLE_FROM + 5)])
+def test_near_overflow_and_underflow(factor, centre, n, d):
+    features = relu_features(n, d) * np.float32(factor)
     assert np.isfinite(features).all()
     found = compute_rdm(features, centre=centre).dissimilarities
-    np.testing.assert_allclose(found, reference(features, centre), atol=3e-8)
+    np.testing.assert_allclose(found, reference(features, centre), atol=1e-13)
 
 
 @pytest.mark.parametrize("centre", [True, False])
-def test_means_far_larger_than_deviations(centre):
+@pytest.mark.parametrize("size", [1e-6, 1e-18])
+def test_one_faint_image_among_others(centre, size):
+    features = relu_features(SINGLE_IMAGES, 3000)
+    features[5] *= np.float32(size)
+    found = compute_rdm(features, centre=centre).dissimilarities
+    np.testing.assert_allclose(found, reference(features, centre), atol=2e-7)
+
+
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("n", [20, SINGLE_IMAGES])
+def test_means_far_larger_than_deviations(n, centre):
     rng = np.random.default_rng(3)
-    features = rng.standard_normal((20, 20_000))
-    features += 100 * rng.standard_normal(20_000) + 50 * rng.standard_normal((20, 1))
+    features = rng.standard_normal((n, 20_000))
+    features += 100 * rng.standard_normal(20_000) + 50 * rng.standard_normal((n, 1))
     features = features.astype(np.float32)
     found = compute_rdm(features, centre=centre).dissimilarities
-    np.testing.assert_allclose(found, reference(features, centre), atol=1e-6)
+    np.testing.assert_allclose(found, reference(features, centre), atol=1e-12)
 
 
 def test_equals_rsatoolbox():
@@ -147,31 +194,37 @@ def test_gram_holds_covariances(centre):
 
 
 @pytest.mark.parametrize("centre", [True, False])
-@pytest.mark.parametrize("d", [5, 1031, SINGLE_FROM + 3])
-def test_duplicates_are_exactly_zero(d, centre):
-    features = relu_features(17, d)
+@pytest.mark.parametrize(
+    ("n", "d"), [(17, 5), (17, 1031), (SINGLE_IMAGES, SINGLE_FROM + 3), (SINGLE_IMAGES, 40_000)]
+)
+def test_duplicates_are_exactly_zero(n, d, centre):
+    features = relu_features(n, d)
     features[[3, 11, 16]] = features[0]
     features[8] = features[7]
+    features[9] = features[7]  # nearly the same, and not
+    features[9, d // 2] += 0.01
     square = compute_rdm(features, centre=centre).square()
     for i, j in [(0, 3), (0, 11), (3, 11), (11, 16), (7, 8)]:
         assert square[i, j] == 0.0
-    assert np.count_nonzero(square == 0) == 17 + 2 * 7
+    assert np.count_nonzero(square == 0) == n + 2 * 7
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.3e20])
 @pytest.mark.parametrize("centre", [True, False])
-def test_constant_image_is_an_error_that_names_it(value, centre):
-    features = relu_features(6, 3001)
+@pytest.mark.parametrize("n", [6, SINGLE_IMAGES])
+def test_constant_image_is_an_error_that_names_it(n, value, centre):
+    features = relu_features(n, 3001)
     features[4] = value
     with pytest.raises(RepresentationError, match=r"net, block1: .*image img4,.*'drop'") as error:
         compute_rdm(
-            features, centre=centre, name="net, block1", conditions=[f"img{i}" for i in range(6)]
+            features, centre=centre, name="net, block1", conditions=[f"img{i}" for i in range(n)]
         )
     assert "\n" not in str(error.value)
 
 
-def test_constant_to_rounding_counts_as_constant():
-    features = relu_features(6, 3001)
+@pytest.mark.parametrize("n", [6, SINGLE_IMAGES])
+def test_constant_to_rounding_counts_as_constant(n):
+    features = relu_features(n, 3001)
     features[2] = np.float32(0.1)
     features[2, ::2] = np.nextafter(np.float32(0.1), np.float32(1))
     with pytest.raises(RepresentationError, match="image 2,"):
@@ -186,19 +239,34 @@ def test_a_faint_pattern_is_no_constant():
 
 
 @pytest.mark.parametrize("centre", [True, False])
-def test_dropped_image_leaves_the_rdm_of_the_others(centre):
-    features = relu_features(7, 500)
+@pytest.mark.parametrize(("n", "d", "error"), [(7, 500, 1e-14), (70, 9000, 2e-7)])
+def test_dropped_image_leaves_the_rdm_of_the_others(n, d, error, centre):
+    features = relu_features(n, d)
     features[[1, 5]] = 0.1
     result = compute_rdm(features, centre=centre, constant="drop")
     np.testing.assert_array_equal(result.dropped, [1, 5])
-    kept = np.setdiff1d(np.arange(7), [1, 5])
+    kept = np.setdiff1d(np.arange(n), [1, 5])
     square = result.square()
-    assert np.isnan(squareform(square, checks=False)).sum() == 21 - 10
-    np.testing.assert_allclose(
-        condensed(square[np.ix_(kept, kept)]),
-        compute_rdm(features[kept], centre=centre).dissimilarities,
-        atol=1e-14,
-    )
+    assert np.isnan(squareform(square, checks=False)).sum() == (n - 1) + (n - 2)
+    expected = reference(features[kept], centre)
+    np.testing.assert_allclose(condensed(square[np.ix_(kept, kept)]), expected, atol=error)
+    assert is_exact(condensed(square[np.ix_(kept, kept)]), expected) == (n == 7)
+
+
+@pytest.mark.parametrize("policy", ["error", "drop"])
+def test_wide_image_that_equals_the_mean_is_constant_after_centring(policy):
+    features = np.round(relu_features(SINGLE_IMAGES + 1, 3000) * 8)  # integers: the mean is exact
+    others = np.arange(SINGLE_IMAGES + 1) != 4
+    features[others] -= features[others].sum(axis=0) // SINGLE_IMAGES  # then make the sum even
+    features[0] -= features[others].sum(axis=0) % SINGLE_IMAGES
+    features[4] = 0
+    features += np.arange(3000) % 7  # the mean of all, and image 4
+    if policy == "error":
+        with pytest.raises(RepresentationError, match="once the mean .* is removed for image 4,"):
+            compute_rdm(features)
+        return
+    result = compute_rdm(features, constant="drop")
+    np.testing.assert_array_equal(result.dropped, [4])
 
 
 def test_image_that_equals_the_mean_is_constant_after_centring():
@@ -215,28 +283,32 @@ def test_image_that_equals_the_mean_is_constant_after_centring():
 
 @pytest.mark.parametrize("centre", [True, False])
 @pytest.mark.parametrize("policy", ["error", "drop"])
-def test_identical_features_for_all_images(centre, policy):
-    features = np.tile(relu_features(1, 600), (5, 1))
-    with pytest.raises(RepresentationError, match="net: the features are identical for all 5"):
+@pytest.mark.parametrize(("n", "d"), [(5, 600), (SINGLE_IMAGES, 3000)])
+def test_identical_features_for_all_images(n, d, centre, policy):
+    features = np.tile(relu_features(1, d), (n, 1))
+    with pytest.raises(RepresentationError, match=f"net: the features are identical for all {n}"):
         compute_rdm(features, centre=centre, name="net", constant=policy)
 
 
-def test_identical_to_rounding():
-    features = np.tile(relu_features(1, 600) + 1, (5, 1))
+@pytest.mark.parametrize(("n", "d"), [(5, 600), (SINGLE_IMAGES, 3000)])
+def test_identical_to_rounding(n, d):
+    features = np.tile(relu_features(1, d) + 1, (n, 1))
     features *= 1 + np.float32(1.2e-7) * np.random.default_rng(0).integers(-1, 2, features.shape)
-    with pytest.raises(RepresentationError, match="identical to rounding for all 5 images"):
+    with pytest.raises(RepresentationError, match=f"identical to rounding for all {n} images"):
         compute_rdm(features.astype(np.float32))
 
 
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinite")])
 @pytest.mark.parametrize("policy", ["error", "drop"])
-def test_not_finite_names_network_layer_and_images(value, word, policy):
-    features = relu_features(9, 40)
+@pytest.mark.parametrize("wide", [False, True])
+def test_not_finite_names_network_layer_and_images(value, word, policy, wide):
+    features = relu_features(*((SINGLE_IMAGES, 5000) if wide else (9, 40)))
     features[1:8, 7] = value
+    ids = [*"abcdefghi", *map(str, range(9, len(features)))]
     with pytest.raises(
         RepresentationError, match=rf"net, conv: {word} features for images b, c, .* and 2 more"
     ):
-        compute_rdm(features, name="net, conv", conditions=list("abcdefghi"), constant=policy)
+        compute_rdm(features, name="net, conv", conditions=ids, constant=policy)
 
 
 @pytest.mark.parametrize(
@@ -302,3 +374,85 @@ def test_standardise():
     )
     assert np.isnan(standardise(np.full(7, 0.1))).all()
     assert rankdata([1, 1]).tolist() == mid_ranks(np.array([1, 1])).tolist()
+
+
+def test_pairs():
+    n = 6
+    kept = np.array([True, False, True, True, False, True])
+    first, second = np.triu_indices(n, 1)
+    np.testing.assert_array_equal(pairs_among(kept), kept[first] & kept[second])
+    places = [pair_at(place, n) for place in range(15)]
+    assert places == list(zip(first.tolist(), second.tolist(), strict=True))
+
+
+def spilled(features, width=4096, batch=7):
+    stored = SpilledFeatures(*features.shape, width=width)
+    for start in range(0, len(features), batch):
+        stored.append(features[start : start + batch])
+    return stored
+
+
+@pytest.mark.parametrize("d", [3, 100, 1000, 1001])
+def test_spilled_features_come_back(d):
+    features = relu_features(23, d)
+    stored = spilled(features, width=100)
+    np.testing.assert_array_equal(np.asarray(stored), features)
+    np.testing.assert_array_equal(stored[:, 50:950], features[:, 50:950])
+    np.testing.assert_array_equal(stored[:, : d - 1], features[:, : d - 1])
+    np.testing.assert_array_equal(stored[-1], features[-1])
+    np.testing.assert_array_equal(stored[[4, 2]], features[[4, 2]])
+    assert (stored.shape, len(stored), stored.dtype) == (features.shape, 23, np.float32)
+    with pytest.raises(IndexError, match="blocks of columns"):
+        stored[:, ::2]
+    with pytest.raises(ValueError, match="do not fit"):
+        stored.append(features[:1])
+
+
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("offset", [0, 50])
+def test_spilled_features_have_the_same_rdm(centre, offset):
+    features = relu_features(SINGLE_IMAGES, 9000)
+    features += offset * np.random.default_rng(0).uniform(size=(len(features), 1)).astype("f4")
+    features[9] = features[3]
+    features[5] = 0.1
+    stored = compute_rdm(spilled(features), centre=centre, constant="drop")
+    expected = compute_rdm(features, centre=centre, constant="drop")
+    np.testing.assert_array_equal(stored.dissimilarities, expected.dissimilarities)
+    np.testing.assert_array_equal(stored.dropped, [5])
+    assert stored.square()[3, 9] == 0
+    features[8, 8] = np.nan
+    with pytest.raises(RepresentationError, match="NaN features for image 8;"):
+        compute_rdm(spilled(features), centre=centre)
+
+
+CHILD = """
+import os, sys, numpy as np
+from taskrsa.rsa.spill import SpilledFeatures
+stored = SpilledFeatures(100, 100_000)
+stored.append(np.ones((50, 100_000), np.float32))
+print(len(os.listdir(os.environ["TMPDIR"])), os.fstat(stored._file.fileno()).st_size, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_nothing_is_left_of_spilled_features_after_a_kill(tmp_path):
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", CHILD], env=environment, **pipes) as child:
+        assert child.stdout.readline().split() == ["0", "40000000"]
+        child.kill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_for_spilled_features_is_one_line():
+    def full() -> str:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+        try:
+            with pytest.raises(DataError, match="no room for 40 MB of features .* TMPDIR") as error:
+                SpilledFeatures(100, 100_000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        return str(error.value)
+
+    assert "\n" not in full()

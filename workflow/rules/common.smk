@@ -1,8 +1,11 @@
 # Names and functions that the rules share; the only Python of the workflow.
+import ast
 import functools
 import json
-import modulefinder
 import os
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,9 +17,11 @@ BASE = Path(workflow.basedir)
 SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from taskrsa.data import sbd, segmentation, sources
+from taskrsa import assets as asset_table
+from taskrsa.data import nyuv2, sbd, segmentation, sources
 from taskrsa.errors import TaskrsaError
-from taskrsa.models.spec import encoder_spec
+from taskrsa.models.public import public_file
+from taskrsa.models.spec import EncoderSpec, encoder_spec
 from taskrsa.rsa.presets import PRESETS, variants_of
 from taskrsa.tasks import TASKS
 
@@ -42,8 +47,22 @@ def check_config() -> None:
         key = ".".join(map(str, error.absolute_path)) or "top level"
         stop(f"config, {key}: {error.message}")
     validate(config, str(path))
-    for kind in {config["source"], config["stimuli"]["source"] or config["source"]}:
+    stimuli = config["stimuli"]["source"] or config["source"]
+    for kind in {config["source"], stimuli}:
         tell_user(sources.source_module, kind)
+    options = jsonschema.Draft202012Validator(schema["properties"][stimuli])
+    changes = config["stimuli"]["options"] or {}
+    error = jsonschema.exceptions.best_match(options.iter_errors(changes))
+    if error is not None:
+        key = ".".join(["stimuli.options", *map(str, error.absolute_path)])
+        stop(f"config, {key}: {error.message}")
+    published = config["bank"]["source"] == "taskonomy"
+    if published and encoder_spec(config["encoder"]) != EncoderSpec():
+        spec = EncoderSpec()
+        stop(
+            f"config, encoder: Taskonomy's encoders (bank.source) have width {spec.width}, units "
+            f"{list(spec.units)} and strides {list(spec.strides)}; set these"
+        )
     check_tasks("tasks", config["tasks"] if config["tasks"] != "auto" else [])
     check_tasks("training.steps_factor", config["training"]["steps_factor"])
     check_tasks("small.steps_factor", config["small"]["steps_factor"])
@@ -80,12 +99,33 @@ def code_of(entry: str, *lazily_imported: str) -> list[str]:
     return [os.path.relpath(path) for path in [first, *sorted(files - {first})]]
 
 
-@functools.cache
 def _imports(name: str) -> frozenset:
-    finder = modulefinder.ModuleFinder(path=[str(SCRIPTS)])
-    finder.run_script(str(SCRIPTS / name))
-    found = (module.__file__ for module in finder.modules.values() if module.__file__)
-    return frozenset(map(Path, found))
+    found, left = set(), [SCRIPTS / name]
+    while left:
+        path = left.pop()
+        if path not in found:
+            found.add(path)
+            left += _imported_by(path)
+    return frozenset(found)
+
+
+@functools.cache
+def _imported_by(path: Path) -> frozenset:
+    """List the library's files that a file imports itself, at any place in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    found = set()
+    for name in names:
+        parts = name.split(".")
+        for n in range(1, len(parts) + 1):
+            place = SCRIPTS.joinpath(*parts[:n])
+            choices = (place.with_suffix(".py"), place / "__init__.py")
+            found |= {choice for choice in choices if choice.is_file()}
+    return frozenset(found)
 
 
 def expand_variables(section: str, values: dict) -> dict:
@@ -96,7 +136,7 @@ def expand_variables(section: str, values: dict) -> dict:
     }
     missing = [value for value in options.values() if isinstance(value, str) and "$" in value]
     if "path" in options and not options["path"]:
-        stop(f"config, {section}.path: is not set; name the folder of images")
+        stop(f"config, {section}.path: is not set; name the folder of images{or_accept(section)}")
     if missing:
         stop(
             f"config, {section}: {missing[0]} names an environment variable that is not set; "
@@ -105,15 +145,109 @@ def expand_variables(section: str, values: dict) -> dict:
     return options
 
 
-def source_options(kind: str) -> dict:
+def source_options(kind: str, changes: dict | None = None) -> dict:
     """Collect what a source needs: its own section of the config and the working size."""
-    options = expand_variables(kind, config[kind])
+    values = config[kind] | (changes or {})
+    if kind == "taskonomy" and TASKONOMY_FETCHED and not values["path"]:
+        values["path"] = f"{DOWNLOADS}/taskonomy"
+        # Other runs may have fetched more of the same buildings.
+        values["domains"] = taskonomy_domains(values)
+    if kind == "rgbd":
+        conversion, _ = values.pop("convert"), values.pop("mat")
+        if NYUV2_CONVERTED:
+            values["path"] = NYUV2_FOLDER
+            if values["classes"] is None and conversion["classes"]:
+                values["classes"] = f"{NYUV2_FOLDER}/classes.txt"
+    options = expand_variables(kind, values)
     return {"kind": kind, **options, "image_size": config["image_size"]}
 
 
-def source_files(kind: str) -> list[str]:
-    """List the files a source reads, so that changed data makes its results stale."""
-    return tell_user(sources.source_files, kind, source_options(kind).get("path"))
+def source_files(kind: str, changes: dict | None = None) -> list[str]:
+    """List the files a source reads, so that changed data makes its results stale.
+
+    Of data that the workflow fetches the lists of what was unpacked stand for the files, which are
+    not there yet when the rules are read.
+    """
+    values = config[kind] | (changes or {})
+    if kind == "taskonomy" and TASKONOMY_FETCHED and not values["path"]:
+        buildings = [*(values["train_buildings"] or []), *(values["val_buildings"] or [])]
+        if not buildings:
+            stop("config, taskonomy.train_buildings: is not set; name the buildings to fetch")
+        return taskonomy_manifests(buildings, taskonomy_domains(values))
+    if kind == "rgbd" and NYUV2_CONVERTED:
+        return [f"{NYUV2_FOLDER}/images.csv", *NYUV2_CLASSES.values()]
+    return tell_user(sources.source_files, kind, source_options(kind, changes).get("path"))
+
+
+def nyuv2_file(wildcards) -> str:
+    """Return NYU Depth v2's file: the one of the config, or the one that is fetched."""
+    if not config["rgbd"]["mat"]:
+        return asset("nyuv2")
+    return existing_file("rgbd", "mat", config["rgbd"])
+
+
+def nyuv2_tables(wildcards) -> list[str]:
+    """List the tables of split and classes that the conversion of NYU Depth v2 reads."""
+    options = config["rgbd"]["convert"]
+    keys = [key for key in ("splits", "classes") if options[key] not in (None, "names")]
+    return [existing_file("rgbd.convert", key, options) for key in keys]
+
+
+def nyuv2_options(wildcards) -> str:
+    return json.dumps(expand_variables("rgbd.convert", config["rgbd"]["convert"]))
+
+
+def existing_file(section: str, key: str, values: dict) -> str:
+    """Return the file that a key of the config names; stop with one line if it is not there."""
+    path = expand_variables(section, {key: values[key]})[key]
+    if not os.path.isfile(path):
+        stop(f"config, {section}.{key}: there is no file {path}; correct the path")
+    return path
+
+
+def public_checkpoint(wildcards) -> str:
+    """Return a task's file of the public bank: in bank.path, or the one that is downloaded."""
+    if not config["bank"]["path"]:
+        return asset(f"encoder/{wildcards.task}")
+    folder = expand_variables("bank", config["bank"])["path"]
+    return str(tell_user(public_file, folder, TASKS[wildcards.task].bank_name))
+
+
+def grow_memory() -> None:
+    """Let a job that is submitted again (`retries` of a profile) ask for its memory once more."""
+    for known in workflow.rules:
+        asked = known.resources.get("mem_mb")
+        if not asked.is_evaluable() and asked.value:
+            known.resources["mem_mb"] = lambda wildcards, attempt, mb=asked.value: attempt * mb
+
+
+def stop_for_twins() -> None:
+    """Stop with one line where Slurm jobs of a run that was killed still work in this folder.
+
+    New jobs would write the same files beside them. A run that ends in any other way cancels its
+    jobs or waits for them; another run in this folder has another `--slurm-jobname-prefix`.
+    """
+    if shutil.which("squeue") is None:
+        return
+    prefix = getattr(workflow.executor_settings, "jobname_prefix", None) or "taskrsa"
+    listed = subprocess.run(
+        ["squeue", "--noheader", f"--user={os.getuid()}", "--format=%A|%j|%Z"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    jobs = (line.split("|", 2) for line in listed.stdout.splitlines())
+    here = os.path.realpath(os.getcwd())
+    twins = {
+        job
+        for job, name, folder in jobs
+        if name.startswith(f"{prefix}_") and os.path.realpath(folder) == here
+    }
+    if twins:
+        stop(
+            f"Slurm jobs of an earlier run still work in this folder: {' '.join(sorted(twins))}; "
+            "wait for them, for what they finish counts, or end them with scancel, and start again"
+        )
 
 
 def tell_user(function, *arguments):
@@ -128,7 +262,16 @@ def tasks_with_reasons() -> dict[str, str]:
     """Map every task of the config to "" or to the reason why the source cannot label it."""
     if config["tasks"] != "auto":
         return dict.fromkeys(config["tasks"], "")
-    reasons = tell_user(sources.unavailable_tasks, source_options(SOURCE), list(TASKS.values()))
+    if SOURCE == "taskonomy" and TASKONOMY_FETCHED:
+        # No image is there yet to ask; all domains are published.
+        if config["taskonomy"]["domains"] is not None:
+            stop("config, tasks: list the tasks that the fetched taskonomy.domains can label")
+        return dict.fromkeys(TASKS, "")
+    if SOURCE == "rgbd" and NYUV2_CONVERTED:
+        has_classes = source_options(SOURCE)["classes"] is not None
+        reasons = nyuv2.unavailable_tasks(list(TASKS.values()), has_classes)
+    else:
+        reasons = tell_user(sources.unavailable_tasks, source_options(SOURCE), list(TASKS.values()))
     return {task: reasons.get(task, "") for task in TASKS}
 
 
@@ -169,7 +312,12 @@ def small_rdm_files(tasks: list[str], variants: list[str]) -> list[str]:
 def target_options() -> dict:
     """Collect what preparing the new task's images needs."""
     kind = config["pascal"]["source"]
-    options = expand_variables(f"pascal.{kind}", config["pascal"][kind])
+    values = dict(config["pascal"][kind])
+    if kind == "voc" and VOC_FETCHED:
+        values["path"] = f"{DOWNLOADS}/voc2012/VOCdevkit/VOC2012"
+        if SBD_FETCHED:
+            values["sbd"] = f"{DOWNLOADS}/sbd"
+    options = expand_variables(f"pascal.{kind}", values)
     options.pop("test", None)
     return {"kind": kind, **options}
 
@@ -179,6 +327,8 @@ def target_files() -> list[str]:
     options = target_options()
     if options["kind"] != "voc":
         return []
+    if VOC_FETCHED:
+        return [f"{DOWNLOADS}/voc2012.csv", *[f"{DOWNLOADS}/sbd.csv"] * SBD_FETCHED]
     lists = options["train"], options["val"]
     if options["sbd"]:
         return tell_user(sbd.files, options["path"], options["sbd"], *lists)
@@ -211,11 +361,11 @@ def start_of(init: str, weights: str) -> str:
 
 
 def affinities_file(wildcards) -> str:
-    """Return the published affinities: a local copy, or the file the download rule makes."""
+    """Return the published affinities: a local copy, or the file that is fetched."""
     if AFFINITIES is None:
         stop(
             "config, affinities: Taskonomy's published affinities are needed; set affinities.path "
-            "to a local copy of all_affinities.pkl or affinities.download to true"
+            f"to a local copy of all_affinities.pkl{or_accept('affinities')}"
         )
     return AFFINITIES
 
@@ -235,7 +385,7 @@ def local_affinities() -> str | None:
     path = os.path.expandvars(config["affinities"]["path"] or "")
     if path and "$" not in path and os.path.exists(path):
         return path
-    return DOWNLOADED_AFFINITIES if config["affinities"]["download"] else None
+    return asset("affinities") if is_accepted("affinities") else None
 
 
 def figure_files(name: str, caption: str, category: str) -> dict:
@@ -245,12 +395,114 @@ def figure_files(name: str, caption: str, category: str) -> dict:
     return {"pdf": f"{base}.pdf", "png": shown, "csv": f"{base}.csv"}
 
 
+def read_assets() -> dict:
+    """Return the table of what can be fetched, by name; stop with one line where it is wrong."""
+    schema = yaml.safe_load((BASE / "workflow/schemas/assets.schema.yaml").read_text())
+    table = tell_user(asset_table.read_table, BASE / "config/assets.tsv", schema)
+    licences = {row.licence for row in table.values()}
+    for licence in config["assets"]["accept_licences"]:
+        if licence not in licences:
+            known = ", ".join(sorted(licences))
+            stop(f"config, assets.accept_licences: no licence named {licence}; there are {known}")
+    return table
+
+
+def fetch_settings() -> dict:
+    """Collect how files are fetched, with environment variables put in."""
+    settings = config["assets"]
+    places = {name: name for name in [settings["folder"], *settings["local"]]}
+    places = expand_variables("assets", places)
+    return {
+        "folder": places[settings["folder"]].rstrip("/"),
+        "local": [places[name] for name in settings["local"]],
+        "accepted": settings["accept_licences"],
+        **{key: settings[key] for key in ("offline", "tries", "pause_s")},
+    }
+
+
+def asset(name: str) -> str:
+    """Return where an asset of config/assets.tsv lies; a rule that has it as input fetches it."""
+    return f"{DOWNLOADS}/{ASSETS[name].file}"
+
+
+def asset_row(wildcards) -> str:
+    """Return the row of the asset that a rule fetches, as JSON."""
+    if hasattr(wildcards, "asset"):
+        row = next(row for row in ASSETS.values() if row.file == wildcards.asset)
+    else:
+        row = ASSETS["taskonomy"].of(building=wildcards.building, domain=wildcards.domain)
+    return json.dumps(vars(row))
+
+
+def if_accepted(entry: str):
+    """Return an input function: the entry that fetches, or one line on the licence that lacks."""
+
+    def code(wildcards) -> str:
+        row = asset_table.Asset(**json.loads(asset_row(wildcards)))
+        tell_user(asset_table.check_licence, row, config["assets"]["accept_licences"])
+        return entry
+
+    return code
+
+
+def is_accepted(name: str) -> bool:
+    """Tell whether an asset may be fetched as far as its licence goes."""
+    row = ASSETS[name]
+    return not row.accept or row.licence in config["assets"]["accept_licences"]
+
+
+def or_accept(section: str) -> str:
+    """Say how what a section of the config names can be fetched instead, if it can."""
+    names = {"pascal.voc": "voc2012", "rgbd": "nyuv2"}
+    row = ASSETS.get(names.get(section, section))
+    if row is None:
+        return ""
+    return (
+        f", or add the licence {row.licence} ({row.licence_address}) to assets.accept_licences to "
+        "have it fetched"
+    )
+
+
+def taskonomy_domains(values: dict) -> list[str]:
+    """List the domains of Taskonomy to fetch: those of the config, or what the tasks need."""
+    if values["domains"] is not None:
+        return list(dict.fromkeys(["rgb", *values["domains"]]))
+    return asset_table.taskonomy_domains(config["tasks"] if config["tasks"] != "auto" else TASKS)
+
+
+def taskonomy_manifests(buildings: list[str], domains: list[str] | None = None) -> list[str]:
+    """Name the lists of what was unpacked of Taskonomy's buildings; as inputs they fetch them."""
+    if domains is None:
+        domains = taskonomy_domains(config["taskonomy"])
+    return expand(
+        f"{DOWNLOADS}/taskonomy/{{building}}/{{domain}}.csv",
+        building=list(dict.fromkeys(buildings)),
+        domain=domains,
+    )
+
+
 check_config()
+ASSETS = read_assets()
+FETCHING = fetch_settings()
+DOWNLOADS = FETCHING.pop("folder")
+# Data that the user has are used; others are fetched where their licence is accepted.
+TASKONOMY_FETCHED = not config["taskonomy"]["path"] and is_accepted("taskonomy")
+VOC_FETCHED = not config["pascal"]["voc"]["path"] and is_accepted("voc2012")
+NYUV2_CONVERTED = not config["rgbd"]["path"] and (
+    bool(config["rgbd"]["mat"]) or is_accepted("nyuv2")
+)
+NYUV2_FOLDER = f"{DOWNLOADS}/nyuv2_rgbd"
+NYUV2_CLASSES = {}
+if config["rgbd"]["convert"]["classes"]:
+    NYUV2_CLASSES["classes"] = f"{NYUV2_FOLDER}/classes.txt"
+SBD_FETCHED = VOC_FETCHED and not config["pascal"]["voc"]["sbd"] and is_accepted("sbd")
 RUN = f"results/{config['run']}"
 SOURCE = config["source"]
 STIMULI_SOURCE = config["stimuli"]["source"] or SOURCE
-# Labels of the stimuli need a source that has labels: the one the bank is trained on.
-HAVE_LABELS = STIMULI_SOURCE == SOURCE
+# Labels of the stimuli need a source that has labels, read from as many domains as for training.
+STIMULI_OPTIONS = config["stimuli"]["options"] or {}
+DOMAINS = config[SOURCE].get("domains")
+HAVE_LABELS = STIMULI_SOURCE == SOURCE and STIMULI_OPTIONS.get("domains", DOMAINS) == DOMAINS
 LABELLED_SPLITS = ["train", "val"] + ["stimuli"] * HAVE_LABELS
 TASK_REASONS = tasks_with_reasons()
 TASK_IDS = [task for task, reason in TASK_REASONS.items() if not reason]
@@ -260,6 +512,11 @@ LABEL_RDMS = expand(f"{RUN}/rdms/labels/{{task}}.h5", task=TASK_IDS) if HAVE_LAB
 RSA = PRESETS[config["rsa"]["preset"]] | config["rsa"]["choices"]
 RDM_CHOICES = {key: RSA[key] for key in ("centre", "clip", "group_norm")}
 BANK_RDMS = expand(f"{RUN}/rdms/trained/{{task}}.h5", task=TASK_IDS)
+
+# A bank that is trained here can be asked what it has learnt; Taskonomy's comes without.
+BANK = config["bank"]["source"]
+BANK_QUALITY = [f"{RUN}/bank/quality.csv"] * (BANK == "trained")
+BANK_FIGURES = ["quality", "learning_curves"] * (BANK == "trained")
 
 # Small models: the default ones of every seed, and one seed at other widths and stages.
 SMALL_IDS = small_tasks()
@@ -294,15 +551,17 @@ TAP = config["pascal"]["tap"]
 COMPARED_INITS = config["pascal"]["compare_taps"] if NEW_TASK else []
 NEW_TASK_TABLES += ["taps"] * bool(COMPARED_INITS)
 TARGET_SEEDS = config["pascal"]["small"]["seeds"]
-TARGET_IS_MADE = config["pascal"]["source"] == "outdoor" or bool(config["pascal"]["voc"]["sbd"])
+TARGET_IS_MADE = (
+    config["pascal"]["source"] == "outdoor" or bool(config["pascal"]["voc"]["sbd"]) or SBD_FETCHED
+)
 TARGET_FOLDER = f"{RUN}/pascal/devkit"
 TARGET_LISTS = ""
-if NEW_TASK and not TARGET_IS_MADE:
+# Not at hand and not to be fetched: then only runs that ask for the new task need it.
+if NEW_TASK and not TARGET_IS_MADE and (config["pascal"]["voc"]["path"] or VOC_FETCHED):
     TARGET_FOLDER = target_options()["path"]
     TARGET_LISTS = "--train_list {train} --val_list {val}".format(**target_options())
 
 AFFINITY_TASKS = [task for task in TASK_IDS if TASKS[task].affinity_name]
-DOWNLOADED_AFFINITIES = "results/downloads/all_affinities.pkl"
 AFFINITIES = local_affinities()
 # Affinities belong to the bank they were measured on: the published ones to Taskonomy's.
 AFFINITY_KIND = config["affinities"]["use"]
@@ -332,4 +591,7 @@ wildcard_constraints:
     width=r"\d+",
     seed=r"\d+",
     tap="block4|compressed",
+    asset="|".join(re.escape(row.file) for row in ASSETS.values() if "{" not in row.file),
+    building="[A-Za-z0-9]+",
+    domain="[a-z0-9_]+",
     init="|".join([*TASKS, "random", "random_small"]),

@@ -4,13 +4,16 @@
 rule prepare_split:
     input:
         code=code_of("prepare_images", f"data/{SOURCE}"),
-        files=source_files(SOURCE),
+        # Asked for where they are needed, so that a run of the public bank alone needs none.
+        files=lambda wildcards: source_files(SOURCE),
     output:
         pack=f"{RUN}/data/{{split}}.h5",
     log:
         f"{RUN}/logs/prepare_{{split}}.log",
     benchmark:
         f"{RUN}/benchmarks/prepare_{{split}}.tsv"
+    wildcard_constraints:
+        split="train|val",
     conda:
         "../../envs/taskrsa.yaml"
     threads: 2
@@ -18,7 +21,7 @@ rule prepare_split:
         mem_mb=3000,
         runtime=120,
     params:
-        source=json.dumps(source_options(SOURCE)),
+        source=lambda wildcards: json.dumps(source_options(SOURCE)),
         n=lambda wildcards: json.dumps(config["images"][wildcards.split]),
     message:
         "Preparing the {wildcards.split} images"
@@ -31,7 +34,7 @@ rule prepare_split:
 rule prepare_stimuli:
     input:
         code=code_of("prepare_images", f"data/{STIMULI_SOURCE}"),
-        files=source_files(STIMULI_SOURCE),
+        files=lambda wildcards: source_files(STIMULI_SOURCE, STIMULI_OPTIONS),
     output:
         pack=f"{RUN}/data/stimuli.h5",
         table=report(
@@ -50,7 +53,7 @@ rule prepare_stimuli:
         mem_mb=3000,
         runtime=60,
     params:
-        source=json.dumps(source_options(STIMULI_SOURCE)),
+        source=lambda wildcards: json.dumps(source_options(STIMULI_SOURCE, STIMULI_OPTIONS)),
         n=config["stimuli"]["n"],
         seed=config["seed"],
     message:
@@ -74,7 +77,8 @@ rule derive_labels:
         "../../envs/taskrsa.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        # All labels of the task are held at once, as in the training of a small model.
+        mem_mb=config["small"]["mem_mb"],
         runtime=120,
     params:
         task=lambda wildcards: json.dumps(TASKS[wildcards.task].definition()),

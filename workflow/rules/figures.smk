@@ -295,56 +295,11 @@ rule figure_presets:
         " --pdf {output.pdf} --png {output.png} --csv {output.csv}"
 
 
-rule figure_quality:
-    input:
-        code=code_of("figure_quality"),
-        quality=f"{RUN}/bank/quality.csv",
-    output:
-        **figure_files("quality", "quality.rst", "Bank"),
-    log:
-        f"{RUN}/logs/figure_quality.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    message:
-        "Drawing what each network has learnt"
-    shell:
-        "python {input.code[0]} --log {log} --quality {input.quality}"
-        " --pdf {output.pdf} --png {output.png} --csv {output.csv}"
-
-
-rule figure_learning_curves:
-    input:
-        code=code_of("figure_learning_curves"),
-        quality=f"{RUN}/bank/quality.csv",
-        curves=expand(f"{RUN}/bank/{{task}}/learning_curve.csv", task=TASK_IDS),
-    output:
-        **figure_files("learning_curves", "learning_curves.rst", "Bank"),
-    log:
-        f"{RUN}/logs/figure_learning_curves.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        tasks=TASK_IDS,
-    message:
-        "Drawing the learning curves of the bank"
-    shell:
-        "python {input.code[0]} --log {log} --quality {input.quality} --tasks {params.tasks}"
-        " --curves {input.curves} --pdf {output.pdf} --png {output.png} --csv {output.csv}"
-
-
 rule reference:
     input:
         code=code_of("reference"),
         tables=[
-            f"{RUN}/bank/quality.csv",
+            *BANK_QUALITY,
             f"{RUN}/tables/tasks.csv",
             f"{RUN}/tables/similarity.csv",
             f"{RUN}/tables/type_separation.csv",
@@ -389,8 +344,7 @@ rule reference:
                 "type_separation",
                 "label_agreement",
                 "presets",
-                "quality",
-                "learning_curves",
+                *BANK_FIGURES,
             )
         ],
     output:

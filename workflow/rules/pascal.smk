@@ -5,7 +5,7 @@
 rule prepare_target:
     input:
         code=code_of("prepare_target"),
-        files=target_files(),
+        files=lambda wildcards: target_files(),
     output:
         **({"folder": directory(TARGET_FOLDER)} if TARGET_IS_MADE else {}),
         table=report(
@@ -24,7 +24,7 @@ rule prepare_target:
         mem_mb=2000,
         runtime=120,
     params:
-        source=json.dumps(target_options()),
+        source=lambda wildcards: json.dumps(target_options()),
         folder=f"--folder {TARGET_FOLDER}" if TARGET_IS_MADE else "",
     message:
         "Preparing the images of the new task"
@@ -92,13 +92,16 @@ rule target_rdms:
         choices=json.dumps(RDM_CHOICES),
         constant_images=config["rsa"]["constant_images"],
         batch_size=config["rsa"]["batch_size"],
+        precision=config["rsa"]["precision"],
+        features_mb=json.dumps(config["rsa"]["features_mb"]),
         models=[f"target_s{seed}" for seed in TARGET_SEEDS],
     message:
         "Making the RDMs of the small models of the new task"
     shell:
         "python {input.code[0]} --log {log} --task target --kind rgb --may_clip false"
         " --choices {params.choices:q} --constant_images {params.constant_images}"
-        " --batch_size {params.batch_size} --stimuli {input.stimuli} --models {params.models}"
+        " --batch_size {params.batch_size} --precision {params.precision}"
+        " --features_mb {params.features_mb} --stimuli {input.stimuli} --models {params.models}"
         " --weights {input.weights} --rdms {output.rdms} --threads {threads}"
 
 

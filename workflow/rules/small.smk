@@ -96,6 +96,8 @@ rule small_rdms:
         choices=json.dumps(RDM_CHOICES),
         constant_images=config["rsa"]["constant_images"],
         batch_size=config["rsa"]["batch_size"],
+        precision=config["rsa"]["precision"],
+        features_mb=json.dumps(config["rsa"]["features_mb"]),
         models=lambda wildcards: [f"{wildcards.task}_{variant}" for variant in SEED_VARIANTS],
     message:
         "Making the RDMs of the small models of {wildcards.task}"
@@ -103,6 +105,7 @@ rule small_rdms:
         "python {input.code[0]} --log {log} --task {wildcards.task} --kind {params.kind}"
         " --may_clip {params.may_clip} --choices {params.choices:q}"
         " --constant_images {params.constant_images} --batch_size {params.batch_size}"
+        " --precision {params.precision} --features_mb {params.features_mb}"
         " --stimuli {input.stimuli} --models {params.models} --weights {input.weights}"
         " --rdms {output.rdms} --threads {threads}"
 
@@ -122,6 +125,8 @@ use rule small_rdms as small_variant_rdms with:
         choices=json.dumps(RDM_CHOICES),
         constant_images=config["rsa"]["constant_images"],
         batch_size=config["rsa"]["batch_size"],
+        precision=config["rsa"]["precision"],
+        features_mb=json.dumps(config["rsa"]["features_mb"]),
         models=lambda wildcards: [f"{wildcards.task}_{variant}" for variant in OTHER_VARIANTS],
     message:
         "Making the RDMs of {wildcards.task} at other widths and stages"

@@ -62,33 +62,6 @@ rule measured_affinity:
         "python {input.code[0]} --log {log} --parts {input.parts} --table {output.table}"
 
 
-rule download_affinities:
-    input:
-        code=code_of("download"),
-    output:
-        ensure(
-            protected(DOWNLOADED_AFFINITIES),
-            sha256=config["affinities"]["sha256"],
-        ),
-    log:
-        f"{RUN}/logs/download_affinities.log",
-    retries: 2
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    params:
-        url=config["affinities"]["url"],
-        sha256=config["affinities"]["sha256"],
-    message:
-        "Downloading Taskonomy's published affinities"
-    shell:
-        "python {input.code[0]} --log {log} --url {params.url} --sha256 {params.sha256}"
-        " --file {output}"
-
-
 rule published_affinity:
     input:
         code=code_of("published_affinity"),
@@ -104,7 +77,7 @@ rule published_affinity:
         mem_mb=500,
         runtime=5,
     params:
-        sha256=config["affinities"]["sha256"],
+        sha256=ASSETS["affinities"].hash.removeprefix("sha256:"),
         tasks=AFFINITY_TASKS,
     message:
         "Reading Taskonomy's published affinities"
@@ -138,7 +111,7 @@ rule model_selection:
     input:
         code=code_of("model_selection"),
         affinity=f"{RUN}/tables/affinity.csv",
-        quality=f"{RUN}/bank/quality.csv",
+        quality=BANK_QUALITY,
         measures=expand(f"{RUN}/rdms/trained_measures/{{task}}.h5", task=TASK_IDS),
         bank=BANK_RDMS,
         small=small_rdm_files(SMALL_IDS, SEED_VARIANTS),
@@ -160,6 +133,8 @@ rule model_selection:
         runtime=120,
     params:
         kind=AFFINITY_KIND,
+        # Nobody published what Taskonomy's encoders had learnt in these terms.
+        quality=f"--quality {BANK_QUALITY[0]}" if BANK_QUALITY else "",
         tasks=SMALL_IDS,
         n_seeds=len(SEED_VARIANTS),
         resamples=config["rsa"]["bootstraps"],
@@ -168,7 +143,7 @@ rule model_selection:
         "Asking whether similarity predicts transfer, and beside it the baselines"
     shell:
         "python {input.code[0]} --log {log} --affinity {input.affinity} --kind {params.kind}"
-        " --quality {input.quality} --measures {input.measures} --bank {input.bank}"
+        " {params.quality} --measures {input.measures} --bank {input.bank}"
         " --small {input.small} --tasks {params.tasks} --n_seeds {params.n_seeds}"
         " --resamples {params.resamples} --seed {params.seed}"
         " --selection {output.selection}"

@@ -10,7 +10,8 @@ Layout: train.txt, val.txt, cls/<id>.mat and img/<id>.jpg in the folder dataset 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from taskrsa.data.segmentation import (
     write_mask,
 )
 from taskrsa.errors import DataError
+from taskrsa.files import atomic_path, digest_of
 
 
 def sbd_root(path: str | Path) -> Path:
@@ -88,6 +90,41 @@ def mask_of_mat(path: str | Path) -> np.ndarray:
     return ids.astype(np.uint8)
 
 
+def convert_masks(labels: Mapping[str, Path], folder: str | Path) -> None:
+    """Write masks of SBD as palette PNGs in VOC's colours, `folder`/<id>.png.
+
+    Masks that are there already are kept, so that an interrupted conversion goes on where it was.
+
+    Parameters
+    ----------
+    labels : the cls/<id>.mat of every id
+    folder : made if it is not there
+
+    Raises
+    ------
+    DataError
+        If files are damaged: one error of one line names the first five and counts the rest, after
+        all the others are converted.
+    """
+    from tqdm import tqdm
+
+    folder, problems = Path(folder), []
+    for image_id, label in tqdm(labels.items(), desc="masks of SBD", mininterval=5):
+        mask = folder / f"{image_id}.png"
+        if mask.exists():
+            continue
+        try:
+            ids = mask_of_mat(label)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        with atomic_path(mask) as temporary:
+            write_mask(temporary, ids)
+    if problems:
+        count = f"{len(problems)} of {len(labels)} masks of SBD cannot be used"
+        raise DataError(f"{count}: {some_of(problems, '; ')}")
+
+
 def _plan(
     voc: str | Path, sbd: str | Path, train: str, val: str
 ) -> tuple[list[str], list[str], dict[str, Path], dict[str, Path]]:
@@ -143,7 +180,9 @@ def merge_devkit(
 ) -> None:
     """Write a devkit of the merged training set and VOC's val, lists "train" and "val".
 
-    Images and VOC's masks are symbolic links to where they are; SBD's masks become palette PNGs.
+    Images and VOC's masks are symbolic links to where they are; SBD's masks become palette PNGs. An
+    interrupted or failed merge leaves the finished ones in a hidden folder beside `folder`, from
+    which the next one of the same SBD goes on; it is removed at the end.
 
     Parameters
     ----------
@@ -154,18 +193,24 @@ def merge_devkit(
     Raises
     ------
     DataError
-        If a list is missing, empty or holds an id twice, an id has no image or mask, or one of
-        SBD's files is damaged.
+        If a list is missing, empty or holds an id twice, an id has no image or mask, or files of
+        SBD are damaged.
     """
     training, validation, images, labels = _plan(voc, sbd, train, val)
+    matlab = {i: label for i, label in labels.items() if label.suffix == ".mat"}
+    folder = Path(folder)
+    # Named by the SBD it is made of: another copy may hold other masks.
+    started = folder.parent / f".{folder.name}.sbd-{digest_of([str(sbd_root(sbd).resolve())])[:12]}"
     about = {"kind": "voc", "voc": str(voc), "sbd": str(sbd), "train": train, "val": val}
     with new_devkit(folder, about) as root:
+        convert_masks(matlab, started)
         for image_id in training + validation:
             image, label = images[image_id].resolve(), labels[image_id].resolve()
             (root / IMAGES / f"{image_id}{images[image_id].suffix}").symlink_to(image)
-            mask = root / MASKS / f"{image_id}.png"
-            if label.suffix == ".mat":
-                write_mask(mask, mask_of_mat(label))
-            else:
-                mask.symlink_to(label)
+            if image_id not in matlab:
+                (root / MASKS / f"{image_id}.png").symlink_to(label)
         write_lists(root, {"train": training, "val": validation})
+        # Last, when nothing else can fail: what is moved is not there to go on from.
+        for image_id in matlab:
+            os.replace(started / f"{image_id}.png", root / MASKS / f"{image_id}.png")
+    shutil.rmtree(started, ignore_errors=True)

@@ -61,6 +61,7 @@ _ALIASES = {
     "semantic": "segment_semantic",
     "fixatedpose": "point_info",
     "curvature": "principal_curvature",
+    "class_places": "class_scene",
 }
 _DOMAINS = (
     "rgb", "depth_zbuffer", "depth_euclidean", "normal", "principal_curvature", "reshading",

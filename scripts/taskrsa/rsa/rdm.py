@@ -14,10 +14,18 @@ from typing import Literal
 import numpy as np
 
 from taskrsa.errors import RepresentationError
+from taskrsa.rsa.spill import SpilledFeatures
 
 BLOCK = 4096  # columns (features) worked on at a time
-SINGLE_FROM = 16_384  # single-precision input with more features is multiplied in single precision
-_MOST_LOST = 0.8  # share of a row's squares that its mean may make up in single precision
+SINGLE_FROM = 1024  # single-precision input with more features is multiplied in single precision,
+SINGLE_IMAGES = 64  # from this many images on: with fewer, double costs next to nothing
+_LEAST_LEFT = 0.35  # share of a row's squares that must be left in it once means are out
+_LEAST_SQUARE = 1e-24  # mean square below which products of features may be lost in it
+_MANY_SUSPECTS = 0.1  # share of images that may look constant before double precision is used
+_SHIFT_ROWS = 16  # images whose mean is subtracted before the product
+_NEAR = 1e-3  # images at most this dissimilar may have identical features
+_SAMPLE = 32  # features that such images are told apart by, before all are compared
+_STRIP = 64  # rows of a Gram matrix worked on at a time
 _SHOWN = 5  # images named in a message
 
 
@@ -50,7 +58,7 @@ class RDMResult:
 
 
 def compute_rdm(
-    features: np.ndarray,
+    features: np.ndarray | SpilledFeatures,
     *,
     centre: bool = True,
     name: str = "features",
@@ -62,7 +70,8 @@ def compute_rdm(
     Parameters
     ----------
     features
-        (n, d) array of any real type: one row per image. Not copied, not changed.
+        (n, d) array of any real type, in memory or spilled: one row per image. Not copied, not
+        changed.
     centre
         First subtract, for each feature, its mean over the images, as the authors do.
     name
@@ -78,18 +87,54 @@ def compute_rdm(
     -------
     RDMResult
         Exactly 0 for images with identical features, clipped to [0, 2]. Within 1e-14 of
-        `np.corrcoef` in float64, and about 1e-8 for centred float32 input of more than 16,384
-        features (2e-7 at worst in what was tried: images 30 deviations brighter than others).
+        `np.corrcoef` for float64 input, few images or up to 1,024 features; for wider input of
+        single precision within 1e-7, and 6e-7 where images come in tight clusters or differ much
+        in brightness (RDM files keep 6e-8).
 
     Raises
     ------
     RepresentationError
         If a feature is NaN or infinite, all images have the same features, fewer than two images
         are left, or an image is constant and `constant` is "error".
+
+    Notes
+    -----
+    Wide input of single precision is read once: what the product itself tells of NaN, of constant
+    and of equal rows decides whether anything needs a closer look, in double precision.
     """
     features = require_features(features, name)
     ids = image_ids(conditions, len(features), name)
-    low, high = features.min(axis=1), features.max(axis=1)
+    quick = _quick_products(features, centre)
+    if quick is None:
+        products, flat = _careful_products(features, centre, name, ids, constant)
+    else:
+        products, flat = quick
+        if flat.any() and constant == "error":
+            raise _constant_error(name, ids, flat, "")
+        require_different(features, np.flatnonzero(~flat), name)
+    rdm = _pearson_rdm(products, ~flat)
+    if (rdm <= _NEAR).any():
+        rdm[_equal_pairs(features, rdm)] = 0.0
+    return RDMResult(rdm, np.flatnonzero(flat), len(features))
+
+
+@dataclass(frozen=True)
+class _Products:
+    """A Gram matrix that is still to be corrected: it is `matrix + left @ right.T`."""
+
+    matrix: np.ndarray  # (n, n)
+    left: np.ndarray  # (n, k)
+    right: np.ndarray  # (n, k)
+
+    def diagonal(self) -> np.ndarray:
+        return np.diag(self.matrix) + np.einsum("ik,ik->i", self.left, self.right)
+
+
+def _careful_products(
+    features: np.ndarray, centre: bool, name: str, ids: Sequence[str], constant: str
+) -> tuple[_Products, np.ndarray]:
+    """Return the Gram matrix in double precision and which images are constant, or say why not."""
+    low, high = _extremes(features)
     require_finite(features, low, high, name, ids)
     require_different(features, np.arange(len(features)), name)
     flat = _flat_rows(features, low, high)
@@ -97,8 +142,7 @@ def compute_rdm(
         raise _constant_error(name, ids, flat, "")
     _require_two(~flat, name)
     require_different(features, np.flatnonzero(~flat), name)
-
-    gram = _gram(features, low, high, centre, ~flat, BLOCK)
+    gram = _products(features, _size(low, high), centre, ~flat, BLOCK)
     if centre:
         vanished = _vanished(gram, low, high, features.dtype) & ~flat
         if np.all(vanished | flat):
@@ -107,13 +151,127 @@ def compute_rdm(
             raise _constant_error(name, ids, vanished, " once the mean over the images is removed")
         flat = flat | vanished
         _require_two(~flat, name)
+    nothing = np.zeros((len(features), 1))
+    return _Products(gram.matrix, nothing, nothing), flat
 
-    square = pearson_rdm_from_gram(gram, square=True)
-    for i, j in _duplicates(features, low, high):
-        square[i, j] = square[j, i] = 0.0
-    square[flat, :] = np.nan
-    square[:, flat] = np.nan
-    return RDMResult(condensed(square), np.flatnonzero(flat), len(features))
+
+def _quick_products(features: np.ndarray, centre: bool) -> tuple[_Products, np.ndarray] | None:
+    """Return the Gram matrix by products in single precision, and which images are constant.
+
+    None where that is not meant for such features (`SINGLE_FROM`, `SINGLE_IMAGES`) or would not be
+    exact: features that are not finite, of extreme size, the same for all images to rounding, or
+    with means so large that little is left of an image's features without them.
+    """
+    n, d = features.shape
+    if not _is_single(features.dtype) or d <= SINGLE_FROM or n < SINGLE_IMAGES:
+        return None
+    sums = _shifted_products(features, _block_width(d, centre))
+    whole = sums.squares()
+    shifted = np.diag(sums.matrix).copy()
+    if not (np.isfinite(whole).all() and np.isfinite(shifted).all()):
+        return None
+    of_shift = float(sums.shift_square)
+    suspects = np.flatnonzero(whole - sums.totals() ** 2 / d <= _NEAR * (shifted + of_shift))
+    flat = np.zeros(n, dtype=bool)
+    if len(suspects) > max(1, _MANY_SUSPECTS * n):
+        return None
+    if len(suspects):
+        rows = features[suspects]
+        flat[suspects] = _flat_rows(rows, rows.min(axis=1), rows.max(axis=1))
+    use = ~flat
+    if use.sum() < 2:
+        return None
+    products = sums.products(centre, use)
+    left = products.diagonal()[use]
+    # Rounding goes with `shifted`; it must be small beside what images differ in, too.
+    enough = _LEAST_LEFT * (shifted if centre else shifted + of_shift)[use]
+    rounding = epsilon_of(features.dtype) ** 2 * d * whole[use]
+    own = (shifted - sums.sums**2 / d)[use]
+    if (left < np.maximum(enough, rounding)).any() or (own < _LEAST_LEFT * shifted[use]).any():
+        return None
+    if left.min() < _LEAST_SQUARE * d:
+        return None
+    return products, flat
+
+
+@dataclass(frozen=True)
+class _Shifted:
+    """Products of the rows of a feature matrix, all less one row y that is near their mean.
+
+    They determine the covariances of any of the images, centred over them or not, and rounding is
+    relative to what is left of the rows, not to the pattern that all of them have in common.
+    """
+
+    matrix: np.ndarray  # (n, n) float64: (x_i - y) (x_j - y)
+    along: np.ndarray  # (n,): (x_i - y) y
+    sums: np.ndarray  # (n,): sums of x_i - y over the features
+    shift_square: float  # y y
+    shift_sum: float
+    n_features: int
+
+    def squares(self) -> np.ndarray:
+        """Return x_i x_i, (n,)."""
+        with np.errstate(invalid="ignore"):
+            return np.diag(self.matrix) + 2 * self.along + self.shift_square
+
+    def totals(self) -> np.ndarray:
+        """Return the sums of x_i over the features, (n,)."""
+        return self.sums + self.shift_sum
+
+    def products(self, centre: bool, use: np.ndarray) -> _Products:
+        """Return the Gram matrix, centred over the images in the (n,) bool `use` or not."""
+        ones = np.ones(len(self.matrix))
+        if centre:  # what was subtracted from all rows alike drops out
+            weights = use / use.sum()
+            means = self.matrix @ weights
+            totals = self.sums - weights @ self.sums
+            terms = [(ones, -means), (means @ weights - means, ones)]
+        else:
+            totals = self.totals()
+            terms = [(ones, self.along), (self.along + self.shift_square, ones)]
+        terms.append((-totals / self.n_features, totals))
+        left, right = (np.stack(vectors, axis=1) for vectors in zip(*terms, strict=True))
+        return _Products(self.matrix, left, right)
+
+
+def _block_width(d: int, centre: bool) -> int:
+    """Return how many columns to multiply at a time: less where few blocks average the rounding.
+
+    Sums of features that are not centred grow steadily, and so does their rounding.
+    """
+    if d > 8 * BLOCK:
+        return BLOCK
+    return BLOCK // 4 if centre else BLOCK // 8
+
+
+def _shifted_products(features: np.ndarray, width: int) -> _Shifted:
+    """Multiply blocks of columns in single precision and sum the blocks in double.
+
+    The columns are read once and copied to a buffer that stays in the cache, less the mean of some
+    of the images. Two rows more, that mean and ones, give what else is needed with the product.
+    """
+    n, d = features.shape
+    picked = np.linspace(0, n - 1, min(n, _SHIFT_ROWS)).astype(int)
+    weights = np.full(len(picked), 1 / len(picked), dtype=np.float32)
+    buffer = np.empty((n + 2, min(width, d)), dtype=np.float32)
+    buffer[n + 1] = 1.0
+    product = np.empty((n + 2, n + 2), dtype=np.float32)
+    total = np.empty((n + 2, n + 2))
+    with np.errstate(over="ignore", invalid="ignore"):  # the sums show it
+        for start in range(0, d, width):
+            columns = features[:, start : start + width]
+            rows = buffer[:, : columns.shape[1]]
+            np.matmul(weights, columns[picked].astype(np.float32, copy=False), out=rows[n])
+            np.subtract(columns, rows[n], out=rows[:n])
+            np.matmul(rows, rows.T, out=product)
+            np.copyto(total, product) if start == 0 else np.add(total, product, out=total)
+    return _Shifted(
+        total[:n, :n], total[:n, n].copy(), total[:n, n + 1].copy(), total[n, n], total[n, n + 1], d
+    )
+
+
+def _is_single(dtype: np.dtype) -> bool:
+    return dtype.kind == "f" and dtype.itemsize <= 4
 
 
 def gram_matrix(
@@ -140,69 +298,36 @@ def gram_matrix(
 
     Notes
     -----
-    A block is multiplied in single precision when the input is single precision, wide and to be
-    centred, and its rows' means are not far larger than their deviations; else in double. Blocks
-    are always summed in double.
+    All in double precision.
     """
     use = np.ones(len(features), dtype=bool) if use is None else use
-    return _gram(features, features.min(axis=1), features.max(axis=1), centre, use, block)
-
-
-def _gram(
-    features: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    centre: bool,
-    use: np.ndarray,
-    block: int,
-) -> Gram:
-    single = features.dtype.kind == "f" and features.dtype.itemsize <= 4
-    if centre and single and features.shape[1] > SINGLE_FROM:
-        gram, lost = _products(features, _size(low, high), centre, use, block, np.float32)
-        if lost <= _MOST_LOST:
-            return gram
-    return _products(features, _size(low, high), centre, use, block, np.float64)[0]
+    return _products(features, _size(*_extremes(features)), centre, use, block)
 
 
 def _products(
-    features: np.ndarray,
-    size: np.ndarray,
-    centre: bool,
-    use: np.ndarray,
-    block: int,
-    dtype: type[np.floating],
-) -> tuple[Gram, float]:
-    """Return the Gram matrix worked out in `dtype`, and the largest share of a row's mean in it.
-
-    In double, row means are subtracted before the product; in single, from it: the exact zeros of
-    features that are dead after a ReLU stay zeros, where one number per image, repeated, would have
-    its squares rounded the same way each time (5e-6).
-    """
+    features: np.ndarray, size: np.ndarray, centre: bool, use: np.ndarray, block: int
+) -> Gram:
     n, d = features.shape
-    scale = _row_scale(size, use, dtype, common=centre)
+    scale = _row_scale(size, use, common=centre)
     shift = np.zeros((n, 1))
-    if dtype == np.float64:
-        for rows in _blocks(features, scale, block, dtype):
-            shift[:, 0] += rows.sum(axis=1)
-        shift /= d
-        if centre:
-            shift -= shift[use].mean()
-    weights = (use / use.sum()).astype(dtype)
+    for rows in _blocks(features, scale, block):
+        shift[:, 0] += rows.sum(axis=1)
+    shift /= d
+    if centre:
+        shift -= shift[use].mean()
+    weights = use / use.sum()
 
     matrix, row_sum = np.zeros((n, n)), np.zeros(n)
-    for rows in _blocks(features, scale, block, dtype):
+    for rows in _blocks(features, scale, block):
         if centre:
             rows -= weights @ rows
-        if dtype == np.float64:
-            rows -= shift
+        rows -= shift
         matrix += rows @ rows.T
         row_sum += rows.sum(axis=1)
-    squares = np.maximum(np.diag(matrix), np.finfo(np.float64).tiny)[use]
-    lost = float((row_sum[use] ** 2 / d / squares).max())
     matrix -= np.outer(row_sum, row_sum) / d
     matrix[~use, :] = 0.0
     matrix[:, ~use] = 0.0
-    return Gram(matrix, scale, d, centre), lost
+    return Gram(matrix, scale, d, centre)
 
 
 def pearson_rdm_from_gram(gram: Gram, *, square: bool = False) -> np.ndarray:
@@ -210,28 +335,71 @@ def pearson_rdm_from_gram(gram: Gram, *, square: bool = False) -> np.ndarray:
 
     Rows without variance give nan.
     """
-    norm = np.sqrt(np.maximum(np.diag(gram.matrix), 0.0))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rdm = gram.matrix / norm[:, None] / norm[None, :]
-    np.subtract(1.0, rdm, out=rdm)
-    np.clip(rdm, 0.0, 2.0, out=rdm)
-    np.fill_diagonal(rdm, 0.0)
-    return rdm if square else condensed(rdm)
+    nothing = np.zeros((len(gram.matrix), 1))
+    rdm = _pearson_rdm(_Products(gram.matrix, nothing, nothing), np.ones(len(nothing), dtype=bool))
+    return square_form(rdm) if square else rdm
+
+
+def _pearson_rdm(products: _Products, use: np.ndarray) -> np.ndarray:
+    """Return 1 - Pearson of every pair, condensed; nan for rows not in `use` or without variance.
+
+    Strips of the upper triangle are worked on at a time: they stay in the cache, and with many
+    images no further matrix of n x n is needed.
+    """
+    n = len(use)
+    variance = np.where(use, products.diagonal(), np.nan)
+    variance[~(variance > 0)] = np.nan
+    inverse = 1.0 / np.sqrt(variance)
+    rdm = np.empty(n * (n - 1) // 2)
+    parts = list(_row_parts(n))
+    for start in range(0, n - 1, _STRIP):
+        strip = products.left[start : start + _STRIP] @ products.right[start:].T
+        strip += products.matrix[start : start + _STRIP, start:]
+        strip *= inverse[start : start + _STRIP, None]
+        strip *= inverse[start:]
+        np.subtract(1.0, strip, out=strip)
+        for row, part in enumerate(parts[start : start + _STRIP]):
+            rdm[part] = strip[row, row + 1 :]
+    return np.clip(rdm, 0.0, 2.0, out=rdm)
 
 
 def condensed(square: np.ndarray) -> np.ndarray:
     """Return the upper triangle of an (n, n) matrix, row by row, as (n (n - 1) / 2,)."""
-    return square[np.triu_indices(len(square), 1)]
+    n = len(square)
+    values = np.empty(n * (n - 1) // 2, dtype=square.dtype)
+    for row, part in enumerate(_row_parts(n)):  # indices of all pairs would take 16 bytes each
+        values[part] = square[row, row + 1 :]
+    return values
 
 
 def square_form(condensed_rdm: np.ndarray) -> np.ndarray:
     """Return a condensed RDM as a symmetric (n, n) matrix with zeros on its diagonal."""
     n = n_images_of(condensed_rdm.shape[-1])
     square = np.zeros((n, n), dtype=condensed_rdm.dtype)
-    upper = np.triu_indices(n, 1)
-    square[upper] = condensed_rdm
-    square.T[upper] = condensed_rdm
+    for row, part in enumerate(_row_parts(n)):
+        square[row, row + 1 :] = square[row + 1 :, row] = condensed_rdm[part]
     return square
+
+
+def pairs_among(kept: np.ndarray) -> np.ndarray:
+    """Return which of the n (n - 1) / 2 pairs have both images in the (n,) bool `kept`."""
+    return np.concatenate([first & kept[row + 1 :] for row, first in enumerate(kept[:-1])])
+
+
+def pair_at(place: int, n: int) -> tuple[int, int]:
+    """Return the two images of the entry at `place` of a condensed RDM of n images."""
+    for row, part in enumerate(_row_parts(n)):
+        if place < part.stop:
+            return row, int(place) - part.start + row + 1
+    raise IndexError(f"entry {place} of an RDM of {n} images")
+
+
+def _row_parts(n: int) -> Iterator[slice]:
+    """Yield where each row of the upper triangle stands in a condensed RDM."""
+    start = 0
+    for row in range(n - 1):
+        yield slice(start, start + n - 1 - row)
+        start += n - 1 - row
 
 
 def n_images_of(n_pairs: int) -> int:
@@ -273,7 +441,8 @@ def standardise(rows: np.ndarray) -> np.ndarray:
 
 def require_features(features: np.ndarray, name: str) -> np.ndarray:
     """Return `features` as an (n, d) array of real numbers, n and d at least 2, or say why not."""
-    features = np.asarray(features)
+    if not isinstance(features, SpilledFeatures):
+        features = np.asarray(features)
     if features.ndim != 2 or features.shape[1] < 2:
         raise RepresentationError(
             f"{name}: features of shape {features.shape}; flatten them to (images, features) with "
@@ -357,17 +526,27 @@ def epsilon_of(dtype: np.dtype) -> float:
     return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
 
 
+def _extremes(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the largest feature of each row, nan where one is nan."""
+    low, high = features[:, :1][:, 0].copy(), features[:, :1][:, 0].copy()
+    for start in range(0, features.shape[1], BLOCK):
+        columns = features[:, start : start + BLOCK]
+        np.minimum(low, columns.min(axis=1), out=low)
+        np.maximum(high, columns.max(axis=1), out=high)
+    return low, high
+
+
 def _size(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Return the largest magnitude of each row, float64."""
     return np.maximum(np.abs(low.astype(np.float64)), np.abs(high.astype(np.float64)))
 
 
-def _row_scale(size: np.ndarray, use: np.ndarray, dtype: type, *, common: bool) -> np.ndarray:
+def _row_scale(size: np.ndarray, use: np.ndarray, *, common: bool) -> np.ndarray:
     """Return powers of two that bring the largest magnitude of each row (or of all) near 1."""
     if common:
         size = np.full_like(size, size[use].max())
     exponent = np.frexp(np.where(size > 0, size, 1.0))[1]
-    limit = -np.finfo(dtype).minexp  # the factor itself must be a normal number
+    limit = -np.finfo(np.float64).minexp  # the factor itself must be a normal number
     return np.ldexp(1.0, -np.clip(exponent, -limit, limit))
 
 
@@ -393,32 +572,40 @@ def _vanished(gram: Gram, low: np.ndarray, high: np.ndarray, dtype: np.dtype) ->
     return norm <= epsilon_of(dtype) * math.sqrt(gram.n_features) * _size(low, high) * gram.scale
 
 
-def _duplicates(
-    features: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> Iterator[tuple[int, int]]:
-    """Yield pairs of rows with the same features (products in blocks may differ in a last bit)."""
+def _equal_pairs(features: np.ndarray, rdm: np.ndarray) -> list[int]:
+    """Return the pairs of rows with the same features (products in blocks may differ in a bit).
+
+    Only rows with another at nearly no distance are compared.
+    """
+    n = len(features)
+    parts = list(_row_parts(n))
+    starts = [part.start for part in parts]
+    near = [np.flatnonzero(rdm[part] <= _NEAR) + row + 1 for row, part in enumerate(parts)]
+    rows = np.unique(np.concatenate([*near, np.flatnonzero([len(some) for some in near])]))
+    columns = np.linspace(0, features.shape[1] - 1, _SAMPLE).astype(int)
     classes: dict[tuple, list[list[int]]] = {}
-    keys = zip(low.tolist(), high.tolist(), features[:, 0].tolist(), strict=True)
-    for i, key in enumerate(keys):
-        candidates = classes.setdefault(key, [])
+    pairs: list[int] = []
+    for i in rows.tolist():
+        candidates = classes.setdefault(tuple(features[i][columns].tolist()), [])
         for members in candidates:
-            if np.array_equal(features[members[0]], features[i]):
-                yield from ((j, i) for j in members)
+            first = members[0]
+            if rdm[starts[first] + i - first - 1] <= _NEAR and np.array_equal(
+                features[first], features[i]
+            ):
+                pairs += [starts[j] + i - j - 1 for j in members]
                 members.append(i)
                 break
         else:
             candidates.append([i])
+    return pairs
 
 
-def _blocks(
-    features: np.ndarray, scale: np.ndarray, width: int, dtype: type
-) -> Iterator[np.ndarray]:
-    """Yield the scaled columns, `width` at a time, in one buffer that is reused."""
+def _blocks(features: np.ndarray, scale: np.ndarray, width: int) -> Iterator[np.ndarray]:
+    """Yield the scaled columns in double, `width` at a time, in one buffer that is reused."""
     n, d = features.shape
-    buffer = np.empty((n, min(width, d)), dtype=dtype)
-    factor = scale.astype(dtype)[:, None]
+    buffer = np.empty((n, min(width, d)))
     for start in range(0, d, width):
         columns = features[:, start : start + width]
         rows = buffer[:, : columns.shape[1]]
-        np.multiply(columns, factor, out=rows, dtype=dtype)
+        np.multiply(columns, scale[:, None], out=rows, dtype=np.float64)
         yield rows

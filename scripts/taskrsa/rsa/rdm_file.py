@@ -22,7 +22,8 @@ import numpy as np
 
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.files import atomic_path
-from taskrsa.rsa.rdm import compute_rdm, n_images_of
+from taskrsa.rsa.rdm import compute_rdm, n_images_of, pair_at, pairs_among, square_form
+from taskrsa.rsa.spill import SpilledFeatures
 
 _OWN = ("model", "task", "stimuli_digest", "centre", "n_dropped")
 
@@ -164,7 +165,7 @@ def write_rdms(
 
 def make_rdms(
     path: str | os.PathLike,
-    representations: Mapping[str, tuple[np.ndarray, bool]],
+    representations: Mapping[str, tuple[np.ndarray | SpilledFeatures, bool]],
     *,
     model: str,
     task: str,
@@ -297,8 +298,7 @@ def stack_rdms(paths: Sequence[str | os.PathLike], layer: str) -> StackedRDMs:
             f"layer {layer}: only {int(kept.sum())} of {n} images are kept in all {len(stack)} "
             f"networks; leave out the network that drops most ({_worst(stack)})"
         )
-    a, b = np.triu_indices(n, 1)
-    pairs = kept[a] & kept[b]
+    pairs = slice(None) if kept.all() else pairs_among(kept)
     return StackedRDMs(
         models=tuple(seen),
         tasks=tuple(rdms.task for rdms in stack),
@@ -357,13 +357,12 @@ def _dropped(row: np.ndarray, n: int, what: str) -> tuple[int, ...]:
     finite = np.isfinite(row)
     if finite.all():
         return ()
-    a, b = np.triu_indices(n, 1)
-    present = np.zeros(n, dtype=bool)
-    present[a[finite]] = present[b[finite]] = True
-    if not finite[present[a] & present[b]].all():
-        pair = np.flatnonzero(present[a] & present[b] & ~finite)[0]
+    present = square_form(finite).any(axis=1)
+    wrong = np.flatnonzero(pairs_among(present) & ~finite)
+    if len(wrong):
+        first, second = pair_at(wrong[0], n)
         raise RepresentationError(
-            f"{what}: the dissimilarity of images {a[pair]} and {b[pair]} is {row[pair]}, though "
+            f"{what}: the dissimilarity of images {first} and {second} is {row[wrong[0]]}, though "
             f"neither was dropped; make the RDM again"
         )
     return tuple(np.flatnonzero(~present).tolist())

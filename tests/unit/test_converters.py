@@ -1,0 +1,589 @@
+"""Published formats become what the sources read: NYU Depth v2, SBD, Taskonomy's archives."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+from published import SCENES, metres, write_both, write_cls, write_mat
+from scipy.io import savemat
+from taskrsa import archive, labels
+from taskrsa.data import nyuv2, rgbd, sbd, sources, taskonomy
+from taskrsa.data.images import read_levels
+from taskrsa.data.nyuv2 import Conversion, convert
+from taskrsa.data.segmentation import open_splits, voc_palette
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.tasks import TASKS
+
+# --- NYU Depth v2 ---
+
+
+@pytest.fixture(scope="module")
+def mat(tmp_path_factory) -> Path:
+    return write_mat(tmp_path_factory.mktemp("nyuv2") / "nyu_depth_v2_labeled.mat")
+
+
+@pytest.fixture(scope="module")
+def converted(mat, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("converted") / "nyuv2"
+    convert(mat, folder, Conversion(val_share=0.3, n_classes=3))
+    return folder
+
+
+def rows(folder: Path) -> list[dict]:
+    with open(folder / "images.csv", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_photographs_depth_and_labels_stand_upright(converted):
+    """What was a row of 640 x 480 is a row of the square, at its own place and frame."""
+    for frame in (0, 5):
+        name = f"{frame:04d}.png"
+        rgb = np.asarray(Image.open(converted / "rgb" / name)).astype(int)
+        levels = read_levels(converted / "depth" / name)
+        ids = read_levels(converted / "semantic" / name)
+        assert rgb.shape == (256, 256, 3)
+        assert levels.shape == ids.shape == (256, 256)
+        with Image.open(converted / "depth" / name) as image:
+            assert image.mode.startswith("I;16")
+        # The square from column 96 and row 16 on, 1.75 of its pixels a new one; their centres.
+        centre = (np.arange(256) + 0.5) * 1.75 - 0.5
+        rows_, columns = centre + 16, centre + 96
+        np.testing.assert_allclose(rgb[:, 7, 0], rows_ / 2, atol=1)
+        np.testing.assert_allclose(rgb[7, :, 1], columns / 3, atol=1)
+        np.testing.assert_array_equal(rgb[..., 2], 20 * frame)
+        expected = 1000 * (1 + frame) + columns + 2 * rows_[:, None]
+        np.testing.assert_allclose(levels, expected, atol=0.51)
+        # Most frequent of the training frames: wall, table, then chair or book.
+        wall, table, third = 1, 2, 3
+        assert (ids[:47] == 0).all()  # unlabelled above row 100, which is new row 48
+        assert (ids[50:127] == wall).all()
+        assert (ids[130:, :127] == table).all()
+        assert np.isin(ids[130:, 142:], (third, 0)).all()
+
+
+def test_classes_are_the_most_frequent_names_of_the_training_frames(mat, tmp_path):
+    for train, test, third in ([[1], [3]], [[2], [4]], "chair"), ([[2], [4]], [[1], [3]], "book"):
+        savemat(tmp_path / "splits.mat", {"trainNdxs": train, "testNdxs": test})
+        options = Conversion(splits=str(tmp_path / "splits.mat"), n_classes=3, size=32)
+        convert(mat, tmp_path / third, options)
+        names = (tmp_path / third / "classes.txt").read_text().split()
+        assert names == ["wall", "table", third]
+    convert(mat, tmp_path / "one", Conversion(n_classes=1))
+    assert (tmp_path / "one/classes.txt").read_text() == "wall\n"
+    assert set(np.unique(read_levels(tmp_path / "one/semantic/0000.png"))) == {0, 1}
+    convert(mat, tmp_path / "all", Conversion())
+    # Names that no pixel has are no classes.
+    assert sorted((tmp_path / "all/classes.txt").read_text().split()) == [
+        "book", "chair", "table", "wall",
+    ]  # fmt: skip
+
+
+def test_the_folder_is_read_by_the_source(converted):
+    source = rgbd.open_source(converted, image_size=64, classes=str(converted / "classes.txt"))
+    assert sorted(source.ids("train") + source.ids("val")) == [f"{i:04d}" for i in range(6)]
+    view = source.view("0002")
+    assert view.depth.dtype == np.float32
+    assert 3.1 < np.nanmin(view.depth) < np.nanmax(view.depth) < 4.6
+    assert source.info.object_classes == source.info.semantic_classes[1:]  # all but the wall
+    assert source.camera.fx == pytest.approx(518.857901 * 64 / 448)
+    assert view.camera.cx == pytest.approx((325.582445 - 96) * 64 / 448)
+    assert view.camera.cy == pytest.approx((253.736166 - 16) * 64 / 448)
+
+
+def test_the_camera_is_that_of_another_export_of_the_same_crop(converted, real_data):
+    ours = json.loads((converted / "camera.json").read_text())
+    theirs = json.loads((real_data / "nyuv2/camera.json").read_text())
+    assert ours == pytest.approx(theirs)
+
+
+def test_scenes_are_whole_in_one_split(converted, mat, tmp_path):
+    found = rows(converted)
+    assert [row["scene"] for row in found] == SCENES
+    assert [row["frame"] for row in found] == list("123456")
+    splits = [row["split"] for row in found]
+    assert splits[0] == splits[1]  # office_0001a and b
+    assert splits[2] == splits[3]
+    assert splits.count("val") in (2, 3)
+    scenes = [f"room_{i // 5:04d}" for i in range(1000)]
+    drawn = nyuv2.split_scenes(scenes, 0.1, seed=3)
+    chosen = {scenes[i] for i, split in drawn.items() if split == "val"}
+    assert len(drawn) == 1000
+    assert list(drawn.values()).count("val") == 100
+    assert all((drawn[i] == "val") == (scenes[i] in chosen) for i in drawn)
+    assert drawn == nyuv2.split_scenes(scenes, 0.1, seed=3)
+    assert drawn != nyuv2.split_scenes(scenes, 0.1, seed=4)
+    # However large the share, something is left to train on.
+    assert "train" in nyuv2.split_scenes(["a_1", "b_2", "b_2"], 0.99, 0).values()
+    with pytest.raises(DataError, match="all frames are of one scene, 'a_1'"):
+        nyuv2.split_scenes(["a_1a", "a_1b"], 0.5, 0)
+
+
+def test_the_official_split_is_kept(mat, tmp_path):
+    file = tmp_path / "splits.mat"
+    savemat(file, {"trainNdxs": [[2], [6], [3]], "testNdxs": [[1], [4]]})
+    convert(mat, tmp_path / "out", Conversion(splits=str(file), size=32, classes=None))
+    found = {row["id"]: row["split"] for row in rows(tmp_path / "out")}
+    assert found == {
+        "0000": "test", "0001": "train", "0002": "train", "0003": "test", "0005": "train",
+    }  # fmt: skip
+    assert not (tmp_path / "out/rgb/0004.png").exists()
+    source = rgbd.open_source(tmp_path / "out")
+    assert (source.ids("train"), source.ids("val")) == (["0001", "0002", "0005"], ["0000", "0003"])
+    for content, message in (
+        ({"trainNdxs": [[1]], "testNdxs": [[7]]}, "testNdxs lists frame 7 of 6"),
+        ({"trainNdxs": [[1]], "testNdxs": [[1]]}, "lists frame 1 twice"),
+        ({"trainNdxs": [[0]], "testNdxs": [[1]]}, "trainNdxs lists frame 0 of 6"),
+        ({"trainNdxs": [[1]]}, "has no variable testNdxs"),
+        ({"trainNdxs": np.zeros((0, 1)), "testNdxs": [[1]]}, "trainNdxs lists no frames"),
+    ):
+        savemat(file, content)
+        with pytest.raises(DataError, match=message):
+            nyuv2.official_split(file, 6)
+    with pytest.raises(DataError, match="is no MATLAB file"):
+        nyuv2.official_split(mat, 6)
+
+
+def test_unknown_depth_is_kept_unknown_with_raw(mat, tmp_path):
+    convert(mat, tmp_path / "out", Conversion(depth="raw", classes=None, crop=480, size=480))
+    levels = read_levels(tmp_path / "out/depth/0001.png")
+    assert (levels[:200] == 0).all()
+    expected = 1000 * metres(1)[200:, 80:560]
+    np.testing.assert_allclose(levels[200:], expected, atol=0.51)  # nothing is resampled
+    assert np.isnan(rgbd.open_source(tmp_path / "out", 480).view("0001").depth[:200]).all()
+    assert not (tmp_path / "out/classes.txt").exists()
+
+
+# The table of the toolbox has 894 names; its spelling of the refrigerator is kept.
+CLASSES40 = ["wall", "chair", "refridgerator", "otherprop"]
+MAPPED = {"book": 4, "bottle": 3, "wall": 1, "otherprop thing": 4, "chair": 2, "": 4, "table": 2}
+
+
+def write_mapping(folder: Path, kind: str) -> str:
+    if kind == "csv":
+        lines = ["name,class", "wall,wall", "chair,chair", "bottle,refridgerator", "table,chair"]
+        (folder / "classes.csv").write_text("\n".join([*lines, "book,otherprop", ""]))
+        return str(folder / "classes.csv")
+    content = {
+        "allClassName": np.array([list(MAPPED)], dtype=object),
+        "className": np.array([CLASSES40], dtype=object),
+        "mapClass": np.array([list(MAPPED.values())], np.uint8),
+    }
+    savemat(folder / "classMapping40.mat", content)
+    return str(folder / "classMapping40.mat")
+
+
+@pytest.mark.parametrize("kind", ["csv", "mat"])
+def test_names_are_mapped_to_classes(mat, tmp_path, kind):
+    options = Conversion(classes=write_mapping(tmp_path, kind))
+    convert(mat, tmp_path / "out", options)
+    names = (tmp_path / "out/classes.txt").read_text().splitlines()
+    order = ["wall", "chair", "refridgerator"]  # "otherprop" is void
+    assert names == order
+    even = read_levels(tmp_path / "out/semantic/0000.png")
+    odd = read_levels(tmp_path / "out/semantic/0001.png")
+    assert (even[50:127] == 1).all()
+    assert (even[130:] == 2).all()  # tables and chairs
+    assert (odd[130:, :127] == 2).all()
+    assert (odd[130:, 142:] == 0).all()  # books are otherprop
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,label\nwall,wall\n", "lacks column name or class"),
+        ("name,class\nwall,a\nwall,b\n", "names 'wall' twice"),
+        ("name,class\nwall,\n", "has 0 classes"),
+        ("name,class\nwalls,wall\n", "maps 'walls', which is none of the names"),
+        ("name,class\n" + "".join(f"n{i},c{i}\n" for i in range(256)), "has 256 classes"),
+        ("\xff", "is no CSV table|lacks column"),
+    ],
+)
+def test_a_mapping_of_no_use_is_refused(mat, tmp_path, text, message):
+    (tmp_path / "m.csv").write_text(text, encoding="latin-1")
+    with pytest.raises(DataError, match=message) as error:
+        convert(mat, tmp_path / "out", Conversion(classes=str(tmp_path / "m.csv")))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_class_mapping_is_refused(tmp_path):
+    file = tmp_path / "classMapping40.mat"
+    good = {"allClassName": np.array([["a", "b"]], dtype=object), "mapClass": [[1, 2]]}
+    good["className"] = np.array([["x", "y"]], dtype=object)
+    for change, message in (
+        ({"mapClass": [[1, 3]]}, "maps to class 3 of 2"),
+        ({"mapClass": [[1]]}, "maps 1 of 2 names"),
+        ({"className": np.array([[1.5, 2.5]], dtype=object)}, "other things than texts"),
+    ):
+        savemat(file, good | change)
+        with pytest.raises(DataError, match=message):
+            nyuv2.read_mapping(file)
+    with pytest.raises(DataError, match="cannot be read; give a CSV"):
+        nyuv2.read_mapping(tmp_path / "none.csv")
+
+
+def change(path: Path, what: str) -> None:
+    """Break a file in one way."""
+    if what == "truncated":
+        os.truncate(path, path.stat().st_size // 2)
+        return
+    if what == "chunk":
+        with h5py.File(path) as file:
+            info = file["depths"].id.get_chunk_info(3)
+        with open(path, "r+b") as stream:
+            stream.seek(info.byte_offset + 512)  # the user block goes before
+            stream.write(bytes(info.size))
+        return
+    if what == "text":
+        path.write_text("<html>not found</html>")
+        return
+    with h5py.File(path, "r+") as file:
+        if what == "missing":
+            del file["rawDepths"]
+        elif what == "upright":
+            values = file["images"][()].swapaxes(2, 3)
+            del file["images"]
+            file["images"] = values
+        elif what == "fewer":
+            values = file["labels"][1:]
+            del file["labels"]
+            file["labels"] = values
+        elif what == "millimetres":
+            file["depths"][2] = file["depths"][2] * 1000
+        elif what == "names":
+            del file["names"]
+            file["names"] = np.zeros((1, 7))
+        elif what == "scenes":
+            del file["scenes"]
+            file["scenes"] = file["names"][:, :1]
+        elif what == "label":
+            file["labels"][4, 300, 200] = 9
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("truncated", "cannot be read as HDF5 .*truncated.*; it is another file or not whole"),
+        ("text", "cannot be read as HDF5"),
+        ("chunk", "frames 1 to 6 cannot be read"),
+        ("missing", "has no data set rawDepths"),
+        ("upright", r"images is uint8 \(6, 3, 480, 640\), not u of the shape \(6, 3, 640, 480\)"),
+        ("fewer", r"labels is uint16 \(5, 640, 480\)"),
+        ("millimetres", "frame 3: is .* m deep"),
+        ("names", "names is no cell array of texts"),
+        ("scenes", "names 1 scenes of 6 frames"),
+        ("label", "frame 5 holds label 9 of 7 names"),
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_line_and_nothing_is_left(mat, tmp_path, what, message):
+    path = tmp_path / "bad.mat"
+    shutil.copy(mat, path)
+    change(path, what)
+    with pytest.raises(DataError, match=message) as error:
+        convert(path, tmp_path / "out", Conversion())
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bad.mat"]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"none\.mat: file not found"):
+        convert(tmp_path / "none.mat", tmp_path / "out", Conversion())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crop": 500}, "crop is 500"),
+        ({"crop": 100}, "size is 256"),
+        ({"depth": "best"}, "depth is 'best'; give filled or raw"),
+        ({"val_share": 1}, "val_share is 1"),
+        ({"n_classes": 256}, "n_classes is 256"),
+        ({"colour": 1}, "colour: the conversion has no such option"),
+    ],
+)
+def test_options_of_no_use_are_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        Conversion.of(options)
+
+
+def test_only_a_folder_written_here_is_replaced(mat, tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    convert(mat, folder, Conversion(size=32, classes=None))
+    before = (folder / "images.csv").read_text()
+    convert(mat, folder, Conversion(size=16, n_classes=2))
+    assert Image.open(folder / "rgb/0000.png").size == (16, 16)
+    # The table tells that the pictures are others, though the frames are the same.
+    assert (folder / "images.csv").read_text() != before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/rgb").write_text("my own")
+    with pytest.raises(DataError, match="holds files of yours"):
+        convert(mat, tmp_path / "mine", Conversion(size=16))
+    assert (tmp_path / "mine/rgb").read_text() == "my own"
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_the_tasks_are_known_before_the_conversion(converted, classes):
+    expected = nyuv2.unavailable_tasks(list(TASKS.values()), classes)
+    names = str(converted / "classes.txt") if classes else None
+    options = {"kind": "rgbd", "path": str(converted), "image_size": 32, "classes": names}
+    assert sources.unavailable_tasks(options, list(TASKS.values())) == expected
+    left_out = {"class_places", "room_layout", "vanishing_point"}
+    assert set(expected) == left_out | ({"class_1000", "segmentsemantic"} if not classes else set())
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    """48 frames hold 44 MB of photographs, 59 of depth and 30 of labels; a block of 8 is 14 MB."""
+
+    def peak(n: int) -> float:
+        path = write_mat(tmp_path / f"{n}.mat", n, [f"room_{i:04d}" for i in range(n)])
+        code = (
+            "import resource; from taskrsa.data.nyuv2 import Conversion, convert;"
+            f"convert({str(path)!r}, {str(tmp_path / f'out{n}')!r}, Conversion(size=32));"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        )
+        environment = os.environ | {"PYTHONPATH": str(Path(nyuv2.__file__).parents[2])}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return float(done.stdout)
+
+    assert peak(48) < peak(8) + 40
+
+
+# --- SBD ---
+
+
+@pytest.fixture
+def both(tmp_path):
+    """A devkit (train a; val b) and an SBD with c, d and e, of different sizes."""
+    return write_both(tmp_path)
+
+
+def test_structs_of_sbd_become_palette_pngs(both, tmp_path):
+    kit, extra, truth = both
+    sbd.merge_devkit(kit, extra, tmp_path / "merged")
+    train = open_splits(tmp_path / "merged")["train"]
+    assert train.ids == ("a", "c", "d", "e")
+    for i, name in enumerate(train.ids):
+        np.testing.assert_array_equal(train.mask(i), truth[name])
+    with Image.open(train.masks[2]) as image:
+        assert image.mode == "P"
+        np.testing.assert_array_equal(np.asarray(image), truth["d"])
+        colours = np.asarray(image.convert("RGB"))
+    np.testing.assert_array_equal(colours, voc_palette()[truth["d"]])
+    assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith(".")]
+
+
+def test_every_damaged_file_of_sbd_is_named_at_once(both, tmp_path):
+    kit, extra, _ = both
+    for name in "ce":
+        os.truncate(extra / f"cls/{name}.mat", 300)
+    with pytest.raises(DataError, match="2 of 3 masks of SBD cannot be used") as error:
+        sbd.merge_devkit(kit, extra, tmp_path / "merged")
+    assert "c.mat: is no MATLAB file" in str(error.value)
+    assert "e.mat: is no MATLAB file" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "merged").exists()
+
+
+def test_an_interrupted_conversion_of_sbd_goes_on(both, tmp_path):
+    kit, extra, truth = both
+    good = (extra / "cls/e.mat").read_bytes()
+    os.truncate(extra / "cls/e.mat", 300)
+    with pytest.raises(DataError, match="1 of 3 masks"):
+        sbd.merge_devkit(kit, extra, tmp_path / "merged")
+    (started,) = tmp_path.glob(".merged.sbd-*")
+    assert sorted(file.name for file in started.iterdir()) == ["c.png", "d.png"]
+    times = {file.name: file.stat().st_mtime_ns for file in started.iterdir()}
+    # Another SBD at another place starts anew, and the first one's masks stay.
+    shutil.copytree(extra, tmp_path / "other")
+    (tmp_path / "other/cls/e.mat").write_bytes(good)
+    write_cls(tmp_path / "other/cls/c.mat", np.full((22, 28), 7, np.uint8))
+    sbd.merge_devkit(kit, tmp_path / "other", tmp_path / "merged")
+    assert (open_splits(tmp_path / "merged")["train"].mask(1) == 7).all()
+    assert started.is_dir()
+
+    (extra / "cls/e.mat").write_bytes(good)
+    sbd.merge_devkit(kit, extra, tmp_path / "merged")
+    train = open_splits(tmp_path / "merged")["train"]
+    for i, name in enumerate(train.ids):
+        np.testing.assert_array_equal(train.mask(i), truth[name])
+    # c and d were not converted a second time.
+    for file in train.masks[1:3]:
+        assert file.stat().st_mtime_ns == times[file.name]
+    assert not started.exists()
+
+
+# --- Taskonomy's archives, one a building and domain ---
+
+VIEWS = [(202, 5), (202, 6), (31, 0)]
+INFO = {
+    "field_of_view_rads": 1.0,
+    "camera_location": [1.0, 2.0, 1.5],
+    "camera_rotation_final": [1.5, 0.0, 0.3],
+    "bounding_box_ranges": {"x": [0.0, 8.0], "y": [-2.0, 4.0], "z": [0.0, 3.0]},
+}
+
+
+def made_view(folder: Path) -> Path:
+    """Write one view of 64 x 64 pixels with the domains of the real one."""
+    rng = np.random.default_rng(0)
+    domains = {
+        "rgb": rng.integers(0, 256, (64, 64, 3)).astype(np.uint8),
+        "depth_zbuffer": rng.integers(400, 4000, (64, 64)).astype(np.uint16),
+        "depth_euclidean": rng.integers(400, 4000, (64, 64)).astype(np.uint16),
+        "normal": rng.integers(1, 255, (64, 64, 3)).astype(np.uint8),
+        "principal_curvature": rng.integers(1, 255, (64, 64, 3)).astype(np.uint8),
+        "reshading": rng.integers(0, 256, (64, 64)).astype(np.uint8),
+        "edge_texture": rng.integers(0, 9000, (64, 64)).astype(np.uint16),
+        "edge_occlusion": rng.integers(0, 9000, (64, 64)).astype(np.uint16),
+        "keypoints2d": rng.integers(0, 9000, (64, 64)).astype(np.uint16),
+        "keypoints3d": rng.integers(0, 9000, (64, 64)).astype(np.uint16),
+    }
+    domains["depth_zbuffer"][:5] = domains["depth_euclidean"][:5] = 65535
+    folder.mkdir()
+    for domain, values in domains.items():
+        Image.fromarray(values).save(folder / f"point_202_view_5_domain_{domain}.png")
+    (folder / "point_202_view_5_domain_point_info.json").write_text(json.dumps(INFO))
+    return folder
+
+
+@pytest.fixture(params=["made", "real"])
+def packed(request, tmp_path):
+    """Return a folder of archives <building>_<domain>.tar and the pixels that went into them."""
+    if request.param == "real":
+        view = request.getfixturevalue("real_data") / "taskonomy_view"
+    else:
+        view = made_view(tmp_path / "view")
+    extra = tmp_path / "extra"
+    extra.mkdir()
+    stem = "point_202_view_5_domain_"
+    width = Image.open(view / f"{stem}rgb.png").width
+    ids = np.arange(width * width).reshape(width, width) // 7
+    for domain, modulus in (
+        ("segment_semantic", 18),
+        ("segment_unsup2d", 40),
+        ("segment_unsup25d", 50),
+    ):
+        Image.fromarray((ids % modulus).astype(np.uint8)).save(extra / f"{stem}{domain}.png")
+    np.save(extra / f"{stem}class_object.npy", np.linspace(-3, 5, 1000).astype(np.float32))
+    np.save(extra / f"{stem}class_scene.npy", np.full(365, 1 / 365, np.float32))
+    content, target = {}, tmp_path / "archives"
+    target.mkdir()
+    for file in sorted([*view.iterdir(), *extra.iterdir()]):
+        domain = file.stem.partition("_domain_")[2]
+        if domain == "semantic":  # colours for the eye; the published archives hold ids
+            continue
+        content[domain] = file
+        # Published archives have a folder named after the domain. Camera records are named after
+        # the pose that they hold, scenes after the data set; a domain may also lie at the top.
+        inside = {"point_info": "fixatedpose", "class_scene": "class_places"}.get(domain, domain)
+        top = {"edge_texture": "", "reshading": "./"}.get(domain, f"{domain}/")
+        for building, views in (("hanson", VIEWS), ("merom", VIEWS[:1])):
+            with tarfile.open(target / f"{building}_{domain}.tar", "w") as tar:
+                for point, number in views:
+                    name = f"point_{point}_view_{number}_domain_{inside}{file.suffix}"
+                    tar.add(file, f"{top}{name}")
+    return target, content
+
+
+@pytest.mark.parametrize("flatten", [False, True])
+def test_unpacked_archives_are_found_with_all_domains_and_values(packed, tmp_path, flatten):
+    archives, content = packed
+    root = tmp_path / "results/downloads/taskonomy"
+    for file in archives.iterdir():
+        building, _, domain = file.stem.partition("_")
+        wanted = [f"*point_*_view_*_domain_*{content[domain].suffix}"]
+        listed = archive.extract(file, root / building / domain, wanted, flatten=flatten)
+        assert len(listed) == (3 if building == "hanson" else 1)
+    (root / "hanson/rgb.csv").write_text("member,size\n")  # a manifest is no image
+    assert len(taskonomy.files(root)) == 4 * len(content)
+
+    width = Image.open(content["rgb"]).width
+    source = taskonomy.open_source(root, image_size=width, train_buildings=["hanson"])
+    ids = source.ids("train") + source.ids("val")
+    assert sorted(ids) == [
+        f"hanson/point_{p}_view_{v}"
+        for p, v in sorted([(31, 0), *VIEWS[:2]], key=lambda v: str(v[0]))
+    ]
+    view = source.view("hanson/point_202_view_5")
+
+    def stored(domain: str) -> np.ndarray:
+        return np.asarray(Image.open(content[domain]))
+
+    z, known = stored("depth_zbuffer").astype(np.float64), stored("depth_zbuffer") != 65535
+    known &= z > 0
+    np.testing.assert_array_equal(view.rgb, stored("rgb")[..., :3])
+    np.testing.assert_array_equal(np.isfinite(view.depth), known)
+    np.testing.assert_allclose(view.depth[known], z[known] / 512, rtol=1e-6)
+    official = {
+        "edge2d": (labels.edge2d_from_level(stored("edge_texture").astype(np.int32)), None),
+        "keypoint2d": (labels.keypoint2d_from_level(stored("keypoints2d").astype(np.int32)), None),
+        "edge3d": (labels.edge3d_from_level(stored("edge_occlusion").astype(np.int32)), known),
+        "keypoint3d": (labels.keypoint3d_from_level(stored("keypoints3d").astype(np.int32)), known),
+        "rgb2depth": (np.log1p(z) / np.log(2**16), known),
+    }
+    for task, (expected, where) in official.items():
+        where = np.ones_like(known) if where is None else where
+        got = view.official[task][0]
+        np.testing.assert_array_equal(np.isfinite(got), where, err_msg=task)
+        np.testing.assert_allclose(got[where], expected[where], rtol=1e-4, atol=1e-6, err_msg=task)
+    metres_ = stored("depth_euclidean").astype(np.float64)
+    measured = (metres_ > 0) & (metres_ != 65535)
+    got = view.official["rgb2mist"][0]
+    np.testing.assert_array_equal(np.isfinite(got), measured)
+    np.testing.assert_allclose(
+        got[measured], np.log1p(metres_[measured]) / np.log(2**16), rtol=1e-4
+    )
+    grey = stored("reshading").reshape(*known.shape, -1)[..., 0]
+    np.testing.assert_allclose(view.official["reshade"][0][known], grey[known] / 255, rtol=1e-5)
+    curved = np.moveaxis(stored("principal_curvature")[..., :2].astype(np.float32), -1, 0)
+    hit = known & (curved > 0).any(0)
+    expected = labels.curvature_from_level(curved)[:, hit]
+    np.testing.assert_allclose(view.official["curvature"][:, hit], expected, rtol=1e-5)
+    for domain, task in (("segment_unsup2d", "segment2d"), ("segment_unsup25d", "segment25d")):
+        np.testing.assert_array_equal(view.official[task], stored(domain))
+    np.testing.assert_array_equal(view.semantic, stored("segment_semantic"))
+    # Published numbers for the classes are logits: their softmax adds up to one.
+    logits = np.load(content["class_object"]).astype(np.float64)
+    softmax = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(view.official["class_1000"], softmax, rtol=1e-5)
+    np.testing.assert_allclose(view.official["class_places"], np.load(content["class_scene"]))
+    assert view.normal is not None
+    assert view.layout.shape == view.vanishing_points.shape == (9,)
+    focal = (
+        width / 2 / np.tan(json.loads(content["point_info"].read_text())["field_of_view_rads"] / 2)
+    )
+    assert view.camera.fx == pytest.approx(focal)
+
+
+def test_an_archive_of_another_building_in_its_place_is_seen(packed, tmp_path):
+    """The same view unpacked into two buildings is two images, twice into one is an error."""
+    archives, _ = packed
+    root = tmp_path / "taskonomy"
+    for building in ("hanson", "merom"):
+        archive.extract(archives / "merom_rgb.tar", root / building / "rgb")
+    source = taskonomy.open_source(root, val_fraction=0)
+    assert source.ids("train") == ["hanson/point_202_view_5", "merom/point_202_view_5"]
+    archive.extract(archives / "merom_rgb.tar", root / "hanson/rgb/rgb2/taskonomy")
+    archive.extract(archives / "merom_rgb.tar", root / "hanson/taskonomy")
+    with pytest.raises(DataError, match="are both rgb of image hanson/point_202_view_5"):
+        taskonomy.open_source(root)

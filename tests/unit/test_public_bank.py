@@ -1,0 +1,475 @@
+"""The public bank: exact layout, strict loading, the same numbers, what each network is shown.
+
+Nothing here is taken from the encoder's own code: keys, shapes and the forward pass are written
+down from the description of the bank. Checkpoints have the published size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import public_encoder
+import pytest
+import torch
+from taskrsa.errors import DataError
+from taskrsa.models.public import check_public_file, public_file
+from taskrsa.models.spec import EncoderSpec
+from taskrsa.models.weights import load_encoder
+from taskrsa.preprocessing import network_input
+from taskrsa.tasks import TASKS
+from torch.nn import functional as F
+
+LAYERS = ("block1", "block2", "block3", "block4", "compressed")
+STAGES = ((1, 64, 3), (2, 128, 4), (3, 256, 6), (4, 512, 3))  # number, inner width, units
+
+
+def manifest(channels: int = 3, counters: bool = True) -> dict[str, tuple[int, ...]]:
+    """List every key of a public checkpoint with its shape, in the order they are saved."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def convolution(name: str, *shape: int) -> None:
+        shapes[f"{name}.weight"] = shape
+
+    def batch_norm(name: str, width: int) -> None:
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{name}.{part}"] = (width,)
+        if counters:
+            shapes[f"{name}.num_batches_tracked"] = ()
+
+    convolution("conv1", 64, channels, 7, 7)
+    batch_norm("bn1", 64)
+    inputs = 64
+    for stage, width, units in STAGES:
+        for unit in range(units):
+            name = f"layer{stage}.{unit}"
+            convolution(f"{name}.conv1", width, inputs, 1, 1)
+            batch_norm(f"{name}.bn1", width)
+            convolution(f"{name}.conv2", width, width, 3, 3)
+            batch_norm(f"{name}.bn2", width)
+            convolution(f"{name}.conv3", 4 * width, width, 1, 1)
+            batch_norm(f"{name}.bn3", 4 * width)
+            if unit == 0:
+                convolution(f"{name}.downsample.0", 4 * width, inputs, 1, 1)
+                batch_norm(f"{name}.downsample.1", 4 * width)
+            inputs = 4 * width
+    convolution("compress1", 8, 2048, 3, 3)
+    batch_norm("compress_bn", 8)
+    return shapes
+
+
+def random_state(channels: int = 3, counters: bool = True) -> OrderedDict:
+    """Return random values in the published layout under which no layer dies or explodes."""
+    generator = torch.Generator().manual_seed(channels)
+    state = OrderedDict()
+    for key, shape in manifest(channels, counters).items():
+        kind = key.rpartition(".")[2]
+        if kind == "num_batches_tracked":
+            state[key] = torch.tensor(12_345)
+        elif len(shape) == 4:
+            deviation = math.sqrt(2 / math.prod(shape[1:]))
+            state[key] = torch.randn(shape, generator=generator) * deviation
+        elif kind in ("weight", "running_var"):
+            state[key] = torch.rand(shape, generator=generator) + 0.5
+        else:
+            state[key] = torch.randn(shape, generator=generator) * 0.1
+    # As a module's own state_dict has it, and pickles with it.
+    state._metadata = OrderedDict([("", {"version": 1}), ("bn1", {"version": 2})])
+    return state
+
+
+def hollow_state(channels: int = 3) -> dict:
+    """Return every key at its published shape, of one stored number each: small on disk."""
+    return {
+        key: torch.tensor(0) if not shape else torch.ones(1).expand(shape)
+        for key, shape in manifest(channels).items()
+    }
+
+
+def publish(folder: Path, name: str, payload: object, legacy: bool = False) -> Path:
+    """Save a checkpoint under the public bank's name for it."""
+    temporary = folder / "temporary.pth"
+    torch.save(payload, temporary, _use_new_zipfile_serialization=not legacy)
+    digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    return temporary.rename(folder / f"{name}_encoder-{digest}.pth")
+
+
+@pytest.fixture(scope="module")
+def state() -> OrderedDict:
+    return random_state()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder whose large files are gone after the test."""
+    yield tmp_path
+    for path in tmp_path.iterdir():
+        path.unlink()
+
+
+# --- layout and loading ---
+
+
+def test_the_layout_is_a_resnet_50_without_its_classifier_and_with_a_compressed_output():
+    without, with_counters = manifest(counters=False), manifest()
+    assert (len(without), len(with_counters)) == (270, 324)
+    learnt = {k: s for k, s in without.items() if "running" not in k}
+    # 23,508,032 parameters of a ResNet-50 before its classifier; 8 x 2048 x 9 and 2 x 8 on top.
+    assert sum(map(math.prod, learnt.values())) == 23_508_032 + 147_456 + 16
+    assert sum(map(math.prod, manifest(1, False).values())) == sum(
+        map(math.prod, without.values())
+    ) - 2 * (64 * 49)
+
+
+@pytest.mark.parametrize(
+    ("task", "counters", "legacy", "extra"),
+    [
+        ("curvature", True, False, {"epoch": 17, "arch": "encoder"}),
+        ("edge2d", False, True, {}),
+        ("colorization", True, True, {"optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]}}),
+        ("colorization", False, False, {"best": {"loss": np.float64(0.5), "step": np.int64(3)}}),
+    ],
+)
+def test_a_public_checkpoint_becomes_a_network_of_the_bank(folder, task, counters, legacy, extra):
+    """Old and new file format, with and without counters, with other entries beside the weights."""
+    definition = TASKS[task]
+    channels = 1 if task == "colorization" else 3
+    saved = random_state(channels, counters)
+    path = publish(folder, definition.bank_name, {"state_dict": saved, **extra}, legacy)
+    weights = folder / "weights.safetensors"
+    public_encoder.main(definition.bank_name, definition.input_channels, str(path), str(weights))
+    encoder = load_encoder(weights)
+    assert encoder.spec == EncoderSpec(input_channels=channels)
+    assert not encoder.training
+    loaded = encoder.state_dict()
+    assert list(loaded) == list(manifest(channels))
+    for key, value in saved.items():
+        assert torch.equal(loaded[key], value), key
+    # The loader without a given size recognises the one input channel, too.
+    assert load_encoder(path).spec == encoder.spec
+
+
+def change(**values):
+    return lambda state: state.update(
+        {key.replace("__", "."): value for key, value in values.items()}
+    )
+
+
+def only(prefix: str):
+    def apply(state: dict) -> None:
+        for key in list(state):
+            state[f"{prefix}{key}"] = state.pop(key)
+
+    return apply
+
+
+def drop(*keys: str):
+    return lambda state: [state.pop(key) for key in keys]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (drop("layer4.2.conv3.weight"), "fit the encoder: missing layer4.2.conv3.weight"),
+        (
+            drop(*[f"layer3.{n}.bn2.running_var" for n in range(5)]),
+            "missing layer3.0.bn2.running_var, .* and 2 more",
+        ),
+        (
+            change(groupnorm__weight=torch.ones(8), fc__bias=torch.ones(3)),
+            "fit the encoder: unexpected fc.bias, groupnorm.weight",
+        ),
+        (
+            change(compress1__weight=torch.ones(1).expand(16, 2048, 3, 3)),
+            r"shape: compress1.weight is \(16, 2048, 3, 3\), not \(8, 2048, 3, 3\)",
+        ),
+        (
+            change(conv1__weight=torch.ones(1).expand(64, 1, 7, 7)),
+            r"shape: conv1.weight is \(64, 1, 7, 7\), not \(64, 3, 7, 7\)",
+        ),
+        (
+            change(bn1__bias=torch.zeros(64, dtype=torch.float16)),
+            "type: bn1.bias is float16, not float32",
+        ),
+        (
+            change(bn1__num_batches_tracked=torch.tensor(1.0)),
+            "type: bn1.num_batches_tracked is float32, not int64",
+        ),
+        (
+            change(bn1__bias=torch.zeros(64).to_sparse()),
+            "type: bn1.bias is float32, torch.sparse_coo, not float32",
+        ),
+        (
+            change(bn1__bias=torch.full((64,), math.nan), bn1__weight=torch.full((64,), math.inf)),
+            "not finite: bn1.bias, bn1.weight",
+        ),
+        (change(epoch=7), "holds more than tensors: epoch is a int"),
+        (change(bn1__bias=[0.0] * 64), "holds more than tensors: bn1.bias is a list"),
+        (only("module."), "begin with module., as DataParallel saves them"),
+        (only("encoder."), "missing bn1.bias, .*; unexpected encoder.bn1.bias, "),
+        (lambda state: state.clear(), "missing bn1.bias"),
+    ],
+)
+def test_anything_else_is_refused_in_one_line_that_names_the_difference(folder, damage, message):
+    changed = hollow_state()
+    damage(changed)
+    path = publish(folder, "normal", {"state_dict": changed})
+    weights = folder / "weights.safetensors"
+    with pytest.raises(DataError, match=message) as caught:
+        public_encoder.main("normal", 3, str(path), str(weights))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+    assert not weights.exists()
+
+
+def test_the_hollow_checkpoint_itself_is_taken(folder):
+    """So that what the refusals above refuse is the damage."""
+    path = publish(folder, "normal", {"state_dict": hollow_state()})
+    public_encoder.main("normal", 3, str(path), str(folder / "weights.safetensors"))
+    assert path.stat().st_size < 400_000
+
+
+def test_half_precision_as_a_whole_is_refused(folder):
+    halves = {k: v.half() if v.ndim else v for k, v in hollow_state().items()}
+    path = publish(folder, "normal", {"state_dict": halves})
+    with pytest.raises(DataError, match="type: bn1.bias is float16, not float32, .* and 267 more"):
+        load_encoder(path)
+
+
+class Foreign:
+    def __reduce__(self):
+        return (print, ("code ran",))
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ({"state_dict": Foreign()}, "it asks for print, which weights do not need"),
+        ({"state_dict": hollow_state(), "who": Foreign()}, "print, which weights do not need"),
+        (hollow_state(), "holds no `state_dict`"),
+        ([1, 2], "holds no `state_dict`"),
+        ({"state_dict": [1, 2]}, "holds no `state_dict`"),
+    ],
+)
+def test_code_and_other_payloads_are_refused(folder, capfd, payload, message):
+    path = publish(folder, "normal", payload)
+    with pytest.raises(DataError, match=message) as caught:
+        load_encoder(path)
+    assert "\n" not in str(caught.value)
+    assert "code ran" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"PK\x03\x04half", b"\x80\x02}q"])
+def test_files_that_are_no_checkpoints_are_refused(folder, content):
+    digest = hashlib.sha256(content).hexdigest()
+    path = folder / f"normal_encoder-{digest}.pth"
+    path.write_bytes(content)
+    check_public_file(path, "normal")
+    with pytest.raises(DataError, match="cannot be loaded with weights_only=True") as caught:
+        load_encoder(path)
+    assert "\n" not in str(caught.value)
+
+
+# --- files found and checked by their names ---
+
+
+def test_a_file_must_be_what_its_name_says(folder):
+    path = publish(folder, "edge_texture", {"state_dict": {}})
+    check_public_file(path, "edge_texture")
+    with pytest.raises(DataError, match="is the encoder of edge_texture, not of edge_occlusion"):
+        check_public_file(path, "edge_occlusion")
+    content = path.read_bytes()
+    for damaged in (content[:-1], content[:-1] + bytes([content[-1] ^ 1]), b""):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match="has SHA-256 [0-9a-f]{64}, not the one in its name"):
+            public_encoder.main("edge_texture", 3, str(path), str(folder / "weights.safetensors"))
+    path.unlink()
+    with pytest.raises(DataError, match="no such file; download it again"):
+        check_public_file(path, "edge_texture")
+    with pytest.raises(DataError, match="is not named edge_texture_encoder-"):
+        check_public_file(folder / "edge_texture_encoder.pth", "edge_texture")
+
+
+def test_files_are_found_by_task(folder):
+    names = [task.bank_name for task in TASKS.values()]
+    for number, name in enumerate(names):
+        (folder / f"{name}_encoder-{number:064x}.pth").touch()
+    for other in ("normal_decoder", "egomotion_encoder"):
+        (folder / f"{other}-{0:064x}.pth").touch()
+    (folder / "normal_encoder-0123.pth").touch()
+    for number, name in enumerate(names):
+        assert public_file(folder, name) == folder / f"{name}_encoder-{number:064x}.pth"
+    with pytest.raises(DataError, match="holds no jigsaw_encoder-<64 hex digits>.pth"):
+        public_file(folder, "jigsaw")
+    (folder / f"normal_encoder-{99:064x}.pth").touch()
+    with pytest.raises(DataError, match="0063.pth are both normal; remove one"):
+        public_file(folder, "normal")
+    with pytest.raises(DataError, match="no such folder; set bank.path"):
+        public_file(folder / "absent", "normal")
+
+
+def test_the_bank_s_names_of_the_tasks():
+    assert {task.id: task.bank_name for task in TASKS.values()} == {
+        "autoencoder": "autoencoding",
+        "colorization": "colorization",
+        "denoise": "denoising",
+        "edge2d": "edge_texture",
+        "inpainting_whole": "inpainting",
+        "keypoint2d": "keypoints2d",
+        "segment2d": "segment_unsup2d",
+        "curvature": "curvature",
+        "edge3d": "edge_occlusion",
+        "keypoint3d": "keypoints3d",
+        "reshade": "reshading",
+        "rgb2depth": "depth_zbuffer",
+        "rgb2mist": "depth_euclidean",
+        "rgb2sfnorm": "normal",
+        "segment25d": "segment_unsup25d",
+        "room_layout": "room_layout",
+        "vanishing_point": "vanishing_point",
+        "class_1000": "class_object",
+        "class_places": "class_scene",
+        "segmentsemantic": "segment_semantic",
+    }
+
+
+# --- the same numbers as a network written plainly ---
+
+
+def plain_forward(state: dict, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Compute the five taps from the weights alone, step by step as the bank is described."""
+
+    def batch_norm(name: str, x: torch.Tensor) -> torch.Tensor:
+        scale = state[f"{name}.weight"] / (state[f"{name}.running_var"] + 1e-5).sqrt()
+        shift = state[f"{name}.bias"] - state[f"{name}.running_mean"] * scale
+        return x * scale[:, None, None] + shift[:, None, None]
+
+    def convolve(name: str, x: torch.Tensor, stride: int = 1) -> torch.Tensor:
+        weight = state[f"{name}.weight"]
+        # Every 3 x 3 convolution has a border of 1; the 7 x 7 one has none of its own.
+        border = 1 if weight.shape[-1] == 3 else 0
+        return F.conv2d(F.pad(x, [border] * 4), weight, stride=stride)
+
+    x = F.pad(x, [3] * 4)
+    x = batch_norm("bn1", convolve("conv1", x, 2)).clamp(min=0)
+    # Max-pool 3/2 without a border; what does not fill a last window still makes one.
+    rows, columns = (2 * math.ceil((side - 3) / 2) + 3 - side for side in x.shape[2:])
+    x = F.pad(x, [0, columns, 0, rows], value=-math.inf)
+    x = x.unfold(2, 3, 2).unfold(3, 3, 2).amax((-1, -2))
+    taps = {}
+    for stage, _, units in STAGES:
+        for unit in range(units):
+            name = f"layer{stage}.{unit}"
+            stride = 2 if stage <= 2 and unit == units - 1 else 1
+            y = batch_norm(f"{name}.bn1", convolve(f"{name}.conv1", x)).clamp(min=0)
+            y = batch_norm(f"{name}.bn2", convolve(f"{name}.conv2", y, stride)).clamp(min=0)
+            y = batch_norm(f"{name}.bn3", convolve(f"{name}.conv3", y))
+            if unit == 0:
+                x = batch_norm(f"{name}.downsample.1", convolve(f"{name}.downsample.0", x))
+            # A 1 x 1 max-pool with a stride of 2 keeps every second pixel.
+            x = (y + x[:, :, ::stride, ::stride]).clamp(min=0)
+        taps[f"block{stage}"] = x
+    taps["compressed"] = batch_norm("compress_bn", convolve("compress1", x)).clamp(min=0)
+    return taps
+
+
+def greatest_difference(values: torch.Tensor, others: torch.Tensor) -> float:
+    """Return the greatest difference relative to the layer's scale, its greatest value."""
+    assert values.shape == others.shape
+    return ((values - others).abs().max() / others.abs().max()).item()
+
+
+@pytest.mark.parametrize(("channels", "height", "width"), [(3, 96, 128), (1, 64, 64), (3, 66, 98)])
+def test_the_network_is_the_published_one(folder, channels, height, width):
+    """At single precision to 1e-5; sides that are no multiples of 16 tell how borders are met."""
+    state = random_state(channels)
+    path = publish(folder, "any", {"state_dict": state})
+    images = torch.rand(2, channels, height, width, generator=torch.Generator().manual_seed(0))
+    images = images * 2 - 1
+    expected = plain_forward({k: v.double() for k, v in state.items()}, images.double())
+    with torch.inference_mode():
+        found = load_encoder(path).features(images)
+    assert tuple(found) == LAYERS == tuple(expected)
+    for layer in LAYERS:
+        assert expected[layer].std() > 0.01, layer
+        assert greatest_difference(found[layer].double(), expected[layer]) < 1e-5, layer
+
+
+def test_two_runs_are_bit_equal_and_batches_of_1_8_and_32_agree(folder, state):
+    encoder = load_encoder(publish(folder, "any", {"state_dict": state}))
+    encoder = encoder.to(memory_format=torch.channels_last)
+    rng = np.random.default_rng(0)
+    images = network_input(rng.integers(0, 256, (32, 64, 64, 3), dtype=np.uint8))
+    with torch.inference_mode():
+        runs = {
+            size: [encoder.features(batch) for batch in images.split(size)] for size in (1, 8, 32)
+        }
+        again = encoder.features(images)
+    for layer in LAYERS:
+        found = {size: torch.cat([taps[layer] for taps in run]) for size, run in runs.items()}
+        assert torch.equal(found[32], again[layer]), layer
+        for size in (1, 8):
+            assert greatest_difference(found[size], found[32]) < 1e-5, (layer, size)
+
+
+# --- what each of the 20 networks is shown ---
+
+CLIPPED, WHOLE = (-0.8, -0.6, 0.8), (-1.0, -0.6, 1.0)
+# A black, a grey and a white value of the corner; then the white centre, by hand.
+SHOWN = {
+    "autoencoder": (CLIPPED, 0.8),
+    "denoise": (CLIPPED, 0.8),
+    "edge2d": (CLIPPED, 0.8),
+    "keypoint2d": (CLIPPED, 0.8),
+    "segment2d": (CLIPPED, 0.8),
+    "curvature": (CLIPPED, 0.8),
+    "edge3d": (CLIPPED, 0.8),
+    "keypoint3d": (CLIPPED, 0.8),
+    "reshade": (CLIPPED, 0.8),
+    "rgb2depth": (CLIPPED, 0.8),
+    "rgb2mist": (CLIPPED, 0.8),
+    "rgb2sfnorm": (CLIPPED, 0.8),
+    "segment25d": (CLIPPED, 0.8),
+    "room_layout": (CLIPPED, 0.8),
+    "vanishing_point": (WHOLE, 1.0),
+    "class_1000": (WHOLE, 1.0),
+    "class_places": (WHOLE, 1.0),
+    "segmentsemantic": (WHOLE, 1.0),
+    "inpainting_whole": (WHOLE, 0.0),
+}
+
+
+@pytest.mark.parametrize("task", SHOWN)
+def test_every_network_of_three_channels_is_shown_what_the_authors_showed_it(task):
+    rgb = np.zeros((1, 8, 12, 3), np.uint8)
+    rgb[0, 0, 0] = 0, 51, 255
+    rgb[0, 2:6, 3:9] = 255
+    definition = TASKS[task]
+    image = network_input(rgb, definition.input, definition.clip)
+    corner, centre = SHOWN[task]
+    assert image.dtype == torch.float32
+    assert image.shape == (1, 3, 8, 12)
+    assert image[0, :, 0, 0].tolist() == pytest.approx(corner)
+    assert image[0, :, 2:6, 3:9].unique().tolist() == pytest.approx([centre])
+    # All else stays black, so that neither the mask nor the clipping goes further.
+    assert (image != corner[0]).sum() == 2 + 3 * 4 * 6
+
+
+def test_colorization_is_shown_lightness_in_one_channel():
+    """CIE lightness of sRGB by hand: 116 Y^(1/3) - 16 above Y = 0.0089, on 0 to 100."""
+    definition = TASKS["colorization"]
+    colours = [[0] * 3, [255] * 3, [255, 0, 0], [0, 255, 0], [0, 0, 255], [119] * 3]
+    rgb = np.array(colours, np.uint8).reshape(1, 2, 3, 3)
+    image = network_input(rgb, definition.input, definition.clip)
+    assert image.shape == (1, 1, 2, 3)
+    lightness = [0, 100, 53.24, 87.73, 32.30, 50.03]
+    expected = [value / 50 - 1 for value in lightness]
+    assert image.flatten().tolist() == pytest.approx(expected, abs=2e-4)
+
+
+def test_every_task_is_in_one_of_the_tables_above():
+    assert {*SHOWN, "colorization"} == set(TASKS)
+    assert [corner for corner, _ in SHOWN.values()].count(CLIPPED) == 14
