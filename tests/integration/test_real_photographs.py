@@ -1,9 +1,5 @@
 """The same DAG on a few of the NYUv2 photographs, and Figure 6 from the published affinities."""
 
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
 import pandas as pd
 import pytest
 import yaml
@@ -107,31 +103,3 @@ def test_an_affinity_file_of_another_content_is_refused(tiny, tmp_path, real_dat
     line = next(line for line in printed.splitlines() if line.startswith("error:"))
     assert str(other) in line
     assert "6b2d42a7281f" in line
-
-
-@pytest.fixture
-def server(real_data):
-    """Serve the published files on loopback; yield the address."""
-    handler = partial(SimpleHTTPRequestHandler, directory=real_data / "taskonomy")
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
-
-
-def test_affinities_are_downloaded_and_checked(project, server, real_data):
-    target = "results/downloads/all_affinities.pkl"
-    words = ("--configfile", "config/smoke.yaml", "download.yaml", "--", target)
-
-    def fetch(name: str, ok: bool) -> str:
-        config = {"affinities": {"download": True, "url": f"{server}/{name}"}}
-        (project.path / "download.yaml").write_text(yaml.safe_dump(config))
-        return project.snakemake(*words, ok=ok)
-
-    assert f"error: {server}/absent.pkl: 404" in fetch("absent.pkl", ok=False)
-    wrong = fetch("wins_vs_pixels.pkl", ok=False)
-    assert "does not match the known hash" in wrong
-    assert not (project.path / target).exists()
-    fetch("all_affinities.pkl", ok=True)
-    published = (real_data / "taskonomy/all_affinities.pkl").read_bytes()
-    assert (project.path / target).read_bytes() == published

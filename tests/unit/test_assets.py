@@ -46,6 +46,7 @@ class Server:
         self.length = True  # whether the size is announced
         self.announced: int | None = None  # another size than the true one
         self.encoding = ""
+        self.shift = 0  # by how much the next part that is given begins too late
         self.answers: list[int] = []  # statuses of the next answers, before anything is given
         self.cuts: list[int] = []  # bytes after which the next answers break off
         self.pause_s = 0.0  # between slices
@@ -86,7 +87,8 @@ class Server:
         asked = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
         same = request.headers.get("If-Range", self.etag) == self.etag
         if asked and self.ranges and same:
-            start = int(asked[1])
+            start = int(asked[1]) + self.shift
+            self.shift = 0
             if start >= len(content):
                 request.send_response(416)
                 request.send_header("Content-Range", f"bytes */{len(content)}")
@@ -191,6 +193,21 @@ def test_a_broken_connection_goes_on_where_it_stopped(server, tmp_path):
     assert ranges(server) == [None, "bytes=100000-", "bytes=150000-"]
     assert server.asked[1]["If-Range"] == '"1"'
     assert server.sent == len(CONTENT)
+
+
+def test_tries_are_counted_anew_as_long_as_more_comes(server, tmp_path):
+    server.cuts = [60_000] * 6
+    get(asset_at(server), tmp_path / "data.bin", tries=2)
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
+    assert server.sent == len(CONTENT)
+
+
+def test_another_part_than_was_asked_for_is_not_appended(server, tmp_path):
+    server.cuts = [100_000]
+    server.shift = 10
+    get(asset_at(server, hash=""), tmp_path / "data.bin")
+    assert (tmp_path / "data.bin").read_bytes() == CONTENT
+    assert ranges(server) == [None, "bytes=100000-", None]
 
 
 def test_a_server_without_ranges_is_asked_for_all_of_it_again(server, tmp_path):

@@ -2,9 +2,11 @@
 #
 # What has come stays: newer code and other settings of `assets` fetch and unpack nothing again. So
 # the code is ancient here, and the settings are params that derive from others, which do not count.
+# On a cluster files are fetched where Snakemake runs: compute nodes often have no network.
 
 
 rule fetch_asset:
+    localrule: True
     input:
         code=ancient(if_accepted(code_of("fetch")[0])),
     output:
@@ -32,6 +34,7 @@ rule fetch_asset:
 
 
 rule fetch_building:
+    localrule: True
     input:
         code=ancient(if_accepted(code_of("fetch")[0])),
     output:

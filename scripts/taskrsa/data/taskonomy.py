@@ -59,6 +59,7 @@ CLASSES = (
 _NAME = re.compile(r"point_(\w+?)_view_(\w+?)_domain_(\w+)\.(png|json|npy)")
 _ALIASES = {
     "semantic": "segment_semantic",
+    "segmentsemantic": "segment_semantic",
     "fixatedpose": "point_info",
     "curvature": "principal_curvature",
     "class_places": "class_scene",
