@@ -83,6 +83,7 @@ def test_figures_4_to_6_need_encoders_and_photographs_only(project):
 def test_photographs_of_one_s_own_need_no_licence_but_the_encoders(project, tmp_path):
     photographs(tmp_path / "photos", 4)
     own = {"stimuli": {"source": "folder", "options": None}, "folder": {"path": "$PHOTOS"}}
+    own["assets"] = {"plan_unaccepted": False}
     (project.path / "own.yaml").write_text(yaml.safe_dump(own))
     os.environ["PHOTOS"] = str(tmp_path / "photos")
     try:
@@ -96,6 +97,12 @@ def test_photographs_of_one_s_own_need_no_licence_but_the_encoders(project, tmp_
     assert "figure6" not in jobs
 
 
+def test_a_dry_run_shows_the_plan_before_anything_is_accepted(project):
+    printed = project.snakemake("-np", "--quiet", "host", *PAPER)
+    assert "planned as if the licences nyuv2, sbd, taskonomy, voc2012 were accepted" in printed
+    assert counts(project, *PAPER) == counts(project, *PAPER, *ACCEPT)
+
+
 @pytest.mark.parametrize(
     ("accepted", "target", "licence"),
     [
@@ -106,7 +113,7 @@ def test_photographs_of_one_s_own_need_no_licence_but_the_encoders(project, tmp_
 )
 def test_what_is_not_accepted_is_one_line(project, accepted, target, licence):
     accept = f"assets={{accept_licences: [{accepted}]}}"
-    printed = project.snakemake("-n", *PAPER, "--config", accept, "--", target, ok=False)
+    printed = project.snakemake(*PAPER, "--config", accept, "--", target, ok=False)
     lines = error_lines(printed)
     assert len(lines) == 1, printed
     assert f"add the licence {licence} (http" in lines[0]

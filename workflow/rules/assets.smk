@@ -6,7 +6,6 @@
 
 
 rule fetch_asset:
-    localrule: True
     input:
         code=ancient(if_accepted(code_of("fetch")[0])),
     output:
@@ -14,6 +13,7 @@ rule fetch_asset:
     log:
         f"{RUN}/logs/fetch_{{asset}}.log",
     retries: 2
+    localrule: True
     conda:
         "../../envs/taskrsa.yaml"
     threads: 1
@@ -34,7 +34,6 @@ rule fetch_asset:
 
 
 rule fetch_building:
-    localrule: True
     input:
         code=ancient(if_accepted(code_of("fetch")[0])),
     output:
@@ -42,6 +41,7 @@ rule fetch_building:
     log:
         f"{RUN}/logs/fetch_{{building}}_{{domain}}.log",
     retries: 2
+    localrule: True
     conda:
         "../../envs/taskrsa.yaml"
     threads: 1

@@ -407,6 +407,18 @@ def read_assets() -> dict:
     return table
 
 
+def accepted_licences() -> set[str]:
+    """List the licences that count as accepted; a dry run may plan with those that lack."""
+    accepted = set(config["assets"]["accept_licences"])
+    lacking = {row.licence for row in ASSETS.values() if row.accept} - accepted
+    if not (lacking and config["assets"]["plan_unaccepted"] and IS_DRY_RUN):
+        return accepted
+    if workflow.is_main_process:
+        named = ", ".join(sorted(lacking))
+        print(f"dry run: planned as if the licences {named} were accepted", file=sys.stderr)
+    return accepted | lacking
+
+
 def fetch_settings() -> dict:
     """Collect how files are fetched, with environment variables put in."""
     settings = config["assets"]
@@ -439,7 +451,7 @@ def if_accepted(entry: str):
 
     def code(wildcards) -> str:
         row = asset_table.Asset(**json.loads(asset_row(wildcards)))
-        tell_user(asset_table.check_licence, row, config["assets"]["accept_licences"])
+        tell_user(asset_table.check_licence, row, ACCEPTED)
         return entry
 
     return code
@@ -448,7 +460,7 @@ def if_accepted(entry: str):
 def is_accepted(name: str) -> bool:
     """Tell whether an asset may be fetched as far as its licence goes."""
     row = ASSETS[name]
-    return not row.accept or row.licence in config["assets"]["accept_licences"]
+    return not row.accept or row.licence in ACCEPTED
 
 
 def or_accept(section: str) -> str:
@@ -483,6 +495,9 @@ def taskonomy_manifests(buildings: list[str], domains: list[str] | None = None) 
 
 check_config()
 ASSETS = read_assets()
+# Snakemake does not tell a Snakefile that it only plans; a cluster of short flags counts, too.
+IS_DRY_RUN = any(re.fullmatch(r"--dry-?run|-[A-Za-z]*n[A-Za-z]*", word) for word in sys.argv)
+ACCEPTED = accepted_licences()
 FETCHING = fetch_settings()
 DOWNLOADS = FETCHING.pop("folder")
 # Data that the user has are used; others are fetched where their licence is accepted.
