@@ -202,6 +202,7 @@ def test_public_encoders_become_figures(project):
         "bank": {"path": "bank"},
         "stimuli": {"n": 6, "source": "folder", "options": None},
         "folder": {"path": "photos"},
+        "assets": {"plan_unaccepted": False},
         "rsa": {"bootstraps": 10, "permutations": 9},
     }
     (project.path / "small.yaml").write_text(yaml.safe_dump(small))

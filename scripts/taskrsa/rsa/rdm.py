@@ -264,7 +264,10 @@ def _shifted_products(features: np.ndarray, width: int) -> _Shifted:
             np.matmul(weights, columns[picked].astype(np.float32, copy=False), out=rows[n])
             np.subtract(columns, rows[n], out=rows[:n])
             np.matmul(rows, rows.T, out=product)
-            np.copyto(total, product) if start == 0 else np.add(total, product, out=total)
+            if start == 0:
+                total[:] = product
+            else:
+                total += product
     return _Shifted(
         total[:n, :n], total[:n, n].copy(), total[:n, n + 1].copy(), total[n, n], total[n, n + 1], d
     )
