@@ -49,13 +49,13 @@ def main() -> None:
     jobs: dict[str, list[Row]] = {
         "forward alone": [],
         "photographs to RDMs": [],
-        "the same, bf16": [],
+        "photographs to RDMs, bf16": [],
     }
     n = options.job_images
     for _ in range(options.job_rounds):
         jobs["forward alone"].append(alone(forward_job, n))
         jobs["photographs to RDMs"].append(alone(rdm_job, n, "no"))
-        jobs["the same, bf16"].append(alone(rdm_job, n, "bf16"))
+        jobs["photographs to RDMs, bf16"].append(alone(rdm_job, n, "bf16"))
     bare = np.median([run["cpu_s"] for run in jobs["forward alone"]])
     for what, runs in jobs.items():
         median = {key: float(np.median([run[key] for run in runs])) for key in runs[0]}

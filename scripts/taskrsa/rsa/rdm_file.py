@@ -187,26 +187,29 @@ def make_rdms(
 
     Other parameters and errors are those of `compute_rdm` and `write_rdms`.
     """
-    results = {
-        layer: compute_rdm(
+    n = len(conditions)
+    rdms = np.empty((len(representations), n * (n - 1) // 2), dtype=np.float32)  # as they are kept
+    dropped = []
+    for row, (layer, (features, centred)) in zip(rdms, representations.items(), strict=True):
+        result = compute_rdm(
             features,
             centre=centred,
             name=f"{model}, {layer}",
             conditions=conditions,
             constant=constant,
         )
-        for layer, (features, centred) in representations.items()
-    }
+        row[:] = result.dissimilarities
+        dropped.append(result.dropped)
     write_rdms(
         path,
-        [result.dissimilarities for result in results.values()],
-        layers=list(results),
+        rdms,
+        layers=list(representations),
         model=model,
         task=task,
         conditions=conditions,
         stimuli_digest=stimuli_digest,
         centre=centre,
-        dropped=[result.dropped for result in results.values()],
+        dropped=dropped,
     )
 
 
