@@ -12,7 +12,7 @@ import torch
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
 from taskrsa.extraction import extract, fused
-from taskrsa.models.weights import load_encoder
+from taskrsa.models.weights import load_encoder, on_accelerator
 from taskrsa.preprocessing import network_input
 from taskrsa.rsa.measures import MEASURES, make_measures
 from taskrsa.rsa.rdm_file import make_rdms
@@ -41,7 +41,7 @@ def main(
     encoder = load_encoder(weights)
     channels = encoder.spec.code_channels
     encoder.use_group_norm(False)  # done afterwards: it is the compressed output's alone
-    encoder = fused(encoder)
+    encoder = fused(on_accelerator(encoder))
     with Pack(stimuli) as pack:
         images, conditions, digest = pack.rgb(), pack.ids, pack.digest
 

@@ -10,7 +10,7 @@ from taskrsa.data.pack import Pack, label_attributes, read_labels
 from taskrsa.entry import run
 from taskrsa.errors import ConfigError
 from taskrsa.files import write_table
-from taskrsa.models.weights import load_encoder
+from taskrsa.models.weights import load_encoder, on_accelerator
 from taskrsa.preprocessing import transfer_input
 from taskrsa.probe import SourceProbe, compressed_codes, labels_at_positions
 from taskrsa.task import Task
@@ -37,7 +37,7 @@ def main(
     torch.set_num_threads(threads)
     if len(labels) != len(targets):
         raise ConfigError(f"labels: {len(labels)} files for {len(targets)} targets; give one each")
-    encoder = load_encoder(weights)
+    encoder = on_accelerator(load_encoder(weights))
     channels = encoder.spec.input_channels
     if (channels == 1) != (kind == "lightness"):
         raise ConfigError(f"{source}: its input is {kind}, but {weights} takes {channels} channels")

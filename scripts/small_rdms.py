@@ -9,7 +9,7 @@ import torch
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
 from taskrsa.extraction import extract
-from taskrsa.models.weights import load_encoder
+from taskrsa.models.weights import load_encoder, on_accelerator
 from taskrsa.preprocessing import network_input
 from taskrsa.rsa.rdm_file import make_rdms
 
@@ -37,7 +37,7 @@ def main(
     to_input = partial(network_input, kind=kind, clip=choices["clip"] and may_clip)
     for model, path, file in zip(models, weights, rdms, strict=True):
         taps = extract(
-            load_encoder(path),
+            on_accelerator(load_encoder(path)),
             to_input,
             images,
             batch_size,

@@ -4,6 +4,7 @@ import torch
 from taskrsa.data.segmentation import open_devkit, write_submission
 from taskrsa.entry import run
 from taskrsa.models.segmentation import load_segmentation
+from taskrsa.models.weights import on_accelerator
 from taskrsa.segmentation import predict
 from tqdm import tqdm
 
@@ -11,7 +12,7 @@ from tqdm import tqdm
 def main(weights: str, data: str, images: str, archive: str, threads: int = 1) -> None:
     """`images` names the list of images to predict, which need no masks."""
     torch.set_num_threads(threads)
-    network = load_segmentation(weights)
+    network = on_accelerator(load_segmentation(weights))
     listed = open_devkit(data, images, labelled=False)
     masks = (
         (image_id, predict(network, listed.image(number)).byte().cpu().numpy())

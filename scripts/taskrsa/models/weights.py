@@ -31,6 +31,16 @@ def random_encoder(spec: Spec, seed: int) -> nn.Module:
         return _build(spec)
 
 
+def on_accelerator(network: nn.Module) -> nn.Module:
+    """Move a network to the GPU or the like, if there is one, and keep single precision there."""
+    device = torch.accelerator.current_accelerator(check_available=True)
+    if device is None:
+        return network
+    # By default convolutions round their inputs to 10 bits there, which features would show.
+    torch.backends.cudnn.allow_tf32 = False
+    return network.to(device)
+
+
 def encoder_header(encoder: nn.Module) -> dict:
     """Return what a file of weights says of its encoder: its family and its spec."""
     return {"family": encoder.spec.family, **asdict(encoder.spec)}
