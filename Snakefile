@@ -27,8 +27,14 @@ if NEW_TASK:
     include: "workflow/rules/pascal.smk"
 
 
+if OWN_BANK:
+
+    include: "workflow/rules/own_bank.smk"
+
+
 localrules:
     all,
+    own_bank,
     rsa,
 
 
@@ -85,6 +91,14 @@ rule rsa:
         f"{RUN}/tables/similarity.csv",
         f"{RUN}/trees/compressed_paper.nwk",
         f"{RUN}/trees/compressed_average.nwk",
+
+
+if OWN_BANK:
+
+    # The networks of the table, shown the stimuli and compared.
+    rule own_bank:
+        input:
+            expand(rules.own_similarity.output, own_layer=OWN_LAYERS),
 
 
 grow_memory()

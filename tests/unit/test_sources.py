@@ -131,6 +131,47 @@ def test_two_photographs_for_one_id_are_both_named(tmp_path):
     refuses(DataError, r"a\.jpg and .*a\.png would both be", lambda: folder.open_source(tmp_path))
 
 
+def test_a_list_names_photographs_in_its_order(tmp_path):
+    save(tmp_path / "set" / "b.png", photograph(0))
+    save(tmp_path / "set" / "deep" / "a.jpg", photograph(1))
+    other = save(tmp_path / "other" / "c.jpg", photograph(2))
+    listed = tmp_path / "set" / "list.txt"
+    listed.write_text("# mine\n\ndeep/a.jpg\nb.png\n")
+    source = folder.open_source(listed, image_size=16)
+    assert source.ids("train") == ["deep/a", "b"]
+    whole = folder.open_source(tmp_path / "set", image_size=16)
+    for image_id in source.ids("train"):
+        assert (source.view(image_id).rgb == whole.view(image_id).rgb).all()
+    listed.write_text(f"{other}\n../set/b.png\n")
+    assert folder.open_source(listed).ids("train") == ["other/c", "set/b"]
+
+
+def test_a_glob_names_photographs(tmp_path, monkeypatch):
+    for name in ("x/1/b.png", "x/1/a.png", "x/2/c.jpg", "x/2/notes.txt", "y/d.png"):
+        save(tmp_path / name, photograph(0)) if "txt" not in name else (tmp_path / name).touch()
+    assert folder.open_source(tmp_path / "x" / "*" / "*").ids("train") == ["1/a", "1/b", "2/c"]
+    assert folder.open_source(f"{tmp_path}/**/*.png").ids("train") == ["x/1/a", "x/1/b", "y/d"]
+    monkeypatch.chdir(tmp_path)
+    assert folder.open_source("x/1/*.png").ids("train") == ["a", "b"]
+    (tmp_path / "x[1]").mkdir()
+    save(tmp_path / "x[1]" / "e.png", photograph(0))
+    assert folder.open_source("x[1]").ids("train") == ["e"]
+    refuses(DataError, "no JPEG or PNG files match it", lambda: folder.open_source("z/*.jpg"))
+
+
+def test_what_is_wrong_with_a_list_is_named_together(tmp_path):
+    save(tmp_path / "a.png", photograph(0))
+    (tmp_path / "b.tif").touch()
+    listed = tmp_path / "list.txt"
+    listed.write_text("a.png\nb.tif\nnone.png\n")
+    refuses(DataError, r"2 of 3 files are.*b\.tif, .*none\.png;", lambda: folder.files(listed))
+    listed.write_text("a.png\na.png\n")
+    refuses(DataError, r"names twice: .*a\.png", lambda: folder.files(listed))
+    listed.write_text("# nothing\n")
+    refuses(DataError, "names no photograph", lambda: folder.files(listed))
+    refuses(DataError, "is no list of photographs", lambda: folder.files(tmp_path / "a.png"))
+
+
 def test_folders_without_photographs(tmp_path):
     refuses(DataError, "no such folder", lambda: folder.open_source(tmp_path / "none"))
     refuses(DataError, "no JPEG or PNG files", lambda: folder.open_source(tmp_path))

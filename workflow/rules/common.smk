@@ -18,6 +18,7 @@ SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from taskrsa import assets as asset_table
+from taskrsa import bank as bank_table
 from taskrsa.data import nyuv2, sbd, segmentation, sources
 from taskrsa.errors import TaskrsaError
 from taskrsa.models.public import public_file
@@ -493,8 +494,41 @@ def taskonomy_manifests(buildings: list[str], domains: list[str] | None = None) 
     )
 
 
+def own_bank() -> dict:
+    """Read the table of the user's own networks, by name; nothing where the config names none."""
+    path = config["bank"]["table"]
+    if not path:
+        return {}
+    schema = yaml.safe_load((BASE / "workflow/schemas/bank.schema.yaml").read_text())
+    return tell_user(
+        bank_table.read_bank, expand_variables("bank", {"table": path})["table"], schema
+    )
+
+
+def own_weights(name: str):
+    """Return the file of weights of one of the user's networks, or what fetches it."""
+    network = OWN_BANK[name]
+    if network.is_address:
+        return asset(f"bank/{name}")
+    return tell_user(bank_table.weights_file, network) or []
+
+
 check_config()
 ASSETS = read_assets()
+OWN_BANK = own_bank()
+OWN_ROWS = {}
+if OWN_BANK:
+    # What the schema checked, as text; weights in the table that have to be fetched are assets.
+    rows = bank_table.read_rows(
+        expand_variables("bank", {"table": config["bank"]["table"]})["table"]
+    )
+    OWN_ROWS = {row["name"]: row for _, row in rows}
+    ASSETS |= {
+        f"bank/{name}": bank_table.asset_of(network)
+        for name, network in OWN_BANK.items()
+        if network.is_address
+    }
+OWN_LAYERS = config["bank"]["layers"]
 # Snakemake does not tell a Snakefile that it only plans; a cluster of short flags counts, too.
 IS_DRY_RUN = any(re.fullmatch(r"--dry-?run|-[A-Za-z]*n[A-Za-z]*", word) for word in sys.argv)
 ACCEPTED = accepted_licences()
@@ -610,3 +644,5 @@ wildcard_constraints:
     building="[A-Za-z0-9]+",
     domain="[a-z0-9_]+",
     init="|".join([*TASKS, "random", "random_small"]),
+    own="|".join(map(re.escape, OWN_ROWS)) or "none",
+    own_layer=r"[\w.-]+",

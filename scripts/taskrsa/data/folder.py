@@ -1,8 +1,14 @@
-"""Plain photographs in a folder: stimuli without labels. All of them are in split "train"."""
+"""Plain photographs in a folder, a list or a glob: stimuli without labels.
+
+All of them are in split "train".
+"""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from functools import cached_property
+from glob import glob, has_magic
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +23,73 @@ _NAMED = 5  # unreadable files that an error names; the rest is counted
 
 
 def files(path: str | Path, pattern: str = "*", recursive: bool = True) -> list[str]:
-    """Return the JPEG and PNG files under `path` whose names match `pattern`, sorted.
+    """Return the photographs that `path` stands for; options as of `Folder`.
+
+    Those of a folder and of a glob are sorted, those of a list keep its order.
 
     Raises
     ------
+    ConfigError
+        If the pattern cannot be used.
     DataError
-        If the folder is missing or no file matches.
+        If the folder is missing, the list cannot be read or names files that are missing or no JPEG
+        or PNG, or no file matches.
     """
     root = Path(path)
+    if root.is_file():
+        return _listed(root)
+    if not root.is_dir() and has_magic(str(path)):
+        every = glob(str(path), recursive=True)  # noqa: PTH207  pathlib's wants a folder apart
+        found = sorted(file for file in every if _is_photograph(file))
+        if not found:
+            raise DataError(f"{path}: no JPEG or PNG files match it; check the option path")
+        return found
     if not root.is_dir():
         raise DataError(f"{path}: no such folder; set the option path to your photographs")
     try:
         found = sorted(
             str(file)
             for file in (root.rglob(pattern) if recursive else root.glob(pattern))
-            if file.suffix.lower() in _SUFFIXES and file.is_file()
+            if _is_photograph(file)
         )
     except (ValueError, NotImplementedError) as error:
         raise ConfigError(f"pattern: {pattern!r} cannot be used ({error}); try *.jpg") from None
     if not found:
         raise DataError(f"{path}: no JPEG or PNG files match {pattern!r}; check path and pattern")
     return found
+
+
+def _is_photograph(file: str | Path) -> bool:
+    return Path(file).suffix.lower() in _SUFFIXES and Path(file).is_file()
+
+
+def _listed(path: Path) -> list[str]:
+    """Return the files of a list, one a line, beside it unless they are absolute."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError):
+        raise DataError(
+            f"{path}: is no list of photographs; give a folder, a glob, or a text file that names "
+            "one a line"
+        ) from None
+    found = [str(path.parent / line) for line in lines if line and not line.startswith("#")]
+    bad = [file for file in found if not _is_photograph(file)]
+    if bad:
+        raise DataError(
+            f"{path}: {len(bad)} of {len(found)} files are missing or no JPEG or PNG: "
+            f"{_some(bad)}; correct the list"
+        )
+    if not found:
+        raise DataError(f"{path}: names no photograph; write one a line")
+    double = [file for file, n in Counter(found).items() if n > 1]
+    if double:
+        raise DataError(f"{path}: names twice: {_some(double)}; leave each once")
+    return found
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _square(file: str | Path, size: int) -> np.ndarray:
@@ -55,15 +107,17 @@ def _square(file: str | Path, size: int) -> np.ndarray:
 class Folder:
     """A `taskrsa.data.view.Source` over plain photographs of any size.
 
-    An image's id is its path below the folder without the suffix. The centre square is taken and
-    resized by the mean over each new pixel's area.
+    An image's id is its path without the suffix, below the folder or, of a list or glob, below the
+    folder that all files have in common. The centre square is taken and resized by the mean over
+    each new pixel's area.
 
     Parameters
     ----------
-    path : folder
+    path : a folder; a glob such as "/data/*/*.jpg" (`**` for any depth); or a text file that lists
+        photographs, one a line, absolute or from its own folder
     image_size : side of the views, pixels
-    pattern : glob for file names, such as "*.jpg"
-    recursive : look into subfolders
+    pattern : of a folder: glob for file names, such as "*.jpg"
+    recursive : of a folder: look into subfolders
 
     Raises
     ------
@@ -78,9 +132,13 @@ class Folder:
         self.size = check_image_size(image_size)
         self.info = SourceInfo()
         self._files: dict[str, Path] = {}
-        for name in files(path, pattern, recursive):
-            file = Path(name)
-            image_id = file.relative_to(self.path).with_suffix("").as_posix()
+        found = [Path(name) for name in files(path, pattern, recursive)]
+        root = self.path
+        if not root.is_dir():
+            found = [Path(os.path.normpath(Path.cwd() / file)) for file in found]
+            root = Path(os.path.commonpath([file.parent for file in found]))
+        for file in found:
+            image_id = file.relative_to(root).with_suffix("").as_posix()
             other = self._files.setdefault(image_id, file)
             if other != file:
                 raise DataError(
@@ -96,15 +154,14 @@ class Folder:
             except (OSError, SyntaxError, ValueError, EOFError):
                 bad.append(str(file))
         if bad:
-            more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
             raise DataError(
                 f"{len(bad)} of {len(self._files)} files cannot be read as 8-bit photographs: "
-                f"{', '.join(bad[:_NAMED])}{more}; replace or remove them"
+                f"{_some(bad)}; replace or remove them"
             )
         return list(self._files)
 
     def ids(self, split: str) -> list[str]:
-        """Return all ids, sorted by path, for "train" and none for "val".
+        """Return all ids for "train", in the order of `files`, and none for "val".
 
         Raises
         ------
