@@ -32,9 +32,11 @@ if OWN_BANK:
     include: "workflow/rules/own_bank.smk"
 
 
+include: "workflow/rules/report.smk"
+
+
 localrules:
     all,
-    own_bank,
     rsa,
 
 
@@ -80,6 +82,8 @@ rule all:
             rules.figure_robustness.output,
             factor=["images", "width", "stage"] + ["seed"] * (len(SEEDS) > 1),
         ),
+        # All of it on one page, the paper's claims judged.
+        [rules.claims.output, rules.report_page.output],
 
 
 # The cheap part of the paper: the bank, the stimuli, Figures 4-6. Nothing is trained for a public bank.
@@ -97,6 +101,7 @@ if OWN_BANK:
 
     # The networks of the table, shown the stimuli and compared.
     rule own_bank:
+        localrule: True
         input:
             expand(rules.own_similarity.output, own_layer=OWN_LAYERS),
 
