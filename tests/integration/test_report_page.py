@@ -30,7 +30,8 @@ def test_claims_are_judged_in_every_run(smoke):
     assert set(claims["verdict"]) <= {"holds", "does not", "not comparable"}
     # All is there: images, labels, affinities, a new task, timings.
     assert claims.loc[claims["claim"] != "C12", "ours"].notna().all()
-    assert claims.loc[claims["claim"] == "C12", "ours"].gt(0).all()
+    # Timings are not the same in every run, and so not in a table.
+    assert claims.loc[claims["claim"] == "C12", "ours"].isna().all()
     c6 = claims[claims["claim"] == "C6"].iloc[0]
     table = pd.read_csv(smoke.path / "results/smoke/tables/small_agreement.csv")
     assert c6["ours"] == table.set_index("seeds").loc["mean", "pearson"]
