@@ -18,23 +18,20 @@ import json
 import os
 import re
 import shutil
-import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.files import atomic_path
+from taskrsa.locks import locked
 
 CHUNK = 1 << 17  # bytes read at once
 TIMEOUTS = (15, 60)  # seconds to connect, and without a byte
 TRANSIENT = (429, 500, 502, 503, 504)  # answers that another try may change
 LONGEST_WAIT = 300  # seconds that a server may ask us to wait
-POLL_SECONDS = 0.5  # between two looks at the lock of another process
 ARCHIVES = (".tar", ".tgz", ".tar.gz", ".zip")
 
 # What Taskonomy's files hold the labels of a task; depth says where labels in space are valid.
@@ -324,34 +321,19 @@ def _link(source: Path, asset: Asset, target: Path) -> None:
 
 @contextmanager
 def _alone(target: Path) -> Iterator[None]:
-    """Hold the lock of a file; the kernel frees it when its holder dies."""
+    """Hold the lock of a file while it is fetched."""
     place = target.with_name(f"{target.name}.lock")
-    lock = FileLock(place, fallback_to_soft=False, on_acquired=_sign)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    hold = locked(
+        place,
+        lambda holder: f"{target}: another process fetches it; waiting",
+        "choose an assets.folder that can be written, on a file system with locks",
+    )
+    with hold:
         try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            print(f"{target}: another process fetches it; waiting", flush=True)
-            lock.acquire(poll_interval=POLL_SECONDS)
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(
-            f"{place}: cannot be locked ({reason}); choose an assets.folder that can be written, "
-            "on a file system with locks"
-        ) from None
-    try:
-        yield
-    finally:
-        # While it is held: who waits sees that the file has no name any more and makes another.
-        place.unlink(missing_ok=True)
-        lock.release()
-
-
-def _sign(handle: int) -> None:
-    # For people only: who holds the lock. A full disk must not matter here.
-    with suppress(OSError):
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            yield
+        finally:
+            # While it is held: who waits sees that the file has no name any more and makes another.
+            place.unlink(missing_ok=True)
 
 
 def _part_of(target: Path) -> Path:

@@ -13,19 +13,17 @@ import io
 import json
 import os
 import pickle
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
 from taskrsa.errors import DataError
+from taskrsa.locks import locked
 
 MAGIC = b"taskrsa-resume-1 "
 HEADER = len(MAGIC) + 64 + 1  # the magic, a SHA-256 in hexadecimal digits, a line feed
-POLL_SECONDS = 0.5  # between two looks at the lock of another process
 DAMAGE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError)
 
 
@@ -221,39 +219,11 @@ def exclusive(path: str | os.PathLike, settings: dict) -> Iterator[Checkpoint]:
     """
     path = Path(path)
     starters = _starters()  # before any wait, during which they may go
-    place = lock_of(path)
-    lock = FileLock(place, fallback_to_soft=False, on_acquired=_sign)
-    waited = False
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            waited = True
-            print(f"{path}: {_holder(place)} trains here; waiting for it", flush=True)
-            lock.acquire(poll_interval=POLL_SECONDS)
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(
-            f"{place}: cannot be locked ({reason}); make its folder writable, on a file system "
-            "with locks"
-        ) from None
-    try:
+    hold = locked(
+        lock_of(path),
+        lambda holder: f"{path}: {holder} trains here; waiting for it",
+        "make its folder writable, on a file system with locks",
+    )
+    with hold as waited:
         part_of(path).unlink(missing_ok=True)
         yield Checkpoint(path, settings, waited, starters)
-    finally:
-        lock.release()
-
-
-def _sign(handle: int) -> None:
-    # For people only: who holds the lock. A full disk must not matter here.
-    with suppress(OSError):
-        os.truncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-
-
-def _holder(place: Path) -> str:
-    try:
-        return place.read_text().strip() or "another process"
-    except OSError:
-        return "another process"

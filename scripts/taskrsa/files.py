@@ -7,11 +7,14 @@ import hashlib
 import math
 import numbers
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from taskrsa.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,14 +34,57 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes files private; a result is as readable as any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        _make_readable(temporary, 0o666)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike, mark: str) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; rename it to `path` when the block succeeds.
+
+    When the block raises, the temporary folder is removed and `path` is left as it was.
+
+    Parameters
+    ----------
+    path : replaced only if it is empty or holds the file `mark`
+    mark : name of a file that the block writes, by which a folder made here is known again
+
+    Raises
+    ------
+    DataError
+        If `path` holds anything else.
+    """
+    path = Path(path)
+    occupied = path.exists() and any(path.iterdir())
+    if occupied and not (path / mark).is_file():
+        raise DataError(
+            f"{path}: holds files of yours, which are not overwritten; give another folder"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        yield temporary
+        _make_readable(temporary, 0o777)
+        if occupied:
+            old = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")
+            os.replace(path, old)
+            os.replace(temporary, path)
+            shutil.rmtree(old)
+        else:
+            os.replace(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _make_readable(temporary: Path, mode: int) -> None:
+    # Temporary files and folders are made private; a result is as readable as any other new one.
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(mode & ~umask)
 
 
 def write_table(rows: pd.DataFrame | Iterable[dict], path: str | os.PathLike) -> None:

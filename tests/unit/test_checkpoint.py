@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from taskrsa import checkpoint
+from taskrsa import checkpoint, locks
 from taskrsa.checkpoint import exclusive, key_of, lock_of, part_of, write_whole
 from taskrsa.errors import DataError
 
@@ -171,7 +171,7 @@ def test_a_second_process_waits_and_says_for_whom(tmp_path, capsys):
 
 def test_many_at_once_are_never_two(tmp_path, monkeypatch):
     # Each removes the lock file when it is done, which the others have open by then.
-    monkeypatch.setattr(checkpoint, "POLL_SECONDS", 0.002)
+    monkeypatch.setattr(locks, "POLL_SECONDS", 0.002)
     path, inside, failed = (tmp_path / name for name in ("weights.resume", "inside", "failed"))
 
     def work():

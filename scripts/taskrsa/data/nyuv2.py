@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -28,7 +25,7 @@ from PIL import Image
 from taskrsa.data.images import resize_depth, resize_nearest, resize_rgb
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.files import digest_of, sha256_of, write_table
+from taskrsa.files import atomic_folder, digest_of, sha256_of, write_table
 
 if TYPE_CHECKING:
     import h5py
@@ -446,7 +443,7 @@ def convert(path: str | Path, folder: str | Path, options: Conversion) -> None:
     """
     from tqdm import tqdm
 
-    with open_frames(path) as file, _new_folder(Path(folder), options) as root:
+    with open_frames(path) as file, atomic_folder(folder, _ABOUT) as root:
         n = len(file["images"])
         scenes = _texts(path, file, "scenes")
         splits = (
@@ -482,6 +479,7 @@ def convert(path: str | Path, folder: str | Path, options: Conversion) -> None:
             rows.append(row)
         _write_camera(root / "camera.json", options)
         write_table(rows, root / "images.csv")
+        (root / _ABOUT).write_text(json.dumps(asdict(options), indent=1) + "\n")
 
 
 def depth_levels(where: str, metres: np.ndarray, size: int) -> np.ndarray:
@@ -504,31 +502,3 @@ def _write_camera(file: Path, options: Conversion) -> None:
     content = {"width": options.size, "height": options.size, **asdict(options.camera())}
     content["depth_unit_m"] = DEPTH_UNIT_M
     file.write_text(json.dumps(content, indent=1) + "\n")
-
-
-@contextmanager
-def _new_folder(folder: Path, options: Conversion) -> Iterator[Path]:
-    """Yield a temporary folder beside `folder` and rename it at the end."""
-    occupied = folder.exists() and any(folder.iterdir())
-    if occupied and not (folder / _ABOUT).is_file():
-        raise DataError(
-            f"{folder}: holds files of yours, which are not overwritten; give another folder"
-        )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        yield temporary
-        (temporary / _ABOUT).write_text(json.dumps(asdict(options), indent=1) + "\n")
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)  # mkdtemp makes folders private
-        if occupied:
-            old = tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.")
-            os.replace(folder, old)
-            os.replace(temporary, folder)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise

@@ -12,9 +12,7 @@ import io
 import json
 import os
 import re
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from taskrsa.errors import DataError
-from taskrsa.files import atomic_path, sha256_of
+from taskrsa.files import atomic_folder, atomic_path, sha256_of
 
 VOC_CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
@@ -471,33 +469,12 @@ def new_devkit(path: str | Path, about: Mapping[str, object]) -> Iterator[Path]:
     DataError
         If `path` holds anything else.
     """
-    path = Path(path)
-    occupied = path.exists() and any(path.iterdir())
-    if occupied and not (path / _ABOUT).is_file():
-        raise DataError(
-            f"{path}: holds files of yours, which are not overwritten; give another folder"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
+    with atomic_folder(path, _ABOUT) as temporary:
         for folder in (IMAGES, MASKS, _LISTS):
             (temporary / folder).mkdir(parents=True)
         yield temporary
         text = json.dumps(dict(about), indent=2, sort_keys=True)
         (temporary / _ABOUT).write_text(text + "\n", encoding="utf-8")
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)  # mkdtemp makes folders private
-        if occupied:
-            old = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")
-            os.replace(path, old)
-            os.replace(temporary, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def write_lists(root: Path, lists: Mapping[str, Sequence[str]]) -> None:

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from taskrsa.bank import OWN, Network, check_weights, weights_file
 from taskrsa.errors import ConfigError, DataError, RepresentationError, TaskrsaError
 from taskrsa.models.layers import N_AUTO, Place, ancestors, bottlenecks, choose, head
-from taskrsa.models.weights import _load_strictly, _unpickling, load_encoder
+from taskrsa.models.weights import load_encoder, load_strictly, unpickling_reason
 from taskrsa.preprocessing import network_input
 
 PROBED = 2  # images that a network is tried with
@@ -447,7 +447,7 @@ def _load_state(network: nn.Module, path: Path, row: Network) -> None:
         if key in expected and value.is_floating_point() and expected[key].is_floating_point():
             state[key] = value.to(expected[key].dtype)
     try:
-        _load_strictly(network, state, path)
+        load_strictly(network, state, path)
     except DataError as error:
         line = str(error).replace("does not fit the encoder", "does not fit the network")
         raise DataError(f"{where}: {line}") from None
@@ -469,8 +469,8 @@ def _read_state(path: Path, where: str) -> dict[str, Tensor]:
         *(LookupError, TypeError, AttributeError, AssertionError),
     ) as error:
         raise DataError(
-            f"{where}: {path} cannot be loaded with weights_only=True ({_unpickling(error)}); save "
-            "the network's state_dict"
+            f"{where}: {path} cannot be loaded with weights_only=True "
+            f"({unpickling_reason(error)}); save the network's state_dict"
         ) from None
     for key in _WRAPPED:
         if isinstance(payload, dict) and isinstance(payload.get(key), dict):

@@ -77,7 +77,7 @@ def load_encoder(path: str | Path, spec: Spec | None = None) -> nn.Module:
     read = _read_safetensors if path.suffix == ".safetensors" else _read_public
     state, stored = read(path)
     encoder = _build(spec or stored or EncoderSpec())
-    _load_strictly(encoder, state, path)
+    load_strictly(encoder, state, path)
     return encoder.eval().requires_grad_(False)
 
 
@@ -107,7 +107,7 @@ def _read_public(path: Path) -> tuple[dict[str, Tensor], Spec | None]:
         *(LookupError, TypeError, AttributeError, AssertionError),
     ) as error:
         raise DataError(
-            f"{path}: cannot be loaded with weights_only=True ({_unpickling(error)})"
+            f"{path}: cannot be loaded with weights_only=True ({unpickling_reason(error)})"
         ) from None
     state = payload.get("state_dict") if isinstance(payload, dict) else None
     if not isinstance(state, dict):
@@ -128,7 +128,7 @@ def _numbers() -> list:
     return [np.dtype, *kinds, *((scalar, name) for name in names)]
 
 
-def _unpickling(error: Exception) -> str:
+def unpickling_reason(error: Exception) -> str:
     """Say in one line why a checkpoint cannot be unpickled."""
     asked = re.search(r"Unsupported (?:global|class|operand)\W+(?:GLOBAL )?([\w.]+)", str(error))
     if asked:
@@ -152,7 +152,8 @@ def _check_entries(state: dict, path: Path) -> None:
         )
 
 
-def _load_strictly(encoder: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+def load_strictly(encoder: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+    """Put weights into a network; DataError, with the difference named, unless all of them fit."""
     expected = encoder.state_dict()
     # Checkpoints older than PyTorch 0.4.1 lack these counters, which evaluation does not use.
     counters = {key for key in expected if key.endswith("num_batches_tracked")}
