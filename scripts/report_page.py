@@ -6,7 +6,7 @@ Reads the run's tables, claims, pictures and timings; computes nothing about net
 from pathlib import Path
 
 import pandas as pd
-from taskrsa.claims import read_tables
+from taskrsa.claims import read_tables, with_timings
 from taskrsa.costs import disk_use, read_jobs
 from taskrsa.entry import run
 from taskrsa.files import atomic_path, digest_of
@@ -26,22 +26,26 @@ def main(
     target: list[str],
     results: str,
     benchmarks: str,
+    gpu: bool,
     settings: dict,
     hashes: dict,
     packages: list[str],
     page: str,
 ) -> None:
-    """`results` is the run's folder, of which only the sizes are read, `settings` its config."""
+    """`results` is the run's folder, of which only the sizes are read, `settings` its config;
+    `gpu` says whether jobs had one."""
     found = read_tables(tables)
     # Two tables of one name.
     for name, paths in (("bank_quality", bank_quality), ("small_quality", [small_quality])):
         for path in paths:
             found[name] = read_tables([path])["quality"]
     judged = pd.read_csv(claims).astype(object)
+    rows = judged.where(judged.notna(), None).to_dict("records")
+    jobs = read_jobs(benchmarks)
     tree, leaves = read_linkage(linkage)
     inputs = Inputs(
         tables=found,
-        claims=judged.where(judged.notna(), None).to_dict("records"),
+        claims=with_timings(rows, jobs, gpu),
         pictures={Path(path).stem: Path(path) for path in pictures},
         captions={Path(path).stem: caption(Path(path).read_text()) for path in captions},
         linkage=tree,
@@ -49,7 +53,7 @@ def main(
         settings=settings,
         digests=digests(stimuli, target) | hashes,
         packages=packages,
-        jobs=read_jobs(benchmarks),
+        jobs=jobs,
         disk=disk_use(results, but=page),
     )
     with atomic_path(page) as temporary:

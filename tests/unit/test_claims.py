@@ -318,6 +318,11 @@ def test_cost_is_a_ratio_by_hand():
     on_gpu = Run({}, jobs, gpu=True)
     assert judged(on_gpu, "C12", "network")["ours"] == 90 / 9
     assert "seconds on a GPU" in judged(on_gpu, "C12", "network")["note"]
+    open_rows = claims.judge_all(Run({}, None))
+    assert {row["verdict"] for row in open_rows if row["claim"] == "C12"} == {OPEN}
+    timed = claims.with_timings(open_rows, jobs, gpu=False)
+    assert [row["claim"] for row in timed] == [row["claim"] for row in open_rows]
+    assert [row["ours"] for row in timed if row["claim"] == "C12"] == [10 / 2, 3 * 10 / (3 * 2 + 4)]
     dear = Run({}, [Job("rdms_trained_a", 1, 5.0, 1), Job("finetune_a", 1, 4.0, 1)])
     assert judged(dear, "C12", "network")["verdict"] == FAILS
     assert judged(dear, "C12", "choice")["note"] == "no small model was timed"

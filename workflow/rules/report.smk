@@ -34,13 +34,12 @@ rule claims:
         # No timings: tables are the same bytes in every run. The page has a section on cost.
         own=config["pascal"]["own_task"],
         bank=BANK,
-        gpu=json.dumps(config["training"]["gpu"] > 0),
     message:
         "Judging the paper's claims"
     shell:
         "python {input.code[0]} --log {log} --tables {input.tables}"
         " --own {params.own} --bank {params.bank}"
-        " --gpu {params.gpu} --claims {output.claims}"
+        " --claims {output.claims}"
 
 
 rule report_page:
@@ -97,7 +96,9 @@ rule report_page:
         runtime=10,
     params:
         results=subpath(output.page, parent=True),
+        # Not inputs: timings are no results. What they are of has run before the tables above.
         benchmarks=f"{RUN}/benchmarks",
+        gpu=json.dumps(config["training"]["gpu"] > 0),
         settings=json.dumps(config),
         hashes=json.dumps(
             {
@@ -117,5 +118,5 @@ rule report_page:
         " --claims {input.claims} --pictures {input.pictures} --captions {input.captions}"
         " --linkage {input.linkage} --stimuli {input.stimuli} --target {input.target}"
         " --results {params.results} --benchmarks {params.benchmarks}"
-        " --settings {params.settings:q} --hashes {params.hashes:q} --packages {params.packages}"
+        " --gpu {params.gpu} --settings {params.settings:q} --hashes {params.hashes:q} --packages {params.packages}"
         " --page {output.page}"
