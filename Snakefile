@@ -101,9 +101,9 @@ if OWN_BANK:
 
     # The networks of the table, shown the stimuli and compared.
     rule own_bank:
-        localrule: True
         input:
             expand(rules.own_similarity.output, own_layer=OWN_LAYERS),
+        localrule: True
 
 
 grow_memory()

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -494,15 +495,14 @@ def taskonomy_manifests(buildings: list[str], domains: list[str] | None = None) 
     )
 
 
-def own_bank() -> dict:
-    """Read the table of the user's own networks, by name; nothing where the config names none."""
-    path = config["bank"]["table"]
+def own_rows() -> dict:
+    """Read the cells of the table of the user's own networks, by name; none without a table."""
+    path = expand_variables("bank", {"table": config["bank"]["table"] or ""})["table"]
     if not path:
         return {}
     schema = yaml.safe_load((BASE / "workflow/schemas/bank.schema.yaml").read_text())
-    return tell_user(
-        bank_table.read_bank, expand_variables("bank", {"table": path})["table"], schema
-    )
+    tell_user(bank_table.read_bank, path, schema)
+    return {row["name"]: row for _, row in bank_table.read_rows(path)}
 
 
 def own_weights(name: str):
@@ -515,19 +515,14 @@ def own_weights(name: str):
 
 check_config()
 ASSETS = read_assets()
-OWN_BANK = own_bank()
-OWN_ROWS = {}
-if OWN_BANK:
-    # What the schema checked, as text; weights in the table that have to be fetched are assets.
-    rows = bank_table.read_rows(
-        expand_variables("bank", {"table": config["bank"]["table"]})["table"]
-    )
-    OWN_ROWS = {row["name"]: row for _, row in rows}
-    ASSETS |= {
-        f"bank/{name}": bank_table.asset_of(network)
-        for name, network in OWN_BANK.items()
-        if network.is_address
-    }
+# Rows as text, checked; weights that have to be fetched are assets.
+OWN_ROWS = own_rows()
+OWN_BANK = {name: bank_table.network(row) for name, row in OWN_ROWS.items()}
+ASSETS |= {
+    f"bank/{name}": bank_table.asset_of(network)
+    for name, network in OWN_BANK.items()
+    if network.is_address
+}
 OWN_LAYERS = config["bank"]["layers"]
 # Snakemake does not tell a Snakefile that it only plans; a cluster of short flags counts, too.
 IS_DRY_RUN = any(re.fullmatch(r"--dry-?run|-[A-Za-z]*n[A-Za-z]*", word) for word in sys.argv)

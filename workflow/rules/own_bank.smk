@@ -21,7 +21,9 @@ rule bank_rdms:
     params:
         # Cells as text: a changed row is made again, the others are not.
         row=lambda wildcards: json.dumps(OWN_ROWS[wildcards.own]),
-        weights=lambda wildcards, input: f"--weights {input.weights}" if input.weights else "",
+        weights=lambda wildcards, input: (
+            f"--weights {shlex.quote(str(input.weights))}" if input.weights else ""
+        ),
         centre=json.dumps(RDM_CHOICES["centre"]),
         constant_images=config["rsa"]["constant_images"],
         batch_size=config["rsa"]["batch_size"],
