@@ -32,6 +32,11 @@ if OWN_BANK:
     include: "workflow/rules/own_bank.smk"
 
 
+if OWN_TARGET:
+
+    include: "workflow/rules/own_target.smk"
+
+
 include: "workflow/rules/report.smk"
 
 
@@ -103,6 +108,20 @@ if OWN_BANK:
     rule own_bank:
         input:
             expand(rules.own_similarity.output, own_layer=OWN_LAYERS),
+        localrule: True
+
+
+if OWN_TARGET:
+
+    # Which of them to fine-tune for the user's own target.
+    rule own_target:
+        input:
+            rules.own_bank.input,
+            rules.figure_target_ranking.output,
+            checkpoints.rank_own_bank.rule.output,
+            [rules.own_target_scores.output, rules.own_target_cost.output]
+            if OWN_TARGET != "network"
+            else [],
         localrule: True
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -143,38 +143,41 @@ def image_of(seed: int, step: int, place: int, batch_size: int, n: int) -> int:
 
 
 def augment(
-    rgb: np.ndarray, mask: np.ndarray, recipe: Recipe, rng: np.random.Generator, void: int = 255
+    rgb: np.ndarray, mask: np.ndarray, recipe: Recipe, rng: np.random.Generator, void: float = 255
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scale an image and its labels, cut a crop at random, mirror it and change its colours.
 
     Parameters
     ----------
-    rgb : (H, W, 3) uint8; mask : (H, W) uint8
+    rgb : (H, W, 3) uint8; mask : (H, W) uint8 or float32, or () for the class of the whole image
 
     Returns
     -------
     rgb (crop, crop, 3) and mask (crop, crop); where the scaled image does not reach, mid-grey and
-    void, with the image anywhere inside
+    void, with the image anywhere inside. A class stays as it is.
     """
     scale = rng.uniform(*recipe.scale)
-    height, width = (max(1, round(side * scale)) for side in mask.shape)
+    height, width = (max(1, round(side * scale)) for side in rgb.shape[:2])
     image = Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
-    labels = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
     if recipe.colour:
         for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
             image = change(image).enhance(1 + rng.uniform(-recipe.colour, recipe.colour))
     side = recipe.crop
     cut = np.full((side, side, 3), GREY, np.uint8)
-    cut_mask = np.full((side, side), void, np.uint8)
     # The crop's corner in the image; negative where the image is smaller than the crop.
     (from_y, to_y), (from_x, to_x) = (
         _overlap(int(rng.integers(min(0, length - side), max(0, length - side) + 1)), length, side)
         for length in (height, width)
     )
     cut[to_y, to_x] = np.asarray(image)[from_y, from_x]
-    cut_mask[to_y, to_x] = np.asarray(labels)[from_y, from_x]
+    cut_mask = mask
+    if mask.ndim:
+        labels = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
+        cut_mask = np.full((side, side), void, mask.dtype)
+        cut_mask[to_y, to_x] = np.asarray(labels)[from_y, from_x]
     if recipe.flip and rng.random() < 0.5:
-        cut, cut_mask = cut[:, ::-1], cut_mask[:, ::-1]
+        cut = cut[:, ::-1]
+        cut_mask = cut_mask[:, ::-1] if mask.ndim else mask
     return cut, cut_mask
 
 
@@ -213,11 +216,13 @@ class Batches(Dataset):
         return self.recipe.steps
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return the network's input (B, channels, crop, crop) and the ids (B, crop, crop)."""
+        """Return the network's input (B, channels, crop, crop) and the labels: ids (B, crop, crop)
+        or (B,) int64, or values (B, crop, crop) float32."""
         pairs = [self.example(step, place) for place in range(self.recipe.batch_size)]
         rgb, masks = (np.stack(parts) for parts in zip(*pairs, strict=True))
         shown = transfer_input(rgb, self.input_channels, "rgb")
-        return shown, torch.from_numpy(masks.astype(np.int64))
+        kind = np.float32 if masks.dtype.kind == "f" else np.int64
+        return shown, torch.from_numpy(masks.astype(kind))
 
     def example(self, step: int, place: int) -> tuple[np.ndarray, np.ndarray]:
         """Return one augmented image of a step's batch with its labels."""
@@ -229,7 +234,7 @@ class Batches(Dataset):
         if index in self.cache:
             return self.cache[index]
         pair = self.images.image(index), self.images.mask(index)
-        if pair[0].shape[:2] != pair[1].shape:
+        if pair[1].ndim and pair[0].shape[:2] != pair[1].shape:
             raise DataError(
                 f"{self.images.masks[index]}: is {pair[1].shape} but its image "
                 f"{pair[0].shape[:2]}; export both at one size"
@@ -260,11 +265,12 @@ class Batches(Dataset):
 
 @dataclass(frozen=True)
 class Scores:
-    """miou: mean over the classes that occur; iou: of every class, nan for those that occur
-    neither in the labels nor in the predictions; n_images: how many were scored."""
+    """value: what networks are compared by, such as the mean IoU over the classes that occur;
+    by_class: of every class, nan for those that occur neither in the labels nor in the
+    predictions; n_images: how many were scored."""
 
-    miou: float
-    iou: tuple[float, ...]
+    value: float
+    by_class: tuple[float, ...]
     n_images: int
 
 
@@ -311,6 +317,18 @@ def evaluate(network: SegmentationNetwork, images: SegmentationSet) -> Scores:
 # --- training ---
 
 
+@dataclass(frozen=True)
+class Goal:
+    """What a network learns.
+
+    loss : of its outputs, the labels and what stands for no label
+    evaluate : the scores of a network on a set
+    """
+
+    loss: Callable[[Tensor, Tensor, float], Tensor]
+    evaluate: Callable[[nn.Module, SegmentationSet], Scores]
+
+
 class Store(Protocol):
     """Where a training keeps its state, such as `taskrsa.checkpoint.Checkpoint`."""
 
@@ -323,15 +341,15 @@ class Store(Protocol):
 class Progress:
     """How far a training has come, apart from its weights.
 
-    step: steps done; curve: [step, mean training loss since the row before, mIoU]; loss_sum and
-    loss_count: of the steps since the last row; iou: of every class at the last row; n_images.
+    step: steps done; curve: [step, mean training loss since the row before, score]; loss_sum and
+    loss_count: of the steps since the last row; by_class: scores at the last row; n_images.
     """
 
     step: int = 0
     curve: list[list[float]] = field(default_factory=list)
     loss_sum: float = 0.0
     loss_count: int = 0
-    iou: list[float] = field(default_factory=list)
+    by_class: list[float] = field(default_factory=list)
     n_images: int = 0
 
     def scored(self) -> bool:
@@ -340,8 +358,8 @@ class Progress:
 
     def add(self, scores: Scores) -> None:
         """Add a row to the curve."""
-        self.curve.append([self.step, self.loss_sum / self.loss_count, scores.miou])
-        self.iou, self.n_images = list(scores.iou), scores.n_images
+        self.curve.append([self.step, self.loss_sum / self.loss_count, scores.value])
+        self.by_class, self.n_images = list(scores.by_class), scores.n_images
         self.loss_sum, self.loss_count = 0.0, 0
 
 
@@ -388,6 +406,8 @@ def weights_digest(network: nn.Module) -> str:
 
 def set_digest(images: SegmentationSet) -> str:
     """Return one SHA-256 for the ids, images and masks of a set, in their order."""
+    if hasattr(images, "digest"):
+        return images.digest
     parts = [str(images.void)]
     for name, image, mask in zip(images.ids, images.images, images.masks, strict=True):
         parts += [name, sha256_of(image), sha256_of(mask)]
@@ -412,6 +432,7 @@ def fine_tune(
     store: Store | None = None,
     workers: int = 0,
     cache_mb: float = 512,
+    goal: Goal | None = None,
 ) -> tuple[SegmentationNetwork, Progress]:
     """Train `network` as a whole; return it as the last step left it, and its learning curve.
 
@@ -422,6 +443,7 @@ def fine_tune(
     ----------
     workers : processes that prepare batches, 0 for none besides this one
     cache_mb : megabytes of decoded images that each of them keeps
+    goal : what is learnt; by default classes of pixels
 
     Raises
     ------
@@ -430,6 +452,7 @@ def fine_tune(
     ConfigError
         If the sets have other classes than the network.
     """
+    goal = goal or Goal(pixel_loss, evaluate)
     for images in (train_set, val_set):
         if images.classes != network.classes:
             raise ConfigError(
@@ -462,7 +485,7 @@ def fine_tune(
     with bar, torch.random.fork_rng(devices=[]):
         while True:
             if recipe.scores_at(progress.step) and not progress.scored():
-                progress.add(evaluate(plain, val_set))
+                progress.add(goal.evaluate(plain, val_set))
                 save()
             if progress.step == recipe.steps:
                 break
@@ -473,7 +496,7 @@ def fine_tune(
                 group["lr"] = group["first_lr"] * recipe.rate_factor(progress.step)
             with accelerator.autocast():
                 scores = network(shown.to(accelerator.device), shrunk=True)
-            loss = pixel_loss(scores.float(), labels.to(accelerator.device), train_set.void)
+            loss = goal.loss(scores.float(), labels.to(accelerator.device), train_set.void)
             accelerator.backward(loss)
             optimizer.step()
             optimizer.zero_grad()

@@ -317,8 +317,9 @@ def test_any_scheduler_by_scripts_of_one_s_own(slurm, prepared):
 def rules_with_gpus() -> set[str]:
     """Name the rules whose jobs may ask for GPUs, and those made of them by `use rule`."""
     text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    parts = re.split(r"^rule (\w+):\n", text, flags=re.MULTILINE)
-    found = {name for name, body in zip(parts[1::2], parts[2::2], strict=True) if "gpu=" in body}
+    parts = re.split(r"^(?:rule|checkpoint) (\w+):\n", text, flags=re.MULTILINE)
+    bodies = zip(parts[1::2], parts[2::2], strict=True)
+    found = {name for name, body in bodies if re.search(r"\bgpu=config\[", body)}
     derived = re.findall(r"^use rule (\w+) as (\w+) with:", text, flags=re.MULTILINE)
     return found | {name for base, name in derived if base in found}
 

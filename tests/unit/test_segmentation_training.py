@@ -355,9 +355,9 @@ def test_miou_is_that_of_all_pixels_together_without_void():
     scores = evaluate(net, images)
     # Worked by hand. a: hit 2, missed 1, wrongly given 2. b: hit 3, missed 1, wrongly given 1.
     # c: missed 1. d: nowhere.
-    assert scores.iou[:3] == pytest.approx([2 / 5, 3 / 5, 0])
-    assert math.isnan(scores.iou[3])
-    assert scores.miou == pytest.approx((2 / 5 + 3 / 5 + 0) / 3)
+    assert scores.by_class[:3] == pytest.approx([2 / 5, 3 / 5, 0])
+    assert math.isnan(scores.by_class[3])
+    assert scores.value == pytest.approx((2 / 5 + 3 / 5 + 0) / 3)
     assert scores.n_images == 2
     assert net.training
 
@@ -389,12 +389,12 @@ def test_the_rate_falls_as_asked():
 
 def test_a_network_learns_to_segment(sets):
     recipe = replace(RECIPE, steps=60, batch_size=4, learning_rate=0.01, eval_every=30)
-    before = evaluate(network().eval(), sets[1]).miou
+    before = evaluate(network().eval(), sets[1]).value
     trained, progress = fine_tune(network(), *sets, recipe, seed=0)
     assert [row[0] for row in progress.curve] == [30, 60]
     assert progress.curve[-1][1] < progress.curve[0][1]
     assert progress.curve[-1][2] > max(0.6, before + 0.2)
-    assert evaluate(trained, sets[1]).miou == progress.curve[-1][2]
+    assert evaluate(trained, sets[1]).value == progress.curve[-1][2]
     assert not trained.training
 
 

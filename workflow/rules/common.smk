@@ -1,5 +1,6 @@
 # Names and functions that the rules share; the only Python of the workflow.
 import ast
+import csv
 import functools
 import json
 import os
@@ -20,7 +21,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from taskrsa import assets as asset_table
 from taskrsa import bank as bank_table
-from taskrsa.data import nyuv2, sbd, segmentation, sources
+from taskrsa.data import labelled, nyuv2, sbd, segmentation, sources
 from taskrsa.errors import TaskrsaError
 from taskrsa.models.public import public_file
 from taskrsa.models.spec import EncoderSpec, encoder_spec
@@ -505,6 +506,43 @@ def own_rows() -> dict:
     return {row["name"]: row for _, row in bank_table.read_rows(path)}
 
 
+def check_own_target() -> None:
+    """Stop with one line where the target of one's own and the bank do not go together."""
+    target = config["target"]
+    if not OWN_ROWS:
+        stop("config, bank.table: is not set; name the table of networks that target is to rank")
+    if target["kind"] != "network":
+        return
+    if target["network"] not in OWN_ROWS:
+        known = ", ".join(OWN_ROWS)
+        stop(f"config, target.network: no network named {target['network']}; there are {known}")
+    if len(OWN_ROWS) < 2:
+        stop("config, bank.table: has one network, the target itself; add some to choose from")
+    if target["finetune"] != "none":
+        stop("config, target.finetune: a network has no labels to train on; set it to none")
+
+
+def own_target_files() -> list[str]:
+    """List the files of the labelled folder, so that changed images make its results stale."""
+    return tell_user(labelled.files, config["target"]["kind"], own_target_path())
+
+
+def own_target_path() -> str:
+    return expand_variables("target", {"path": config["target"]["path"]})["path"]
+
+
+def target_recipe(values: dict) -> str:
+    return json.dumps(values | {"crop": config["image_size"]})
+
+
+def tuned_networks() -> list[str]:
+    """List the networks that are fine-tuned; the best three are known once the bank is ranked."""
+    if config["target"]["finetune"] == "top3":
+        with open(checkpoints.rank_own_bank.get().output.table, newline="") as stream:
+            return [row["model"] for row in csv.DictReader(stream)][:3]
+    return list(OWN_ROWS) if config["target"]["finetune"] == "all" else []
+
+
 def own_weights(name: str):
     """Return the file of weights of one of the user's networks, or what fetches it."""
     network = OWN_BANK[name]
@@ -524,6 +562,15 @@ ASSETS |= {
     if network.is_address
 }
 OWN_LAYERS = config["bank"]["layers"]
+# A target of the user's own: small models of it rank the bank, or one of the networks does.
+OWN_TARGET = config["target"]["kind"]
+OWN_SEEDS = config["target"]["small"]["seeds"]
+OWN_TABLE = expand_variables("bank", {"table": config["bank"]["table"] or ""})["table"]
+if OWN_TARGET:
+    check_own_target()
+RANKED = [
+    name for name in OWN_ROWS if OWN_TARGET != "network" or name != config["target"]["network"]
+]
 # Snakemake does not tell a Snakefile that it only plans; a cluster of short flags counts, too.
 IS_DRY_RUN = any(re.fullmatch(r"--dry-?run|-[A-Za-z]*n[A-Za-z]*", word) for word in sys.argv)
 ACCEPTED = accepted_licences()

@@ -19,6 +19,7 @@ from taskrsa.data.view import SourceInfo, View
 from taskrsa.errors import ConfigError, DataError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
+_ORIENTATION = 0x0112  # of EXIF; from 5 on, rows are columns
 _NAMED = 5  # unreadable files that an error names; the rest is counted
 
 
@@ -92,7 +93,14 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _square(file: str | Path, size: int) -> np.ndarray:
+def photograph_size(file: str | Path) -> tuple[int, int]:
+    """Return height and width of a photograph, upright, without reading its pixels."""
+    with Image.open(file) as image:
+        turned = image.getexif().get(_ORIENTATION, 1) >= 5
+        return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def square_photograph(file: str | Path, size: int) -> np.ndarray:
     """Return the centre square of a photograph at size x size, upright, (size, size, 3) uint8."""
     with Image.open(file) as image:
         if image.mode.startswith(("I", "F")):
@@ -150,7 +158,7 @@ class Folder:
         bad = []
         for file in self._files.values():
             try:
-                _square(file, 8)
+                square_photograph(file, 8)
             except (OSError, SyntaxError, ValueError, EOFError):
                 bad.append(str(file))
         if bad:
@@ -184,7 +192,7 @@ class Folder:
             raise DataError(f"{self.path}: no image {image_id}; list the ids again")
         file = self._files[image_id]
         try:
-            return View(image_id=image_id, rgb=_square(file, self.size))
+            return View(image_id=image_id, rgb=square_photograph(file, self.size))
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             reason = " ".join(str(error).split())
             raise DataError(f"{file}: cannot be read ({reason}); replace or remove it") from None

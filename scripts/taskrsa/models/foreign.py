@@ -144,7 +144,17 @@ def input_of(row: Network) -> Callable[[np.ndarray], Tensor]:
     """
 
     def to_input(rgb: np.ndarray) -> Tensor:
-        images = torch.from_numpy(rgb).permute(0, 3, 1, 2).float() / 255
+        return normalise(torch.from_numpy(rgb).permute(0, 3, 1, 2).float() / 255)
+
+    normalise = normalisation_of(row)
+    return to_input
+
+
+def normalisation_of(row: Network) -> Callable[[Tensor], Tensor]:
+    """Return what turns photographs (N, 3, H, W) on [0, 1] into a network's input; see
+    `input_of`."""
+
+    def normalise(images: Tensor) -> Tensor:
         if row.size is not None and images.shape[2:] != (row.size, row.size):
             images = F.interpolate(images, (row.size,) * 2, mode="bilinear", antialias=True)
         if row.channels == "bgr":
@@ -152,11 +162,12 @@ def input_of(row: Network) -> Callable[[np.ndarray], Tensor]:
         elif row.channels == "grey":
             images = (images * _numbers(LUMA)).sum(1, keepdim=True)
         elif row.channels == "lightness":
-            shown = images.clamp(0, 1).permute(0, 2, 3, 1).numpy()
-            images = (network_input(shown, "lightness", clip=False) + 1) / 2
-        return (images - _numbers(row.mean)) / _numbers(row.std)
+            shown = images.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+            images = ((network_input(shown, "lightness", clip=False) + 1) / 2).to(images.device)
+        mean, std = (_numbers(values).to(images.device) for values in (row.mean, row.std))
+        return (images - mean) / std
 
-    return to_input
+    return normalise
 
 
 class Own(nn.Module):
@@ -203,7 +214,7 @@ class Foreign(nn.Module):
             if values is None:
                 self._refuse(place, "returns no tensor for these images")
             # What follows may work in place.
-            self._heard[layer] = values.detach().clone()
+            self._heard[layer] = values.clone()
 
         return keep
 

@@ -1,0 +1,43 @@
+"""Rank the user's own bank for a target: by its small models, or by one network of the bank."""
+
+from taskrsa.bank import read_bank, styles
+from taskrsa.entry import run
+from taskrsa.files import write_table
+from taskrsa.rsa.advice import advice_by_images, advice_rows
+from taskrsa.rsa.inference import bootstrap_counts
+from taskrsa.rsa.rdm import n_images_of
+from taskrsa.rsa.rdm_file import stack_rdms
+from taskrsa.rsa.tables import common_images
+
+
+def main(
+    networks: str,
+    bank: list[str],
+    layer: str,
+    target: list[str],
+    target_layer: str,
+    sizes: list[int],
+    resamples: int,
+    permutations: int,
+    seed: int,
+    table: str,
+    by_images: str,
+) -> None:
+    """`networks` is the table of the bank; `target` holds one file for each seed of the small
+    model, or that of one network."""
+    stacks = [stack_rdms(bank, layer), stack_rdms(target, target_layer)]
+    of_bank, of_target = common_images(stacks)
+    names = stacks[0].models
+    n_images = n_images_of(of_bank.shape[1])
+    counts = bootstrap_counts(n_images, resamples, seed)
+    models = styles(read_bank(networks))
+    rows = advice_rows(
+        of_target, of_bank, names, n_images, counts, permutations, seed, models=models
+    )
+    fewer = advice_by_images(of_target, of_bank, names, n_images, sizes, resamples, seed)
+    write_table(fewer, by_images)
+    write_table(rows, table)
+
+
+if __name__ == "__main__":
+    run(main)
