@@ -108,6 +108,7 @@ if OWN_BANK:
     rule own_bank:
         input:
             expand(rules.own_similarity.output, own_layer=OWN_LAYERS),
+            [] if OWN_TARGET else rules.own_report.output,
         localrule: True
 
 
@@ -119,9 +120,8 @@ if OWN_TARGET:
             rules.own_bank.input,
             rules.figure_target_ranking.output,
             checkpoints.rank_own_bank.rule.output,
-            [rules.own_target_scores.output, rules.own_target_cost.output]
-            if OWN_TARGET != "network"
-            else [],
+            [rules.own_target_scores.output, rules.own_target_cost.output] if IS_LABELLED else [],
+            rules.own_report.output,
         localrule: True
 
 

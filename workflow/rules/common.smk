@@ -32,6 +32,9 @@ from taskrsa.tasks import TASKS
 os.environ.update(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.getenv('PATH', os.defpath)}")
 
 LAYERS = ["block1", "block2", "block3", "block4", "compressed"]
+REPORTED_PACKAGES = (
+    "snakemake torch numpy scipy pandas scikit-image h5py safetensors pillow matplotlib"
+)
 
 
 def stop(message: str) -> None:
@@ -543,6 +546,16 @@ def tuned_networks() -> list[str]:
     return list(OWN_ROWS) if config["target"]["finetune"] == "all" else []
 
 
+def own_curves() -> list[str]:
+    """List the learning curves of the target's small models and of what is fine-tuned."""
+    curve = f"{RUN}/target/{{what}}/s{{seed}}/learning_curve.csv"
+    tuned = [f"tuned/{name}" for name in tuned_networks()]
+    return [
+        *expand(curve, what="small", seed=OWN_SEEDS),
+        *expand(curve, what=tuned, seed=config["target"]["seeds"]),
+    ]
+
+
 def own_weights(name: str):
     """Return the file of weights of one of the user's networks, or what fetches it."""
     network = OWN_BANK[name]
@@ -564,6 +577,7 @@ ASSETS |= {
 OWN_LAYERS = config["bank"]["layers"]
 # A target of the user's own: small models of it rank the bank, or one of the networks does.
 OWN_TARGET = config["target"]["kind"]
+IS_LABELLED = OWN_TARGET not in (None, "network")
 OWN_SEEDS = config["target"]["small"]["seeds"]
 OWN_TABLE = expand_variables("bank", {"table": config["bank"]["table"] or ""})["table"]
 if OWN_TARGET:

@@ -67,3 +67,54 @@ rule own_similarity:
         "python {input.code[0]} --log {log} --layer {wildcards.own_layer:q} --rdms {input.rdms}"
         " --resamples {params.resamples} --permutations {params.permutations}"
         " --seed {params.seed} --table {output.table}"
+
+
+rule own_report:
+    input:
+        code=code_of("own_report"),
+        templates=sorted(
+            map(os.path.relpath, (SCRIPTS / "taskrsa/report/templates").glob("page.*"))
+        ),
+        networks=OWN_TABLE,
+        similarity=expand(f"{RUN}/tables/own_similarity_{{own_layer}}.csv", own_layer=OWN_LAYERS),
+        tables=[
+            *expand(
+                f"{RUN}/tables/{{name}}.csv",
+                name=["target_ranking", "target_images"] * bool(OWN_TARGET)
+                + ["target_scores"] * IS_LABELLED,
+            ),
+            *[f"{RUN}/target/cost.csv"] * IS_LABELLED,
+        ],
+        curves=lambda wildcards: own_curves() if IS_LABELLED else [],
+        pictures=[f"{RUN}/figures/target_ranking.png"] * bool(OWN_TARGET),
+        captions=[os.path.relpath(BASE / "workflow/report/own_ranking.rst")],
+        stimuli=f"{RUN}/stimuli.csv",
+        labelled=[f"{RUN}/target/images.csv"] * IS_LABELLED,
+    output:
+        page=f"{RUN}/own_report.html",
+    log:
+        f"{RUN}/logs/own_report.log",
+    conda:
+        "../../envs/taskrsa.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        layer=config["target"]["layer"],
+        target=f"--target_name {config['target']['network']}" if OWN_TARGET == "network" else "",
+        results=subpath(output.page, parent=True),
+        # Not inputs: timings are no results. What they are of has run before the tables above.
+        benchmarks=f"{RUN}/benchmarks",
+        settings=json.dumps(config),
+        packages=REPORTED_PACKAGES,
+    message:
+        "Writing the report, {output.page}"
+    shell:
+        "python {input.code[0]} --log {log} --networks {input.networks:q}"
+        " --similarity {input.similarity} --tables {input.tables} --curves {input.curves}"
+        " --pictures {input.pictures} --captions {input.captions} --stimuli {input.stimuli}"
+        " --labelled {input.labelled} --layer {params.layer:q}"
+        " {params.target} --results {params.results}"
+        " --benchmarks {params.benchmarks} --settings {params.settings:q}"
+        " --packages {params.packages} --page {output.page}"

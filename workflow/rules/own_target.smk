@@ -4,7 +4,7 @@
 rule prepare_own_target:
     input:
         code=code_of("prepare_own_target"),
-        files=own_target_files() if OWN_TARGET != "network" else [],
+        files=own_target_files() if IS_LABELLED else [],
     output:
         data=f"{RUN}/target/data.h5",
         table=report(
@@ -24,7 +24,7 @@ rule prepare_own_target:
         runtime=60,
     params:
         kind=OWN_TARGET,
-        path=own_target_path() if OWN_TARGET != "network" else "",
+        path=own_target_path() if IS_LABELLED else "",
         size=config["image_size"],
         val_share=config["target"]["val_share"],
         unknown=json.dumps(config["target"]["unknown"]),

@@ -109,7 +109,7 @@ rule report_page:
                 ]
             }
         ),
-        packages="snakemake torch numpy scipy pandas scikit-image h5py safetensors pillow matplotlib",
+        packages=REPORTED_PACKAGES,
     message:
         "Writing the report, {output.page}"
     shell:

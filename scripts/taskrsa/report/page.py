@@ -20,7 +20,7 @@ from taskrsa.costs import Job, by_stage
 from taskrsa.errors import DataError
 from taskrsa.figures.style import ModelStyle, layer_label, layer_order, task_style
 from taskrsa.report import draw, view
-from taskrsa.report.answer import answer
+from taskrsa.report.answer import Answer, answer
 from taskrsa.report.view import Cell, Column, Table, table_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -77,6 +77,11 @@ PICTURES = {
     ),
     "figure8": Picture(
         "Figure 8", "figure8", "Bars of every network's similarity to the new task's small model."
+    ),
+    "target_ranking": Picture(
+        "The ranking, drawn",
+        "own_ranking",
+        "Bars of every network's similarity to the small models of the target.",
     ),
     "table2": Picture(
         "Table 2, drawn", "table2", "Fine-tuned mIoU against similarity, one point a network."
@@ -145,6 +150,9 @@ class Section:
     matrices: Sequence[tuple[str, str, Markup]] = ()
     tree: Markup | None = None
     config: str = ""
+    matrix_where: str = "tables/similarity.csv"
+    tree_title: str = "Tree at the compressed output"
+    type_key: bool = True  # the paper's four types and their colours
 
 
 def render(inputs: Inputs) -> str:
@@ -155,6 +163,31 @@ def render(inputs: Inputs) -> str:
     DataError
         If a picture cannot be read or a table lacks what the page needs of it.
     """
+    styles = _styles(inputs.tables)
+    try:
+        sections = _sections(inputs, styles)
+        first = answer(inputs.tables, inputs.claims, styles)
+    except KeyError as error:
+        raise DataError(f"a table of the report lacks {error}; make the tables again") from None
+    meaning = _meaning(inputs.settings)
+    return html(inputs.settings["run"], first, sections, inputs.claims, meaning)
+
+
+def html(
+    run: str,
+    first: Answer,
+    sections: Sequence[Section],
+    claims: Sequence[Mapping] = (),
+    meaning: str = "",
+    shown_layer: str = "compressed",
+) -> str:
+    """Return a page as HTML: the answer, the paper's claims if there are any, the sections.
+
+    Parameters
+    ----------
+    meaning : what the verdicts on the claims are about
+    shown_layer : whose similarity matrix is seen first
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -162,22 +195,16 @@ def render(inputs: Inputs) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    styles = _styles(inputs.tables)
-    try:
-        sections = _sections(inputs, styles)
-        first = answer(inputs.tables, inputs.claims, styles)
-    except KeyError as error:
-        raise DataError(f"a table of the report lacks {error}; make the tables again") from None
-    verdicts = {name: sum(row["verdict"] == name for row in inputs.claims) for name in _MARKS}
+    verdicts = {name: sum(row["verdict"] == name for row in claims) for name in _MARKS}
     return environment.get_template("page.html.j2").render(
-        run=inputs.settings["run"],
-        source=_source(inputs.settings),
-        meaning=_meaning(inputs.settings),
+        run=run,
+        meaning=meaning,
         answer=first,
-        claims=inputs.claims,
+        claims=claims,
         verdicts=verdicts,
         marks=_MARKS,
         sections=sections,
+        shown_layer=shown_layer,
         scale=draw.scale(),
         view=view,
         css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
@@ -238,7 +265,7 @@ def _sections(inputs: Inputs, styles: Mapping[str, ModelStyle]) -> list[Section]
 
     def pictures(*names: str) -> list[dict]:
         placed.update(names)
-        return [_picture(name, inputs) for name in names if name in inputs.pictures]
+        return [shown_picture(name, inputs) for name in names if name in inputs.pictures]
 
     def tables(*wanted: Table | None) -> list[Table]:
         return [table for table in wanted if table is not None]
@@ -370,31 +397,15 @@ def _sections(inputs: Inputs, styles: Mapping[str, ModelStyle]) -> list[Section]
     more = [name for name in inputs.pictures if name not in placed]
     found += [
         Section("more", "More figures", "", (), pictures(*more)),
-        Section(
-            "cost",
-            "What it cost (claim C12)",
-            _cost_lead(inputs),
-            claims("C12"),
-            [],
-            tables(_stages(inputs.jobs), _disk(inputs.disk)),
-        ),
-        Section(
-            "made-from",
-            "What it was made from",
-            "",
-            (),
-            [],
-            tables(_digests(inputs.digests), _seeds(inputs.settings), _versions(inputs.packages)),
-            config=yaml.safe_dump(
-                dict(inputs.settings), sort_keys=False, allow_unicode=True, width=96
-            ),
-        ),
+        cost_section(inputs, "What it cost (claim C12)", claims("C12")),
+        made_from(inputs, _seeds(inputs.settings)),
     ]
     filled = [s for s in found if s.pictures or s.tables or s.matrices or s.claims or s.config]
     return filled
 
 
-def _picture(name: str, inputs: Inputs) -> dict:
+def shown_picture(name: str, inputs: Inputs) -> dict:
+    """Return a figure as the page shows it, with its caption."""
     known = PICTURES.get(name, Picture(name.replace("_", " "), name, "A figure of the run."))
     uri, width, height = draw.picture(inputs.pictures[name])
     return {
@@ -688,6 +699,23 @@ def _left_out(frame: pd.DataFrame) -> Table | None:
 # --- cost and provenance ---
 
 
+def cost_section(
+    inputs: Inputs, title: str, claims: Sequence[Mapping] = (), more: Sequence[Table] = ()
+) -> Section:
+    """Return the section on what the run's jobs took, by stage, and on its disk use."""
+    found = [*more, _stages(inputs.jobs), _disk(inputs.disk)]
+    shown = [table for table in found if table is not None]
+    return Section("cost", title, _cost_lead(inputs), claims, [], shown)
+
+
+def made_from(inputs: Inputs, seeds: Table | None) -> Section:
+    """Return the section on hashes, seeds, versions and the whole config."""
+    found = [_digests(inputs.digests), seeds, _versions(inputs.packages)]
+    settings = yaml.safe_dump(dict(inputs.settings), sort_keys=False, allow_unicode=True, width=96)
+    shown = [table for table in found if table is not None]
+    return Section("made-from", "What it was made from", "", (), [], shown, config=settings)
+
+
 def _cost_lead(inputs: Inputs) -> str:
     if not inputs.jobs:
         return "No job of this run was timed."
@@ -746,6 +774,11 @@ def _seeds(settings: Mapping) -> Table | None:
     if not settings.get("pascal", {}).get("source"):
         found = {what: seeds for what, seeds in found.items() if "new task" not in what}
         found.pop("of fine-tuning")
+    return seeds_table(found)
+
+
+def seeds_table(found: Mapping[str, object]) -> Table | None:
+    """Return a table of seeds: a number or several by what they are of, None left out."""
     rows = pd.DataFrame(
         [
             {
