@@ -16,6 +16,7 @@ from taskrsa.rsa.pascal import Names, figure8_rows, target_similarity
 from taskrsa.rsa.ranking import FEWEST, ranking_agreement
 
 LEVEL = 0.95
+_ROUNDING = 1e-9  # must not tell equal networks apart
 
 
 def advice_rows(
@@ -56,7 +57,7 @@ def advice_rows(
     )
     similarity, draws = target_similarity(target, bank, sources, counts)
     behind, low, high = _behind(similarity.mean(axis=0), draws.mean(axis=1))
-    tied = np.where(low > 0, "no", "yes")
+    tied = np.where(low > _ROUNDING, "no", "yes")
     columns = {"behind": behind, "behind_low": low, "behind_high": high, "tied": tied}
     found = pd.DataFrame({"model": list(sources), **columns})
     return ranking.merge(found, on="model", how="left", validate="one_to_one")
@@ -125,7 +126,7 @@ def advice_by_images(
         similarity, draws = target_similarity(target, bank, sources, counts)
         found[size] = similarity.mean(axis=0), draws.mean(axis=1)
     rs, draws = found[n_images]
-    tied = ~(_behind(rs, draws)[1] > 0)
+    tied = ~(_behind(rs, draws)[1] > _ROUNDING)
     rows = []
     for size in sizes:
         draws = found[size][1]
@@ -140,7 +141,7 @@ def advice_by_images(
                 "draws": len(draws),
                 "same_first": float((firsts == rs.argmax()).mean()) if len(draws) else np.nan,
                 "in_tied": float(tied[firsts].mean()) if len(draws) else np.nan,
-                "n_tied": int((~(_behind(rs, draws)[1] > 0)).sum()),
+                "n_tied": int((~(_behind(rs, draws)[1] > _ROUNDING)).sum()),
                 "spearman": agreement,
             }
         )

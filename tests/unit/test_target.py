@@ -1,0 +1,285 @@
+"""What is learnt of a target of the user's own: losses, scores, and networks with new heads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from taskrsa.bank import network as bank_row
+from taskrsa.data.labelled import LabelledSet
+from taskrsa.errors import ConfigError
+from taskrsa.models.segmentation import HeadSpec
+from taskrsa.models.target import (
+    as_map,
+    row_network,
+    small_network,
+    target_bytes,
+    target_header,
+)
+from taskrsa.segmentation import Recipe, fine_tune
+from taskrsa.target import floor, goal_of, seconds_of_training, target_settings
+from torch import nn
+
+SIDE = 16
+HEAD = HeadSpec(width=8, rates=(1, 2), image_pooling=False)
+SMALL = {"family": "small", "width": 8, "reduction": 4}
+# Not mirrored: which half is bright is the class.
+PLAN = Recipe(
+    steps=40,
+    batch_size=4,
+    crop=SIDE,
+    learning_rate=0.01,
+    scale=(1, 1),
+    flip=False,
+    precision="no",
+    device="cpu",
+)
+
+
+def labelled(kind: str, n: int = 12, seed: int = 0) -> LabelledSet:
+    """Return images whose brightness by halves is all there is to learn."""
+    rng = np.random.default_rng(seed)
+    bright = rng.random((n, 2)) > 0.5
+    bright[:2] = [[True, False], [False, True]]
+    images = np.repeat(bright, SIDE // 2, axis=1)[:, None, :, None] * 160 + 20
+    images = np.broadcast_to(images, (n, SIDE, SIDE, 3)).astype(np.uint8)
+    images = images + rng.integers(0, 20, images.shape, dtype=np.uint8)
+    dense = np.repeat(np.repeat(bright, SIDE // 2, axis=1)[:, None], SIDE, axis=1)
+    labels = {
+        "segmentation": dense.astype(np.uint8),
+        "classification": bright[:, 0].astype(np.uint8),
+        "regression": dense.astype(np.float32) * 2 - 1,
+    }[kind]
+    classes = ("value",) if kind == "regression" else ("dark", "bright")
+    return LabelledSet(kind, "train", classes, tuple(map(str, range(n))), images, labels)
+
+
+class ConvNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
+            nn.Conv2d(8, 12, 3, stride=2, padding=1), nn.ReLU(),
+        )  # fmt: skip
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, x):
+        # `view` needs the layout that the network was written for.
+        x = self.body(x)
+        return self.head(x.view(len(x), 12, -1).mean(2))
+
+
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Conv2d(3, 8, 4, stride=4)
+        self.block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x):
+        return self.head(self.block(self.embed(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+class Vectors(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(3 * SIDE * SIDE, 6)
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.head(self.first(x.flatten(1)))
+
+
+def row(loader: str, **more):
+    cells = {"name": "net", "loader": loader, "mean": "0.5", "std": "0.5", "channels": "rgb"}
+    return bank_row({**cells, "size": str(SIDE), **more})
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Return a function that makes a module of networks importable, and the row of one of them."""
+    import sys
+    import types
+
+    module = types.ModuleType("nets_of_a_user")
+    module.ConvNet, module.Tokens, module.Vectors = ConvNet, Tokens, Vectors
+    monkeypatch.setitem(sys.modules, "nets_of_a_user", module)
+    return lambda name: row(f"nets_of_a_user:{name}")
+
+
+def trained(network, data: LabelledSet, seed: int = 0, plan: Recipe = PLAN):
+    return fine_tune(network, data, data, plan, seed, goal=goal_of(data.kind))
+
+
+KINDS = ("segmentation", "classification", "regression")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_small_model_learns_and_repeats_itself(kind):
+    data = labelled(kind)
+    networks = [small_network(SMALL, kind, data.classes, HEAD, SIDE, 1) for _ in range(2)]
+    (first, progress), (second, again) = (trained(network, data) for network in networks)
+    assert progress.curve[-1][2] > floor(data, data) + 0.2
+    assert progress.curve == again.curve
+    for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["ConvNet", "Tokens"])
+def test_a_network_of_the_user_s_own_learns(made, name, kind):
+    data = labelled(kind)
+    network = row_network(made(name), None, kind, data.classes, HEAD, SIDE, 0)
+    before = {key: value.clone() for key, value in network.encoder.state_dict().items()}
+    network, progress = trained(network, data)
+    assert progress.curve[-1][2] > floor(data, data) + 0.1
+    changed = [k for k, v in network.encoder.state_dict().items() if not torch.equal(v, before[k])]
+    assert any("weight" in key for key in changed)
+
+
+def test_an_onnx_network_gets_a_trained_head(tmp_path):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=s).astype(np.float32) for s in ((6, 3, 3, 3), (4, 6, 1, 1))]
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "w1"], ["c"]),
+        helper.make_node("GlobalAveragePool", ["c"], ["y"]),
+    ]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "net", [value("x", TensorProto.FLOAT, ["n", 3, SIDE, SIDE])],
+        [value("y", TensorProto.FLOAT, ["n", 4, 1, 1])],
+        [numpy_helper.from_array(w, f"w{i}") for i, w in enumerate(weights)],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    save(model, tmp_path / "net.onnx")
+    data = labelled("segmentation")
+    onnx = row("onnx", weights=str(tmp_path / "net.onnx"))
+    network = row_network(onnx, None, data.kind, data.classes, HEAD, SIDE, 0)
+    assert not network.trains_encoder
+    network, progress = trained(network, data)
+    assert progress.curve[-1][2] > floor(data, data) + 0.1
+
+
+def test_a_map_needs_a_layer_with_positions(made):
+    with pytest.raises(ConfigError, match="net has no layer with positions before its head"):
+        row_network(made("Vectors"), None, "regression", ("value",), HEAD, SIDE, 0)
+    network = row_network(made("Vectors"), None, "classification", ("a", "b"), HEAD, SIDE, 0)
+    assert network(torch.zeros(2, 3, SIDE, SIDE)).shape == (2, 2)
+
+
+def test_features_as_maps():
+    assert as_map(torch.zeros(2, 5, 3, 4)).shape == (2, 5, 3, 4)
+    assert as_map(torch.zeros(2, 7)).shape == (2, 7, 1, 1)
+    tokens = torch.arange(2 * 10 * 3.0).view(2, 10, 3)
+    grid = as_map(tokens)
+    assert grid.shape == (2, 3, 3, 3)
+    # The first token is that of the class.
+    assert torch.equal(grid[1, :, 0, 0], tokens[1, 1])
+    assert torch.equal(grid[1, :, 2, 1], tokens[1, 8])
+    assert as_map(torch.zeros(2, 7, 3)).shape == (2, 3, 1, 1)
+
+
+def test_statistics_can_be_frozen(made):
+    data = labelled("classification")
+    plan = Recipe(steps=3, batch_size=4, crop=SIDE, batch_norm="frozen", device="cpu")
+    network = row_network(made("ConvNet"), None, data.kind, data.classes, HEAD, SIDE, 0)
+    before = network.encoder.network.body[1].running_mean.clone()
+    network, _ = trained(network, data, plan=plan)
+    assert torch.equal(network.encoder.network.body[1].running_mean, before)
+
+
+def test_the_floor_is_the_best_constant_answer():
+    def like(kind, labels):
+        labels = np.array(labels)
+        shape = (len(labels), SIDE, SIDE, 3)
+        names = tuple(map(str, range(len(labels))))
+        return LabelledSet(kind, "val", ("a", "b", "c"), names, np.zeros(shape, np.uint8), labels)
+
+    train = like("classification", [0, 1, 1])
+    assert floor(train, like("classification", [1, 1, 0, 2])) == pytest.approx(0.5)
+    train = like("segmentation", [[[1, 1], [1, 255]]])
+    # IoU of class 1 is 2 of 3 pixels, that of class 0 nothing.
+    val = like("segmentation", [[[1, 1], [0, 255]]])
+    assert floor(train, val) == pytest.approx((2 / 3 + 0) / 2)
+    assert floor(labelled("regression"), labelled("regression")) == 0
+
+
+def test_losses_leave_out_what_is_not_known():
+    values = torch.tensor([[[[1.0, 5.0]]]])
+    labels = torch.tensor([[[3.0, torch.nan]]])
+    loss = goal_of("regression").loss
+    assert loss(values, labels, float("nan")).item() == 2
+    assert loss(values, labels * torch.nan, float("nan")).item() == 0
+    assert goal_of("classification").loss(torch.zeros(1, 4), torch.tensor([1]), 255).item() == (
+        pytest.approx(np.log(4))
+    )
+
+
+def test_scores_against_their_definitions():
+    class Fixed(nn.Module):
+        input_channels = 3
+
+        def __init__(self, outputs):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+            self.outputs = outputs
+
+        def forward(self, images):
+            return self.outputs[: len(images)]
+
+    images = np.zeros((4, SIDE, SIDE, 3), np.uint8)
+    ids = tuple("abcd")
+    data = LabelledSet(
+        "classification", "val", ("a", "b", "c"), ids, images, np.array([0, 0, 1, 1])
+    )
+    scores = torch.eye(3)[torch.tensor([0, 1, 1, 1])]
+    found = goal_of("classification").evaluate(Fixed(scores), data)
+    assert found.value == 0.75
+    assert found.by_class[:2] == (0.5, 1)
+    assert np.isnan(found.by_class[2])
+    labels = np.array([1.0, -1, 2, np.nan], np.float32).reshape(4, 1, 1)
+    data = LabelledSet("regression", "val", ("value",), ids, images, labels)
+    values = torch.tensor([1.0, 0, 1, 9]).view(4, 1, 1, 1)
+    found = goal_of("regression").evaluate(Fixed(values), data)
+    assert found.value == pytest.approx(1 - (0 + 1 + 1) / (1 + 1 + 2))
+
+
+def test_what_decides_a_training_is_told_apart(made):
+    data = labelled("classification")
+    network = row_network(made("ConvNet"), None, data.kind, data.classes, HEAD, SIDE, 0)
+    one = target_settings(network, data, data, PLAN, 0, {"row": "a"})
+    assert one == target_settings(network, data, data, PLAN, 0, {"row": "a"})
+    for other in (
+        target_settings(network, data, data, PLAN, 1, {"row": "a"}),
+        target_settings(network, data, data, PLAN, 0, {"row": "b"}),
+        target_settings(network, data.first(5), data, PLAN, 0, {"row": "a"}),
+    ):
+        assert other != one
+
+
+def test_weights_are_kept_with_what_they_predict(made, tmp_path):
+    data = labelled("classification")
+    network = row_network(made("ConvNet"), None, data.kind, data.classes, HEAD, SIDE, 0)
+    (tmp_path / "w.safetensors").write_bytes(target_bytes(network, {"settings": "key"}))
+    header = target_header(tmp_path / "w.safetensors")
+    assert header["classes"] == ["dark", "bright"]
+    assert header["about"] == {"settings": "key"}
+    from safetensors.torch import load_file
+
+    network.load_state_dict(load_file(tmp_path / "w.safetensors"))
+
+
+def test_seconds_are_measured(made):
+    data = labelled("classification")
+    step, besides = seconds_of_training(
+        lambda: row_network(made("ConvNet"), None, data.kind, data.classes, HEAD, SIDE, 0),
+        data, data, PLAN, 0, steps=3,
+    )  # fmt: skip
+    assert step > 0
+    assert besides >= 0
