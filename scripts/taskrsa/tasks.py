@@ -6,8 +6,11 @@ the input preprocessing are those of the public bank.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from taskrsa import extensions
+from taskrsa.errors import ConfigError
 from taskrsa.task import Task
 
 TYPE_COLOURS = {"2D": "#1f3fd1", "3D": "#149414", "geometric": "#d62020", "semantic": "#c512c5"}
@@ -250,3 +253,36 @@ _ROWS = (
 )
 
 TASKS: dict[str, Task] = {row.id: row for row in _ROWS}
+
+
+def task(
+    id: str, *, label: str, type: str, output: str, loss: str, **more
+) -> Callable[[Callable], Callable]:
+    """Register the decorated function, from a view and its source's information to a label, as
+    the task that predicts it.
+
+    Parameters
+    ----------
+    id : of letters, digits and _, for it becomes part of the names of files
+    label, type : of figures; a new type gets a colour of its own
+    output, loss, more : fields of `taskrsa.task.Task`
+
+    Raises
+    ------
+    ConfigError
+        If the id is taken or cannot be used.
+    """
+    if not id.isidentifier():
+        raise ConfigError(f"task {id!r}: an id has letters, digits and _ only; rename it")
+    if id in TASKS:
+        raise ConfigError(f"task {id}: registered twice; give the second another id")
+
+    def register(derive: Callable) -> Callable:
+        where = f"{derive.__module__}:{derive.__qualname__}"
+        TASKS[id] = BankTask(id, output, loss, where, label=label, type=type, **more)
+        return derive
+
+    return register
+
+
+extensions.load()

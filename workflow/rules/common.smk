@@ -19,10 +19,27 @@ BASE = Path(workflow.basedir)
 SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from taskrsa import extensions
+from taskrsa.errors import TaskrsaError
+
+
+def stop(message: str) -> None:
+    """End Snakemake with one line: an exception would add where in the workflow it was raised."""
+    sys.exit(f"error: {message}")
+
+
+# Before anything that they may add to; the schema says so where it is no list.
+try:
+    EXTENSIONS = extensions.use(
+        config["extensions"] if isinstance(config.get("extensions"), list) else []
+    )
+    extensions.load()
+except TaskrsaError as error:
+    stop(str(error))
+
 from taskrsa import assets as asset_table
 from taskrsa import bank as bank_table
 from taskrsa.data import labelled, nyuv2, sbd, segmentation, sources
-from taskrsa.errors import TaskrsaError
 from taskrsa.models.public import public_file
 from taskrsa.models.spec import EncoderSpec, encoder_spec
 from taskrsa.rsa.presets import PRESETS, variants_of
@@ -37,15 +54,12 @@ REPORTED_PACKAGES = (
 )
 
 
-def stop(message: str) -> None:
-    """End Snakemake with one line: an exception would add where in the workflow it was raised."""
-    sys.exit(f"error: {message}")
-
-
 def check_config() -> None:
     """Validate the config and fill in defaults; stop with one line that names the key."""
     path = BASE / "workflow/schemas/config.schema.yaml"
     schema = yaml.safe_load(path.read_text())
+    # Options of a source that an extension added are checked by the source itself.
+    added = {kind: config.pop(kind, {}) for kind in sources.ADDED}
     error = jsonschema.exceptions.best_match(
         jsonschema.Draft202012Validator(schema).iter_errors(config)
     )
@@ -53,10 +67,11 @@ def check_config() -> None:
         key = ".".join(map(str, error.absolute_path)) or "top level"
         stop(f"config, {key}: {error.message}")
     validate(config, str(path))
+    config.update(added)
     stimuli = config["stimuli"]["source"] or config["source"]
     for kind in {config["source"], stimuli}:
         tell_user(sources.source_module, kind)
-    options = jsonschema.Draft202012Validator(schema["properties"][stimuli])
+    options = jsonschema.Draft202012Validator(schema["properties"].get(stimuli, {}))
     changes = config["stimuli"]["options"] or {}
     error = jsonschema.exceptions.best_match(options.iter_errors(changes))
     if error is not None:
@@ -102,7 +117,13 @@ def code_of(entry: str, *lazily_imported: str) -> list[str]:
     for name in (f"{entry}.py", *(f"taskrsa/{module}.py" for module in lazily_imported)):
         files |= _imports(name)
     first = SCRIPTS / f"{entry}.py"
-    return [os.path.relpath(path) for path in [first, *sorted(files - {first})]]
+    # Any of it may ask for what an extension adds.
+    return [os.path.relpath(path) for path in [first, *sorted(files - {first}), *EXTENSIONS]]
+
+
+def source_code(kind: str) -> list[str]:
+    """Name the library's module of a source for `code_of`; an extension's file is there anyway."""
+    return [f"data/{kind}"] if kind not in sources.ADDED else []
 
 
 def _imports(name: str) -> frozenset:
@@ -278,6 +299,12 @@ def tasks_with_reasons() -> dict[str, str]:
         reasons = nyuv2.unavailable_tasks(list(TASKS.values()), has_classes)
     else:
         reasons = tell_user(sources.unavailable_tasks, source_options(SOURCE), list(TASKS.values()))
+    if config["bank"]["source"] == "taskonomy":
+        reasons |= {
+            name: f"{name}: Taskonomy's bank has no network of it"
+            for name, task in TASKS.items()
+            if not task.bank_name
+        }
     return {task: reasons.get(task, "") for task in TASKS}
 
 

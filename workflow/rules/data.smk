@@ -3,7 +3,7 @@
 
 rule prepare_split:
     input:
-        code=code_of("prepare_images", f"data/{SOURCE}"),
+        code=code_of("prepare_images", *source_code(SOURCE)),
         # Asked for where they are needed, so that a run of the public bank alone needs none.
         files=lambda wildcards: source_files(SOURCE),
     output:
@@ -33,7 +33,7 @@ rule prepare_split:
 
 rule prepare_stimuli:
     input:
-        code=code_of("prepare_images", f"data/{STIMULI_SOURCE}"),
+        code=code_of("prepare_images", *source_code(STIMULI_SOURCE)),
         files=lambda wildcards: source_files(STIMULI_SOURCE, STIMULI_OPTIONS),
     output:
         pack=f"{RUN}/data/stimuli.h5",

@@ -1,4 +1,5 @@
-"""Open a source of images by its kind: the name of a module in `taskrsa.data`.
+"""Open a source of images by its kind: the name of a module in `taskrsa.data`, or of one that an
+extension added.
 
 Modules are imported by name, when they are asked for, so that runs depend only on the source they
 use.
@@ -7,15 +8,48 @@ use.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import re
-from types import ModuleType
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
 
+from taskrsa import extensions
 from taskrsa.data.view import Source
 from taskrsa.errors import ConfigError
 
+ADDED: dict[str, SimpleNamespace] = {}
 
-def source_module(kind: str) -> ModuleType:
+
+def no_files(path: str | None) -> list[str]:
+    """Return the files of a source that reads none."""
+    return []
+
+
+def add_source(
+    kind: str, open_source: Callable[..., Source], files: Callable[..., list[str]] = no_files
+) -> None:
+    """Add a source of images; its options stand in the config's section of its name.
+
+    Parameters
+    ----------
+    kind : what the config's `source` names it by
+    open_source : from options, with `image_size` among them, to the source
+    files : from the option `path`, None where there is none, to the files that are read
+
+    Raises
+    ------
+    ConfigError
+        If the kind is taken or cannot be used.
+    """
+    if not re.fullmatch(r"[a-z_][a-z0-9_]*", kind):
+        raise ConfigError(f"source {kind!r}: a kind has small letters, digits and _ only")
+    if kind in ADDED or importlib.util.find_spec(f"taskrsa.data.{kind}"):
+        raise ConfigError(f"source {kind}: there is one of that name; give another")
+    ADDED[kind] = SimpleNamespace(open_source=open_source, files=files)
+
+
+def source_module(kind: str) -> ModuleType | SimpleNamespace:
     """Return the module of a source.
 
     Raises
@@ -23,6 +57,8 @@ def source_module(kind: str) -> ModuleType:
     ConfigError
         If there is none of that name.
     """
+    if kind in ADDED:
+        return ADDED[kind]
     name = f"taskrsa.data.{kind}"
     known = isinstance(kind, str) and re.fullmatch(r"[a-z_][a-z0-9_]*", kind)
     try:
@@ -33,7 +69,8 @@ def source_module(kind: str) -> ModuleType:
         module = None
     if module is None or not hasattr(module, "open_source"):
         raise ConfigError(
-            f"kind: there is no source {kind!r}; give simulated, rgbd, taskonomy or folder"
+            f"kind: there is no source {kind!r}; give "
+            f"{', '.join(['simulated', 'rgbd', 'taskonomy', *ADDED])} or folder"
         )
     return module
 
@@ -75,3 +112,6 @@ def unavailable_tasks(options: dict, tasks: list) -> dict[str, str]:
 
     source = open_source(**options)
     return available_tasks(tasks, source.view(source.ids("train")[0]), source.info)[1]
+
+
+extensions.load()

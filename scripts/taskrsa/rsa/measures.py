@@ -17,6 +17,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from taskrsa import extensions
 from taskrsa.errors import ConfigError, RepresentationError
 from taskrsa.rsa.rdm import (
     BLOCK,
@@ -333,3 +334,6 @@ def _undefined(square: np.ndarray, which: np.ndarray) -> np.ndarray:
     square[which, :] = np.nan
     square[:, which] = np.nan
     return condensed(square)
+
+
+extensions.load()
