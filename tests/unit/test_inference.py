@@ -153,12 +153,13 @@ def test_confidence_interval_by_hand():
         confidence_interval(np.ones((3, 1)), level=95)
 
 
-def test_permutation_p_equals_its_definition():
+@pytest.mark.parametrize("m", [1, 2, 6])
+def test_permutation_p_equals_its_definition(m):
     n = 9
-    rdms, others = some_rdms(2, n, 1, levels=3), some_rdms(3, n, 4)
+    rdms, others = some_rdms(m, n, 1, levels=3), some_rdms(3, n, 4)
     rng = np.random.default_rng(6)
     observed = similarity_between(rdms, others)
-    reached = np.zeros((2, 3))
+    reached = np.zeros((m, 3))
     for _ in range(50):
         shuffled = rng.permutation(n)
         moved = [squareform(squareform(row)[np.ix_(shuffled, shuffled)]) for row in others]

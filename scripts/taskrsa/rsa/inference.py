@@ -15,9 +15,12 @@ import numpy as np
 
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.rsa.clustering import require_similarity
-from taskrsa.rsa.rdm import mid_ranks, n_images_of, standardise
+from taskrsa.rsa.rdm import mid_ranks, n_images_of, square_form, standardise
 from taskrsa.rsa.similarity import ranked_rows, require_rdms
 
+_FEW = 4  # RDMs that are moved themselves when labels are permuted
+_TOGETHER = 32  # permutations in one matrix product, and
+_MOVED = 16_000_000  # numbers at most that they hold
 _TOLERANCE = 1e-6  # two statistics this close are equal: rounding must not decide a p-value
 _FEWEST_IMAGES = 3  # different images: two give one dissimilarity, and nothing to rank
 _MOST_DRAWN = 46_340  # images of a resample, repeats and all: its square, the ranks, fit in int32
@@ -243,6 +246,9 @@ def permutation_p(
     observed = _product_of_moved(a, by_pair, np.arange(n_pairs))
     upper = np.triu_indices(n_images, 1)
     upper_flat = np.ravel_multi_index(upper, (n_images, n_images))
+    if others is not None and len(a) <= _FEW:
+        reached = _reached_by_few(a, by_pair, observed, upper_flat, n_images, n_permutations, seed)
+        return (1 + reached) / (1 + n_permutations)
     pair_of = np.zeros((n_images, n_images), dtype=np.intp)
     pair_of[upper] = pair_of.T[upper] = np.arange(n_pairs)
     reached = np.zeros(observed.shape, dtype=np.int64)
@@ -253,6 +259,36 @@ def permutation_p(
         reached += _product_of_moved(a, by_pair, moved) >= observed - _TOLERANCE
     p = (1 + reached) / (1 + n_permutations)
     return np.triu(p) + np.triu(p, 1).T if others is None else p
+
+
+def _reached_by_few(
+    a: np.ndarray,
+    by_pair: np.ndarray,
+    observed: np.ndarray,
+    upper_flat: np.ndarray,
+    n_images: int,
+    n_permutations: int,
+    seed: int,
+) -> np.ndarray:
+    """Return how many permutations reach the observed similarity, (m, k), for few rows `a`.
+
+    To permute the images of one side is to permute those of the other the other way round. A few
+    RDMs are moved faster than many, and then many permutations share one matrix product.
+    """
+    squares = np.array([square_form(row) for row in a])
+    reached = np.zeros(observed.shape, dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    together = min(_TOGETHER, max(1, _MOVED // a.size))
+    for start in range(0, n_permutations, together):
+        rows = min(together, n_permutations - start)
+        moved = np.empty((rows, *a.shape), dtype=np.float32)
+        for place in range(rows):
+            back = np.argsort(rng.permutation(n_images))
+            for square, row in zip(squares, moved[place], strict=True):
+                square.take(back, axis=0).take(back, axis=1).take(upper_flat, out=row)
+        found = _product_of_moved(moved.reshape(-1, a.shape[1]), by_pair, None)
+        reached += (found.reshape(rows, *observed.shape) >= observed - _TOLERANCE).sum(axis=0)
+    return reached
 
 
 def mantel_p(
@@ -451,9 +487,11 @@ def _squares(a: np.ndarray) -> np.ndarray:
     return total
 
 
-def _product_of_moved(a: np.ndarray, by_pair: np.ndarray, moved: np.ndarray) -> np.ndarray:
+def _product_of_moved(a: np.ndarray, by_pair: np.ndarray, moved: np.ndarray | None) -> np.ndarray:
+    """Return a (m, p) times by_pair (p, k), its rows in the order `moved`, None for as they are."""
     total = np.zeros((len(a), by_pair.shape[1]))
-    for start in range(0, len(moved), _STRIP):
+    for start in range(0, len(by_pair), _STRIP):
         strip = slice(start, start + _STRIP)
-        total += a[:, strip] @ by_pair.take(moved[strip], axis=0)
+        rows = by_pair[strip] if moved is None else by_pair.take(moved[strip], axis=0)
+        total += a[:, strip] @ rows
     return total
