@@ -215,3 +215,54 @@ def test_the_readme_s_claims_are_those_of_the_reference_tables():
     found = {run: claims(run) for run in ("demo", "nyuv2")}
     for claim, ours in found["demo"].items():
         assert rows[claim].endswith(f"| {ours} | {found['nyuv2'][claim]} |"), rows[claim]
+
+
+DOUBLE_LOOP, NET2BRAIN = "authors' double loop", "Net2Brain's formula"
+THINGSVISION, BANK = "thingsvision's formula", "bank's network"
+
+
+def speeds() -> dict[str, str]:
+    """Write what the benchmarks found, by work and peer, as the README's table does."""
+    import pandas as pd
+
+    def table(name: str) -> pd.DataFrame:
+        return pd.read_csv(ROOT / f"results/reference/benchmarks/{name}.csv")
+
+    rdm = table("rdm").query("images == 500 and features == 131072").set_index("what")
+    forward = table("extraction").set_index("what")
+    bootstrap = table("bootstrap").set_index("what")
+    permutations = table("permutations").set_index("what")
+    training = table("training").set_index(["network", "what"])
+    faster = rdm["taskrsa_is_faster"]
+    return {
+        "one matrix product, the limit": f"{rdm.loc['taskrsa', 'of_limit']:.2f} of its time",
+        "the authors' double loop": f"{faster.loc[DOUBLE_LOOP]:.0f} times faster",
+        "rsatoolbox": f"{faster['rsatoolbox']:.0f} times faster",
+        "SciPy's pdist": f"{faster['SciPy pdist']:.0f} times faster",
+        "Net2Brain's formula": f"{faster.loc[NET2BRAIN]:.1f} times faster",
+        "thingsvision's formula": f"{faster.loc[THINGSVISION]:.1f} times faster",
+        "PyTorch as it comes": f"{forward.loc['forward, fused', 'speedup']:.2f} times faster",
+        "the bare forward pass": (
+            f"{forward.loc['photographs to RDMs, 500 images', 'of_forward']:.2f} of its time"
+        ),
+        "rsatoolbox's bootstrap": (
+            f"{bootstrap.loc['Spearman, rsatoolbox', 'cpu_ratio']:.0f} times faster"
+        ),
+        "the naive way, with SciPy": (
+            f"{permutations.loc['naive, SciPy', 'cpu_ratio']:.0f} times faster"
+        ),
+        "a plain loop, small model": (
+            f"{training.loc[('small model', 'taskrsa, bf16'), 'speedup']:.1f} times faster"
+        ),
+        "a plain loop, bank's network": (
+            f"{training.loc[(BANK, 'taskrsa, bf16'), 'speedup']:.1f} times faster"
+        ),
+    }
+
+
+def test_the_readme_s_speeds_are_those_of_the_benchmarks():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+    shown = {row[1]: row[2] for row in rows if len(row) == 3}
+    for peer, ours in speeds().items():
+        assert shown.get(peer) == ours, peer
