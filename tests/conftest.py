@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
 
 
@@ -79,3 +81,20 @@ def smoke(tmp_path_factory) -> Project:
     project = copy_project(tmp_path_factory.mktemp("smoke") / "project")
     project.snakemake("--configfile", "config/smoke.yaml")
     return project
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """Start headless Chromium, or skip: TASKRSA_CHROMIUM or one on the path."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    place = os.environ.get("TASKRSA_CHROMIUM") or next(
+        filter(None, map(shutil.which, BROWSERS)), None
+    )
+    if place is None:
+        pytest.skip("no Chromium on the path; install it, or set TASKRSA_CHROMIUM")
+    with api.sync_playwright() as player:
+        # Root, as in containers, cannot have Chromium's sandbox.
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+        started = player.chromium.launch(executable_path=place, args=flags)
+        yield started
+        started.close()

@@ -148,6 +148,35 @@ def test_a_network_may_stand_for_the_target(ran):
     assert not Path(ran.path, "results/network/target").exists()
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_page_in_a_browser(ran, browser, width):
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+    page, faults = context.new_page(), []
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: faults.append(request.url))
+    page.goto((ran.path / "results/mine/own_report.html").as_uri())
+    faults = [fault for fault in faults if not fault.startswith(("file:", "data:"))]
+    assert not faults
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    assert page.locator("figure.layer:visible svg rect title").count() == 16
+    context.close()
+
+
+def test_snakemake_s_own_report_has_the_target(ran):
+    import zipfile
+
+    ran.snakemake("--configfile", "mine.yaml", "--report", "own.zip", "--", "own_target")
+    with zipfile.ZipFile(ran.path / "own.zip") as found:
+        names = found.namelist()
+        text = "".join(found.read(n).decode() for n in names if n.endswith((".html", ".js")))
+    for name in ("target_ranking.png", "target_ranking.csv", "target_scores.csv"):
+        assert any(n.endswith(name) for n in names), name
+    for shown in ("Own target", "Own bank", "cannot be told from the first choice"):
+        assert shown in text, shown
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [

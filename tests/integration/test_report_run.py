@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +11,6 @@ import pytest
 from conftest import Project
 
 SMOKE = ("--configfile", "config/smoke.yaml")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 pytestmark = pytest.mark.workflow
 
@@ -114,23 +110,6 @@ def test_snakemake_s_own_report_has_captions_and_categories(smoke):
 
 
 # --- a real browser ---
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    """Start headless Chromium, or skip: TASKRSA_CHROMIUM or one on the path."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    place = os.environ.get("TASKRSA_CHROMIUM") or next(
-        filter(None, map(shutil.which, BROWSERS)), None
-    )
-    if place is None:
-        pytest.skip("no Chromium on the path; install it, or set TASKRSA_CHROMIUM")
-    with api.sync_playwright() as player:
-        # Root, as in containers, cannot have Chromium's sandbox.
-        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-        started = player.chromium.launch(executable_path=place, args=flags)
-        yield started
-        started.close()
 
 
 @pytest.fixture
