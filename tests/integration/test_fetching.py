@@ -314,3 +314,69 @@ def test_a_wrong_setting_is_one_line(project, change, message):
     printed = project.snakemake("--dry-run", *configure(project, change), ok=False)
     assert len([line for line in error_lines(printed) if message in line]) == 1, printed
     assert "Traceback" not in printed
+
+
+NETWORK = """
+from torch import nn
+
+
+def make():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
+
+
+def ready(side=32):
+    import torch
+
+    network = make()
+    network(torch.zeros(1, 3, side, side))
+    return network
+"""
+
+
+def test_weights_of_a_bank_s_table_are_fetched_checked_and_used(project, web, monkeypatch):
+    import torch
+
+    photos = project.path / "photos"
+    photos.mkdir()
+    for at in range(8):
+        pixels = np.random.default_rng(at).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        (photos / f"{at}.png").write_bytes(png(pixels))
+    (project.path / "loopback_nets.py").write_text(NETWORK)
+    monkeypatch.syspath_prepend(str(project.path))
+    import loopback_nets
+
+    torch.manual_seed(3)
+    torch.save(loopback_nets.ready().state_dict(), web.folder / "mine.pth")
+    digest = hashlib.sha256((web.folder / "mine.pth").read_bytes()).hexdigest()
+    head = "name label type loader weights sha256 layers size mean std channels".replace(" ", "\t")
+    cells = ["net", "Net", "mine", "loopback_nets:ready", f"{web.address}/mine.pth"]
+
+    def bank(sha256: str) -> None:
+        fetched = [*cells, sha256, "auto", "32", "0.5", "0.5", "rgb"]
+        as_it_comes = ["other", "", "mine", "loopback_nets:ready", "", "", *fetched[6:]]
+        rows = ["\t".join(row) for row in (fetched, as_it_comes)]
+        (project.path / "bank.tsv").write_text("\n".join([head, *rows]) + "\n")
+
+    words = configure(
+        project,
+        {
+            "bank": {"table": "bank.tsv"},
+            "stimuli": {"source": "folder", "n": 8},
+            "folder": {"path": "photos"},
+            "pascal": {"source": None},
+            "robustness": {"images": [8]},
+        },
+    )
+    bank("0" * 64)
+    printed = project.snakemake(*words, "--", "own_bank", ok=False)
+    assert any("mine.pth" in line and digest in line for line in error_lines(printed)), printed
+    bank(digest)
+    web.asked.clear()
+    web.cut_once.add("/mine.pth")
+    project.snakemake(*words, "--", "own_bank")
+    assert web.asked == ["/mine.pth"] * 2
+    table = pd.read_csv(project.path / "results/smoke/tables/own_similarity_last.csv")
+    assert len(table) == 1
+    page = (project.path / "results/smoke/own_report.html").read_text()
+    assert "2 networks compared" in page
+    assert digest in page

@@ -147,7 +147,7 @@ def _reached(
         return [], []
     ours, best = tuned.set_index("model").loc[first], tuned.loc[tuned["score"].idxmax()]
     metric = _METRICS.get(ours["metric"], ours["metric"])
-    said = f"Fine-tuned, {styles[first].label} reached {metric} {view.number(ours['score'], 3)}"
+    said = f"Fine-tuned, {styles[first].label} reached {view.number(ours['score'], 3)} ({metric})"
     if ours["how"] != best["how"]:
         said += f" ({ours['how']})"
     if best["model"] == first:
