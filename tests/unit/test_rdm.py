@@ -366,6 +366,19 @@ def test_n_images_of():
         n_images_of(7)
 
 
+@pytest.mark.parametrize("n", [7, 3000])
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int16])
+@pytest.mark.parametrize("levels", [1, 4, 200, 30_000])
+def test_mid_ranks_are_scipy_s(n, kind, levels):
+    values = np.random.default_rng(levels).integers(0, levels, (2, 3, n)).astype(kind)
+    np.testing.assert_array_equal(mid_ranks(values), rankdata(values, axis=-1))
+    if kind is not np.int16:
+        values[0, 1, 2] = np.nan
+        found = mid_ranks(values)
+        np.testing.assert_array_equal(found, rankdata(values, axis=-1))
+        assert np.isnan(found[0, 1]).all()
+
+
 def test_mid_ranks_share_ties():
     np.testing.assert_array_equal(mid_ranks(np.array([3.0, 1, 3, 2, 3])), [4, 1, 4, 2, 4])
 

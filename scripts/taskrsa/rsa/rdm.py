@@ -27,6 +27,7 @@ _NEAR = 1e-3  # images at most this dissimilar may have identical features
 _SAMPLE = 32  # features that such images are told apart by, before all are compared
 _STRIP = 64  # rows of a Gram matrix worked on at a time
 _SHOWN = 5  # images named in a message
+_LONG = 1024  # values in a row from which on rows are ranked one by one
 
 
 @dataclass(frozen=True)
@@ -422,10 +423,36 @@ def n_images_of(n_pairs: int) -> int:
 
 
 def mid_ranks(values: np.ndarray) -> np.ndarray:
-    """Return ranks from 1 along the last axis, float64; equal values share their mean rank."""
-    from scipy.stats import rankdata
+    """Return ranks from 1 along the last axis, float64; equal values share their mean rank.
 
-    return rankdata(values, method="average", axis=-1)
+    Where a row holds nan all its ranks are.
+    """
+    values = np.asarray(values)
+    if values.ndim == 0 or values.shape[-1] < _LONG:
+        from scipy.stats import rankdata
+
+        return rankdata(values, method="average", axis=-1)
+    ranks = np.empty(values.shape)
+    rows = values.reshape(-1, values.shape[-1])
+    for row, row_ranks in zip(rows, ranks.reshape(rows.shape), strict=True):
+        _rank_long(row, row_ranks)
+    return ranks
+
+
+def _rank_long(row: np.ndarray, ranks: np.ndarray) -> None:
+    """Put the mid-ranks of one row into `ranks`.
+
+    NumPy's unstable sort is several times faster than the stable one of `rankdata`; in which order
+    equal values come does not matter, as they get one rank.
+    """
+    if np.isnan(row).any():
+        ranks[:] = np.nan
+        return
+    order = np.argsort(row)
+    ordered = row[order]
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    sizes = np.diff(first, append=len(row))
+    ranks[order] = np.repeat(first + (sizes + 1) / 2, sizes)
 
 
 def standardise(rows: np.ndarray) -> np.ndarray:
