@@ -109,7 +109,11 @@ def ranked_rows(rdms: np.ndarray, names: Sequence[str] | None = None) -> np.ndar
         If an RDM holds nan, or the same number throughout.
     """
     rdms = require_rdms(rdms, names)
-    return standardise(mid_ranks(rdms))
+    # One by one: with many images copies of all of them would not fit into memory.
+    ranked = np.empty(rdms.shape)
+    for row, place in zip(rdms, ranked, strict=True):
+        place[:] = standardise(mid_ranks(row))
+    return ranked
 
 
 def require_rdms(rdms: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
