@@ -9,7 +9,7 @@ from taskrsa.claims import read_tables
 from taskrsa.costs import disk_use, read_jobs
 from taskrsa.entry import run
 from taskrsa.files import atomic_path, digest_of
-from taskrsa.report.own import render_own
+from taskrsa.report.own import SMALL, render_own
 from taskrsa.report.page import Inputs, caption
 
 
@@ -65,11 +65,12 @@ def main(
 
 
 def _curve(path: str) -> pd.DataFrame:
-    """Return a learning curve, told by its folders: the network and its seed."""
+    """Return a learning curve, told by its folders: tuned/<network>/s<seed> or small/s<seed>."""
     frame = pd.read_csv(path)
     frame = frame.rename(columns={frame.columns[-1]: "score"})
-    network, seed = Path(path).parts[-3:-1]
-    return frame.assign(what=f"{network}, seed {seed.removeprefix('s')}")
+    kind, network, seed = Path(path).parts[-4:-1]
+    model = network if kind == "tuned" else SMALL
+    return frame.assign(model=model, seed=int(seed.removeprefix("s")))
 
 
 if __name__ == "__main__":

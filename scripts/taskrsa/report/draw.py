@@ -23,6 +23,7 @@ GAP = 6
 LETTER = 7.3  # width to allow for a letter
 WIDEST = 1500  # pixels a picture is reduced to
 SHOWN = 133  # pixels of the page an inch of a figure takes; figures have 300
+PANEL = (230, 110)  # user units, width and height of a panel of curves
 COLOURS = 256  # of a picture's palette; with fewer, the colours of types shift
 
 _CMAP = colormaps[SIMILARITY_CMAP]
@@ -107,6 +108,60 @@ def tree(linkage: np.ndarray, names: Sequence[str], styles: Mapping[str, ModelSt
             f'<text class="{kind}" x="{wide + GAP + 8}" y="{y + 4:g}">'
             f"{escape(styles[name].label)}</text>"
         )
+    return "".join([*parts, "</svg>"])
+
+
+def curves(
+    lines: Mapping[str, Sequence[tuple[float, float]]],
+    scores: tuple[float, float],
+    last: float,
+    title: str,
+    floor: float,
+) -> str:
+    """Return a panel of learning curves as SVG; every point says its numbers when pointed at.
+
+    Parameters
+    ----------
+    lines : (step, score) in order, by what names the line
+    scores : lowest and highest score of the panel, which may be equal
+    last : step at the right edge, above 0
+    floor : score that is drawn as a broken line
+    """
+    left, right, top, bottom = 38.0, PANEL[0] - 8.0, 8.0, PANEL[1] - 18.0
+    low, high = scores
+    spread = high - low or 1.0
+
+    def x(step: float) -> float:
+        return left + (right - left) * step / last
+
+    def y(score: float) -> float:
+        # The lowest, often the floor, is not to lie on the axis.
+        return bottom - 7 - (bottom - 7 - top) * (score - low) / spread
+
+    parts = [
+        _open(*PANEL, f"Learning curves, {title}"),
+        f'<path d="M{left:g} {top:g}V{bottom:g}H{right:g}"/>',
+        f'<path stroke-dasharray="4 3" d="M{left:g} {y(floor):.1f}H{right:g}">'
+        f"<title>floor: {number(floor, 3)}</title></path>",
+    ]
+    for score in dict.fromkeys(scores):
+        parts.append(
+            f'<text x="{left - 5:g}" y="{y(score) + 4:.1f}" text-anchor="end">'
+            f"{number(score)}</text>"
+        )
+    parts.append(
+        f'<text x="{right:g}" y="{PANEL[1] - 4}" text-anchor="end">step {number(last, 0)}</text>'
+    )
+    for name, points in lines.items():
+        way = "L".join(f"{x(step):.1f} {y(score):.1f}" for step, score in points)
+        # The page's own colours of lines and letters do for axes only.
+        parts.append(f'<path style="stroke:var(--link);stroke-width:1.6" d="M{way}"/>')
+        for step, score in points:
+            shown = escape(f"{title}, {name}, step {number(step, 0)}: {number(score, 3)}")
+            parts.append(
+                f'<circle style="fill:var(--link)" cx="{x(step):.1f}" cy="{y(score):.1f}" r="2.5">'
+                f"<title>{shown}</title></circle>"
+            )
     return "".join([*parts, "</svg>"])
 
 

@@ -40,10 +40,12 @@ def render_own(
     Parameters
     ----------
     inputs : `tables` holds "similarity" of all layers; of a run with a target "target_ranking" and
-        "target_images"; of a labelled one "target_scores" and "cost". `linkage` is not used: the
-        tree is that of average linkage at `layer`.
+        "target_images"; of a labelled one "target_scores" and "cost", and "curves": model, seed,
+        step, train_loss, score. `linkage` is not used: the tree is that of average linkage at
+        `layer`.
     networks : label and type of each network of the bank
-    layer : at which networks are ranked; its matrix is shown first
+    layer : at which networks are ranked; its matrix is shown first, or that of the first layer
+        where they were not compared at this one
     target : name of the network that stands for the target, if one does
 
     Raises
@@ -52,11 +54,13 @@ def render_own(
         If a table lacks what the page needs of it, or a picture cannot be read.
     """
     try:
-        styles = task_style(networks, networks)
+        layers = list(dict.fromkeys(inputs.tables["similarity"]["layer"]))
+        if layer not in layers:
+            layer = layers[0]
         return html(
             inputs.settings["run"],
-            own_answer(inputs, styles, target),
-            _sections(inputs, styles, layer),
+            own_answer(inputs, networks, layer, target),
+            _sections(inputs, task_style(networks, networks), layers, layer),
             shown_layer=layer,
         )
     except KeyError as error:
@@ -66,22 +70,30 @@ def render_own(
 # --- the answer ---
 
 
-def own_answer(inputs: Inputs, styles: Mapping[str, ModelStyle], target: str = "") -> Answer:
-    """Return the advice of a run, what speaks against it, and what it rests on."""
+def own_answer(
+    inputs: Inputs, networks: Mapping[str, tuple[str, str]], layer: str, target: str = ""
+) -> Answer:
+    """Return the advice of a run, what speaks against it, and what it rests on.
+
+    The parameters are those of `render_own`; networks were compared at `layer`.
+    """
     tables = inputs.tables
+    # Sentences have room for labels that figures cut.
+    names = {model: label for model, (label, _) in networks.items()}
+    styles = task_style(networks, networks)
     if "target_ranking" not in tables:
-        return _alike(tables["similarity"], styles)
+        return _alike(tables["similarity"], names, styles, layer)
     ranking = tables["target_ranking"].sort_values("rank", kind="stable")
     first = ranking.iloc[0].to_dict()
-    name = styles[first["model"]].label
-    query = styles[target].label if target else "the small model of the target"
+    name = names[first["model"]]
+    query = names[target] if target else "the small model of the target"
     shown = view.estimate(first["rs"], first["ci_low"], first["ci_high"])
     sentences = [
         f"Of {len(ranking)} networks, {name} is most similar to {query}: {shown}, with its 95 % "
         "interval over images."
     ]
     tied = ranking.loc[ranking["tied"] == "yes", "model"]
-    others = [styles[other].label for other in tied if other != first["model"]]
+    others = [names[other] for other in tied if other != first["model"]]
     if others:
         sentences.append(
             f"These images cannot tell it from {_and(others)} at 95 %: any of the "
@@ -91,7 +103,7 @@ def own_answer(inputs: Inputs, styles: Mapping[str, ModelStyle], target: str = "
         sentences.append("At 95 % it is told from all the others.")
     sentences += _fewer_images(tables.get("target_images"))
     sentences += _cost(inputs)
-    reached, against = _reached(tables.get("target_scores"), first["model"], styles)
+    reached, against = _reached(tables.get("target_scores"), first["model"], names)
     sentences += reached
     cautions = [*against, *_cautions(first, ranking, tables.get("target_scores"))]
     headline = f"Fine-tune {name}."
@@ -107,14 +119,16 @@ def _and(names: Sequence[str]) -> str:
 
 
 def _fewer_images(frame: pd.DataFrame | None) -> list[str]:
-    if frame is None or frame.empty:
+    if frame is None:
         return []
-    rows = frame.sort_values("n_images").to_dict("records")
-    shown = _and([f"{row['n_images']:.0f} in {view.share(row['same_first'])}" for row in rows])
-    return [
-        f"How that hangs on the number of images: resamples of {shown} of the cases put the same "
-        "network first."
-    ]
+    # Blank where no draw of so many images had a ranking.
+    rows = frame.dropna(subset="same_first").sort_values("n_images").to_dict("records")
+    if not rows:
+        return []
+    shown = [f"{row['n_images']:.0f} in {view.share(row['same_first'])}" for row in rows]
+    fewest = f"{rows[0]['n_images']:.0f} images put the same network first in "
+    fewest += f"{view.share(rows[0]['same_first'])} of the draws"
+    return [f"Drawn at random, {_and([fewest, *shown[1:]])}."]
 
 
 def _cost(inputs: Inputs) -> list[str]:
@@ -137,28 +151,40 @@ def _ratio(tuning: float, ranked: float) -> str:
 
 
 def _reached(
-    scores: pd.DataFrame | None, first: str, styles: Mapping[str, ModelStyle]
+    scores: pd.DataFrame | None, first: str, names: Mapping[str, str]
 ) -> tuple[list[str], list[str]]:
     """Return what fine-tuning says, and what of it speaks against the advice."""
     if scores is None:
         return [], []
-    tuned = scores[scores["model"] != SMALL]
+    tuned, small = scores[scores["model"] != SMALL], scores[scores["model"] == SMALL]
     if first not in set(tuned["model"]):
         return [], []
     ours, best = tuned.set_index("model").loc[first], tuned.loc[tuned["score"].idxmax()]
     metric = _METRICS.get(ours["metric"], ours["metric"])
-    said = f"Fine-tuned, {styles[first].label} reached {view.number(ours['score'], 3)} ({metric})"
+    said = f"Fine-tuned, {names[first]} reached {view.number(ours['score'], 3)} ({metric})"
+    against = []
+    if not ours["score"] > ours["floor"]:
+        floor = view.number(ours["floor"], 3)
+        against.append(f"That is no better than a constant answer ({floor}).")
     if ours["how"] != best["how"]:
         said += f" ({ours['how']})"
     if best["model"] == first:
-        return [f"{said}, the best of {len(tuned)} that were fine-tuned."], []
-    lost = view.number(best["score"] - ours["score"], 3)
-    against = (
-        f"{styles[best['model']].label} reached {view.number(best['score'], 3)}"
-        + (f" ({best['how']})" if ours["how"] != best["how"] else "")
-        + f": following the ranking loses {lost}."
-    )
-    return [f"{said}."], [against]
+        said += f", the best of {len(tuned)} that were fine-tuned"
+    else:
+        lost = view.number(best["score"] - ours["score"], 3)
+        against.append(
+            f"{names[best['model']]} reached {view.number(best['score'], 3)}"
+            + (f" ({best['how']})" if ours["how"] != best["how"] else "")
+            + f": following the ranking loses {lost}."
+        )
+    if len(small) and small["score"].iloc[0] > best["score"]:
+        reached = view.number(small["score"].iloc[0], 3)
+        against.append(
+            f"The small model trained from scratch reached {reached} ({metric}), more than any of "
+            f"the {len(tuned)} that were fine-tuned: trained like this, starting from them "
+            "gains nothing."
+        )
+    return [f"{said}."], against
 
 
 def _cautions(first: Mapping, ranking: pd.DataFrame, scores: pd.DataFrame | None) -> list[str]:
@@ -196,28 +222,46 @@ def _ranking(ranking: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> Table |
     return table_of(ranking, title, columns, "tables/target_ranking.csv")
 
 
-def _alike(similarity: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> Answer:
-    """Return the answer of a run without a target: what is alike."""
-    rows = similarity.sort_values("rs", ascending=False, kind="stable")
+def _alike(
+    similarity: pd.DataFrame,
+    names: Mapping[str, str],
+    styles: Mapping[str, ModelStyle],
+    layer: str,
+) -> Answer:
+    """Return the answer of a run without a target: what is alike at a layer, and what is least."""
+    rows = similarity[similarity["layer"] == layer].dropna(subset="rs")
+    rows = rows.sort_values("rs", ascending=False, kind="stable")
+    pairs = [f"{names[row.model_a]} and {names[row.model_b]}" for row in rows.itertuples()]
+    shown = [view.estimate(row.rs, row.ci_low, row.ci_high) for row in rows.itertuples()]
+    sentences = []
+    if len(pairs) == 1:
+        sentences.append(f"At the layer {layer}, the similarity of {pairs[0]} is {shown[0]}.")
+    elif pairs:
+        sentences.append(
+            f"At the layer {layer}, most alike are {pairs[0]}, {shown[0]}; least {pairs[-1]}, "
+            f"{shown[-1]}."
+        )
+    sentences.append("This run has no target (target.kind in its config), so nothing is ranked.")
     columns = [
-        view.text("layer", "layer"),
         view.model(styles, "model_a", "network"),
         view.model(styles, "model_b", "and"),
         view.with_interval("rs", "similarity", "ci_low", "ci_high"),
         view.p("p"),
     ]
-    table = table_of(rows.head(10), "Most alike", columns, "tables/own_similarity_<layer>.csv")
-    names = {*similarity["model_a"], *similarity["model_b"]}
-    sentences = ["This run has no target (target.kind in its config), so nothing is ranked."]
-    return Answer(f"{len(names)} networks compared.", sentences, (), [table])
+    where = f"tables/own_similarity_{layer}.csv"
+    table = table_of(rows.head(10), "Most alike", columns, where)
+    n = len({*similarity["model_a"], *similarity["model_b"]})
+    return Answer(f"{n} networks compared.", sentences, (), [table] if table else [])
 
 
 # --- sections ---
 
 
-def _sections(inputs: Inputs, styles: Mapping[str, ModelStyle], layer: str) -> list[Section]:
+def _sections(
+    inputs: Inputs, styles: Mapping[str, ModelStyle], layers: Sequence[str], layer: str
+) -> list[Section]:
     t = inputs.tables
-    found = [_networks(t["similarity"], styles, layer)]
+    found = [_networks(t["similarity"], styles, layers, layer)]
     pictures = [shown_picture(name, inputs) for name in inputs.pictures]
     images = _by_images(t.get("target_images", pd.DataFrame()))
     if pictures or images:
@@ -231,14 +275,25 @@ def _sections(inputs: Inputs, styles: Mapping[str, ModelStyle], layer: str) -> l
                 [table for table in (images,) if table is not None],
             )
         )
-    tables = [_scores(t.get("target_scores", pd.DataFrame()), styles), *_curves(t)]
+    scores = t.get("target_scores", pd.DataFrame())
+    curves = t.get("curves", pd.DataFrame())
+    tables = [_scores(scores, styles), _curves(curves, styles)]
     tables = [table for table in tables if table is not None]
     if tables:
         lead = (
             "The small model is trained from scratch; the floor is the score of the best constant "
             "answer."
         )
-        found.append(Section("verified", "What training reached", lead, (), [], tables))
+        found.append(
+            Section(
+                "verified",
+                "What training reached",
+                lead,
+                tables=tables,
+                curves=_panels(curves, scores, styles),
+                curves_title="Score on the validation images by step; broken line: the floor",
+            )
+        )
     more = _costs(t.get("cost", pd.DataFrame()), styles)
     found.append(cost_section(inputs, "What it cost", (), [more] if more else []))
     target = inputs.settings.get("target", {})
@@ -252,14 +307,17 @@ def _sections(inputs: Inputs, styles: Mapping[str, ModelStyle], layer: str) -> l
     return found
 
 
-def _networks(similarity: pd.DataFrame, styles: Mapping[str, ModelStyle], layer: str) -> Section:
-    layers = list(dict.fromkeys(similarity["layer"]))
+def _networks(
+    similarity: pd.DataFrame,
+    styles: Mapping[str, ModelStyle],
+    layers: Sequence[str],
+    layer: str,
+) -> Section:
     matrices = []
     for name in layers:
         rows = similarity[similarity["layer"] == name]
         matrices.append((name, name, Markup(draw.matrix(rows, styles, name))))
-    shown = layer if layer in layers else layers[0]
-    square = similarity_square(similarity, shown)
+    square = similarity_square(similarity, layer)
     tree = None
     if len(square) > 2:
         linkage = np.asarray(LINKAGES["average"](square.to_numpy()))
@@ -275,7 +333,7 @@ def _networks(similarity: pd.DataFrame, styles: Mapping[str, ModelStyle], layer:
         matrices,
         tree,
         matrix_where="tables/own_similarity_<layer>.csv",
-        tree_title=f"Tree at the layer {shown}, average linkage",
+        tree_title=f"Tree at the layer {layer}, average linkage",
         type_key=False,
     )
 
@@ -315,17 +373,40 @@ def _scores(frame: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> Table | No
     return table_of(frame, "Scores", columns, "tables/target_scores.csv")
 
 
-def _curves(tables: Mapping[str, pd.DataFrame]) -> list[Table | None]:
+def _panels(
+    curves: pd.DataFrame, scores: pd.DataFrame, styles: Mapping[str, ModelStyle]
+) -> list[tuple[str, Markup]]:
+    """Return a panel of learning curves for each network, on one scale of scores; none where
+    every training was scored only once."""
+    if curves.empty or scores.empty or curves.groupby(["model", "seed"]).size().max() < 2:
+        return []
+    # A score may be missing where validation images have no class in common.
+    curves = curves.dropna(subset="score")
+    floor = scores["floor"].iloc[0]
+    ends = min(floor, curves["score"].min()), max(floor, curves["score"].max())
+    panels = []
+    for model, rows in curves.groupby("model", sort=False):
+        title = styles[model].label if model in styles else model
+        lines = {
+            f"seed {seed}": list(zip(run["step"], run["score"], strict=True))
+            for seed, run in rows.groupby("seed", sort=False)
+        }
+        svg = draw.curves(lines, ends, rows["step"].max(), title, floor)
+        panels.append((title, Markup(svg)))
+    return panels
+
+
+def _curves(frame: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> Table | None:
     """Return the learning curves as one table: a row for every score of a training."""
-    frame = tables.get("curves", pd.DataFrame())
     columns = [
-        view.text("what", "training"),
+        view.model(styles),
+        view.count("seed", "seed"),
         view.count("step", "step"),
         view.value("train_loss", "training loss since", 3),
         view.value("score", "score", 3),
     ]
-    where = "target/*/learning_curve.csv"
-    return [table_of(frame, "Learning curves", columns, where, True)]
+    where = "target/small/s*/learning_curve.csv, target/tuned/*/s*/learning_curve.csv"
+    return table_of(frame, "Learning curves", columns, where, True)
 
 
 def _costs(frame: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> Table | None:

@@ -153,6 +153,8 @@ class Section:
     matrix_where: str = "tables/similarity.csv"
     tree_title: str = "Tree at the compressed output"
     type_key: bool = True  # the paper's four types and their colours
+    curves: Sequence[tuple[str, Markup]] = ()  # panels with their titles
+    curves_title: str = ""
 
 
 def render(inputs: Inputs) -> str:
