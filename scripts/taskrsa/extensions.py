@@ -1,13 +1,15 @@
 """Python files of the user's own that add tasks, measures of similarity or sources of images.
 
-Their names stand in the environment variable TASKRSA_EXTENSIONS, so that a job knows what the
+Their paths stand in the environment variable TASKRSA_EXTENSIONS, so that a job knows what the
 workflow knows; the workflow sets it from the config. A file is imported once in a process, as soon
 as something is asked for that it may add to. It is code that is run: trust it as your own.
+
+They are imported by path, and their folders come last in what is searched for modules: what else
+lies there must not stand in for a module of Python's.
 """
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import os
 import sys
@@ -28,7 +30,8 @@ def use(paths: Sequence[str | os.PathLike]) -> list[str]:
     ConfigError
         If there is no such file, or its name cannot be that of a module.
     """
-    found = [Path(os.path.expandvars(path)).absolute() for path in paths]
+    found = [Path(os.path.expandvars(path)) for path in paths]
+    found = [path.parent.resolve() / path.name for path in found]
     for path in found:
         if path.suffix != ".py" or not path.is_file():
             raise ConfigError(f"config, extensions: there is no Python file {path}; correct it")
@@ -43,18 +46,16 @@ def use(paths: Sequence[str | os.PathLike]) -> list[str]:
             raise ConfigError(
                 f"config, extensions: there is another module named {path.stem}; rename {path}"
             )
-    folders = [str(path.parent) for path in found]
-    searched = [*folders, *filter(None, [os.environ.get("PYTHONPATH")])]
-    if folders:
-        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(searched))
-    sys.path += [folder for folder in dict.fromkeys(folders) if folder not in sys.path]
-    os.environ[VARIABLE] = os.pathsep.join(names)
+    os.environ[VARIABLE] = os.pathsep.join(map(str, found))
     return [str(path) for path in found]
 
 
 def _is_other(path: Path) -> bool:
+    """Tell whether a module of the file's name is there that is not the file."""
     spec = importlib.util.find_spec(path.stem)
-    return spec is not None and (spec.origin is None or Path(spec.origin) != path)
+    if spec is None:
+        return False
+    return not (spec.has_location and Path(spec.origin).samefile(path))
 
 
 def load() -> None:
@@ -63,19 +64,42 @@ def load() -> None:
     Raises
     ------
     ConfigError
-        If one of them cannot be imported.
+        If one of them cannot be imported, or adds what cannot be added.
     """
-    for name in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
+    for path in map(Path, filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))):
         # One that is just being imported is there as well.
-        if name in sys.modules:
-            continue
-        try:
-            importlib.import_module(name)
-        except TaskrsaError:
+        if path.stem not in sys.modules:
+            _import(path)
+
+
+def _import(path: Path) -> None:
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    # Snakemake would end without a word where a file calls exit().
+    except (Exception, SystemExit) as error:
+        del sys.modules[path.stem]
+        # An extension may import what loads the next one, which has told its name.
+        if isinstance(error, TaskrsaError) and str(error).startswith("extension "):
             raise
-        except Exception as error:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            raise ConfigError(
-                f"extension {name}: cannot be imported ({type(error).__name__}: {error}; "
-                f"{last.filename}, line {last.lineno}); mend it"
-            ) from error
+        where = f"extension {path}{_line(error, path)}"
+        if isinstance(error, TaskrsaError):
+            raise ConfigError(f"{where}: {error}") from error
+        kind = type(error).__name__
+        raise ConfigError(f"{where}: cannot be imported ({kind}: {error}); mend it") from error
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """Say which line of a file an error came by; nothing if it came by none of its lines."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(path)
+    ]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    return f", line {lines[-1]}" if lines else ""

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from taskrsa import geometry
+from taskrsa import extensions, geometry
 from taskrsa.data.images import resize_majority, resize_mean
 from taskrsa.data.view import SourceInfo, View
 from taskrsa.errors import ConfigError, TaskrsaError
@@ -411,6 +411,8 @@ def segmentsemantic(view: View, info: SourceInfo) -> Label:
 
 def _function(task: Task) -> LabelFunction:
     module, _, name = task.derive.partition(":")
+    # It may be a file outside the package, which only this makes importable.
+    extensions.load()
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -13,6 +13,15 @@ from taskrsa import extensions
 from taskrsa.errors import ConfigError
 from taskrsa.task import Task
 
+# The losses that fit an output, for tasks that are added.
+LOSSES_OF = {
+    "image": ("l1", "l2"),
+    "ids": ("cross_entropy",),
+    "embedding": ("metric",),
+    "vector": ("l1", "l2"),
+    "class": ("soft_cross_entropy",),
+}
+INPUTS = ("rgb", "lightness", "masked", "noisy")
 TYPE_COLOURS = {"2D": "#1f3fd1", "3D": "#149414", "geometric": "#d62020", "semantic": "#c512c5"}
 
 
@@ -263,19 +272,36 @@ def task(
 
     Parameters
     ----------
-    id : of letters, digits and _, for it becomes part of the names of files
+    id : of letters, digits and _, for it becomes part of the names of files; networks whose name
+        starts with random are the untrained ones
     label, type : of figures; a new type gets a colour of its own
     output, loss, more : fields of `taskrsa.task.Task`
 
     Raises
     ------
     ConfigError
-        If the id is taken or cannot be used.
+        If the id is taken or cannot be used, or the output, loss or input is unknown.
     """
     if not id.isidentifier():
         raise ConfigError(f"task {id!r}: an id has letters, digits and _ only; rename it")
+    if id.startswith("random"):
+        raise ConfigError(f"task {id}: names in random are for untrained networks; rename it")
     if id in TASKS:
         raise ConfigError(f"task {id}: registered twice; give the second another id")
+
+    if more.get("input", "rgb") not in INPUTS:
+        raise ConfigError(
+            f"task {id}: no input {more['input']!r}; choose one of {', '.join(INPUTS)}"
+        )
+    if output not in LOSSES_OF:
+        raise ConfigError(f"task {id}: no output {output!r}; choose one of {', '.join(LOSSES_OF)}")
+    if loss not in LOSSES_OF[output]:
+        raise ConfigError(
+            f"task {id}: loss {loss!r} does not fit output {output!r}; choose "
+            f"{' or '.join(LOSSES_OF[output])}"
+        )
+    if output == "embedding" and more.get("embedding", 0) < 1:
+        raise ConfigError(f"task {id}: has no channels to embed in; set embedding, such as 64")
 
     def register(derive: Callable) -> Callable:
         where = f"{derive.__module__}:{derive.__qualname__}"

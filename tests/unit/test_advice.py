@@ -70,6 +70,25 @@ def test_the_interval_holds_for_all_at_once():
     assert 0.85 < inside.all(axis=1).mean() <= 1
 
 
+def told_apart(mixes: list[float], data: range) -> np.ndarray:
+    """Return for many sets of data (D, m) which networks are not tied with the first."""
+    names = [f"net{at}" for at in range(len(mixes))]
+    found = []
+    for seed in data:
+        counts = bootstrap_counts(N, 100, seed)
+        rows = advice_rows(*rdms(mixes, seed), names, N, counts, 1, seed).set_index("model")
+        found.append((rows.loc[names, "tied"] == "no").to_numpy())
+    return np.array(found)
+
+
+def test_equally_good_networks_are_rarely_told_apart_and_worse_ones_mostly():
+    # 95 % for all at once: of 40 sets of data, two should tell any of the equals from the first.
+    assert told_apart([0.5] * 5, range(40)).any(axis=1).sum() <= 5
+    apart = told_apart([0.8, 0.8, 0.2, 0.2], range(20))
+    assert apart[:, 2:].mean() > 0.9
+    assert apart[:, :2].mean() < 0.1
+
+
 def test_more_images_say_it_more_surely():
     target, bank = rdms([0.6, 0.4, 0.0])
     rows = advice_by_images(target, bank, ["a", "b", "c"], N, [5, 10, 30, 500], 300, 0)

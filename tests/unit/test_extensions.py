@@ -12,7 +12,7 @@ from taskrsa import extensions
 from taskrsa.data.sources import add_source
 from taskrsa.errors import ConfigError
 from taskrsa.rsa.measures import measure
-from taskrsa.tasks import TASKS, task
+from taskrsa.tasks import INPUTS, LOSSES_OF, TASKS, task
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TASK = """
@@ -29,16 +29,13 @@ def mine(view, info):
 def as_before(monkeypatch):
     """Leave the environment and the path as they were."""
     monkeypatch.setattr(sys, "path", [*sys.path])
-    for name in (extensions.VARIABLE, "PYTHONPATH"):
-        monkeypatch.setenv(name, os.environ.get(name, ""))
+    monkeypatch.setenv(extensions.VARIABLE, "")
 
 
 def run(code: str, *files: Path) -> subprocess.CompletedProcess:
     """Run code in a process of its own that knows the files."""
-    names = os.pathsep.join(file.stem for file in files)
-    folders = [str(SCRIPTS), *(str(file.parent) for file in files)]
-    environment = os.environ | {extensions.VARIABLE: names}
-    environment["PYTHONPATH"] = os.pathsep.join(folders)
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    environment[extensions.VARIABLE] = os.pathsep.join(map(str, files))
     return subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
@@ -58,16 +55,47 @@ def test_a_task_is_there_whatever_is_imported_first(tmp_path, first):
     assert run("from taskrsa.tasks import TASKS; print(len(TASKS))").stdout.strip() == "20"
 
 
-def test_files_are_made_known_to_what_is_started_later(tmp_path):
-    (tmp_path / "known_later.py").write_text("VALUE = 7\n")
-    assert extensions.use([tmp_path / "known_later.py"]) == [str(tmp_path / "known_later.py")]
+def test_a_label_function_is_found_where_nothing_else_has_asked_for_the_file(tmp_path):
+    """A job knows the task from its flags only, as here."""
+    (tmp_path / "a_task_of_mine.py").write_text(TASK)
+    done = run(
+        "from taskrsa.labels import available_tasks\nfrom taskrsa.task import Task\n"
+        "import sys; assert 'taskrsa.tasks' not in sys.modules\n"
+        "task = Task('mine', 'image', 'l1', 'a_task_of_mine:mine')\n"
+        "try: available_tasks([task], None, None)\n"
+        "except NotImplementedError: print('called')",
+        tmp_path / "a_task_of_mine.py",
+    )
+    assert done.stdout == "called\n", done.stderr
+
+
+def test_files_are_made_known_to_what_is_started_later_and_imported_once(tmp_path, monkeypatch):
+    file = tmp_path / "known_later.py"
+    file.write_text("import helper_of_mine\nprint('imported', helper_of_mine.VALUE)\n")
+    (tmp_path / "helper_of_mine.py").write_text("VALUE = 7\n")
+    monkeypatch.setenv("MINE", str(tmp_path))
+    assert extensions.use(["$MINE/sub/../known_later.py"]) == [str(file)]
     done = subprocess.run(
-        [sys.executable, "-c", "import known_later; print(known_later.VALUE)"],
+        [sys.executable, "-c", "import taskrsa.tasks, taskrsa.data.sources, taskrsa.labels"],
+        env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout == "7\n"
-    extensions.load()
-    assert sys.modules.pop("known_later").VALUE == 7
+    assert done.stdout == "imported 7\n"
+
+
+def test_neighbours_of_a_file_do_not_stand_in_for_other_modules(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for path in ("a/random.py", "a/numpy.py", "a/second_of_mine.py"):
+        (tmp_path / path).write_text("raise SystemError('a neighbour is imported')\n")
+    (tmp_path / "a/a_task_of_mine.py").write_text(TASK)
+    (tmp_path / "b/second_of_mine.py").write_text("print('the second')\n")
+    done = run(
+        "from taskrsa.tasks import TASKS; import numpy, random; print('mine' in TASKS)",
+        tmp_path / "a/a_task_of_mine.py",
+        tmp_path / "b/second_of_mine.py",
+    )
+    assert done.stdout == "the second\nTrue\n", done.stderr
 
 
 @pytest.mark.parametrize(
@@ -94,11 +122,48 @@ def test_two_files_of_one_name(tmp_path):
         extensions.use([tmp_path / "a/twice_named.py", tmp_path / "b/twice_named.py"])
 
 
-def test_a_file_that_fails_is_one_line_that_names_it(tmp_path):
-    (tmp_path / "it_fails.py").write_text("x = 1\ny = x.nothing\n")
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "x = 1\ny = x.nothing\n",
+            r"it_fails.py, line 2: cannot be imported \(AttributeError: .*\)",
+        ),
+        ("\n\nimport nowhere_at_all\n", "it_fails.py, line 3: cannot .*ModuleNotFoundError: No"),
+        ("\ndef f(:\n", "it_fails.py, line 2: cannot be imported .SyntaxError"),
+        ("import json\n\njson.loads('')\n", "it_fails.py, line 3: cannot .*JSONDecodeError"),
+        ("raise SystemExit(3)\n", "it_fails.py, line 1: cannot be imported .SystemExit: 3"),
+        (
+            TASK.replace("mine", "edge2d"),
+            "it_fails.py, line 5: task edge2d: registered twice; give",
+        ),
+        (
+            TASK.replace("l1", "l3"),
+            "line 5: task mine: loss 'l3' does not fit .*; choose l1 or l2$",
+        ),
+    ],
+)
+def test_a_file_that_fails_is_one_line_that_names_it(tmp_path, code, message):
+    (tmp_path / "it_fails.py").write_text(code)
     extensions.use([tmp_path / "it_fails.py"])
-    with pytest.raises(ConfigError, match=r"it_fails: .*AttributeError.*it_fails.py, line 2\)"):
-        extensions.load()
+    # It is not taken for imported the second time.
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=message) as caught:
+            extensions.load()
+        assert "\n" not in str(caught.value)
+        assert str(caught.value).startswith(f"extension {tmp_path}")
+
+
+def test_the_file_that_fails_is_named_where_another_one_loads_it(tmp_path):
+    (tmp_path / "it_fails.py").write_text("import nowhere_at_all\n")
+    (tmp_path / "a_task_of_mine.py").write_text(TASK)
+    done = run(
+        "from taskrsa import extensions\nfrom taskrsa.errors import ConfigError\n"
+        "try: extensions.load()\nexcept ConfigError as error: print(error)",
+        tmp_path / "a_task_of_mine.py",
+        tmp_path / "it_fails.py",
+    )
+    assert done.stdout.startswith(f"extension {tmp_path / 'it_fails.py'}, line 1: "), done.stderr
 
 
 def test_names_that_are_taken():
@@ -106,6 +171,8 @@ def test_names_that_are_taken():
         task("edge2d", label="", type="", output="image", loss="l1")
     with pytest.raises(ConfigError, match="task '2d edge': an id has letters"):
         task("2d edge", label="", type="", output="image", loss="l1")
+    with pytest.raises(ConfigError, match="task random_x: names in random are for untrained"):
+        task("random_x", label="", type="", output="image", loss="l1")
     with pytest.raises(ConfigError, match="measure rsa: registered twice"):
         measure("rsa", label="", compare="spearman", source="")
     for kind in ("simulated", "folder"):
@@ -113,3 +180,20 @@ def test_names_that_are_taken():
             add_source(kind, lambda: None)
     with pytest.raises(ConfigError, match="source 'My source': a kind has small letters"):
         add_source("My source", lambda: None)
+
+
+def test_outputs_losses_and_inputs_that_there_are():
+    from taskrsa.losses import LOSSES
+
+    assert {loss for losses in LOSSES_OF.values() for loss in losses} == set(LOSSES)
+    for row in TASKS.values():
+        assert row.loss in LOSSES_OF[row.output]
+        assert row.input in INPUTS
+    names = {"label": "", "type": ""}
+    with pytest.raises(ConfigError, match="task new: no output 'map'; choose one of image, ids"):
+        task("new", **names, output="map", loss="l1")
+    with pytest.raises(ConfigError, match="task new: no input 'grey'; choose one of rgb, light"):
+        task("new", **names, output="image", loss="l1", input="grey")
+    with pytest.raises(ConfigError, match="task new: has no channels to embed in; set embedding"):
+        task("new", **names, output="embedding", loss="metric")
+    assert "new" not in TASKS

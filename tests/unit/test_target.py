@@ -61,12 +61,14 @@ class ConvNet(nn.Module):
             nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
             nn.Conv2d(8, 12, 3, stride=2, padding=1), nn.ReLU(),
         )  # fmt: skip
+        self.last = nn.Conv2d(12, 12, 1)
         self.head = nn.Linear(12, 5)
 
     def forward(self, x):
-        # `view` needs the layout that the network was written for.
         x = self.body(x)
-        return self.head(x.view(len(x), 12, -1).mean(2))
+        # `view` needs the layout that the network was written for.
+        x = x.view(len(x), -1).view(x.shape)
+        return self.head(self.last(x).mean((2, 3)))
 
 
 class Tokens(nn.Module):
@@ -125,6 +127,23 @@ def test_the_small_model_learns_and_repeats_itself(kind):
         assert torch.equal(a, b)
 
 
+def test_weights_are_a_function_of_the_seed(made):
+    def check(make):
+        states = []
+        for seed in (1, 1, 2):
+            torch.rand(1)  # whatever was drawn before must not count
+            states.append(make(seed))
+        one, another, other = states
+        for a, b in zip(one.values(), another.values(), strict=True):
+            assert torch.equal(a, b)
+        assert any(not torch.equal(one[key], other[key]) for key in one)
+
+    more = ("segmentation", ("a", "b"), HEAD, SIDE)
+    check(lambda seed: small_network(SMALL, *more, seed).encoder.state_dict())
+    check(lambda seed: small_network(SMALL, *more, seed).head.state_dict())
+    check(lambda seed: row_network(made("ConvNet"), None, *more, seed).head.state_dict())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["ConvNet", "Tokens"])
 def test_a_network_of_the_user_s_own_learns(made, name, kind):
@@ -162,8 +181,15 @@ def test_an_onnx_network_gets_a_trained_head(tmp_path):
     onnx = row("onnx", weights=str(tmp_path / "net.onnx"))
     network = row_network(onnx, None, data.kind, data.classes, HEAD, SIDE, 0)
     assert not network.trains_encoder
+    head = {key: value.clone() for key, value in network.head.state_dict().items()}
+    shown = torch.rand(2, 3, SIDE, SIDE) * 2 - 1
+    features = network.features(shown)
     network, progress = trained(network, data)
     assert progress.curve[-1][2] > floor(data, data) + 0.1
+    assert torch.equal(network.features(shown), features)
+    assert not any(weight.requires_grad for weight in network.encoder.parameters())
+    changed = [k for k, v in network.head.state_dict().items() if not torch.equal(v, head[k])]
+    assert any("weight" in key for key in changed)
 
 
 def test_a_map_needs_a_layer_with_positions(made):
@@ -185,13 +211,31 @@ def test_features_as_maps():
     assert as_map(torch.zeros(2, 7, 3)).shape == (2, 3, 1, 1)
 
 
-def test_statistics_can_be_frozen(made):
+@pytest.mark.parametrize("batch_norm", ["frozen", "free"])
+def test_statistics_can_be_frozen(made, batch_norm):
     data = labelled("classification")
-    plan = Recipe(steps=3, batch_size=4, crop=SIDE, batch_norm="frozen", device="cpu")
+    plan = Recipe(steps=3, batch_size=4, crop=SIDE, batch_norm=batch_norm, device="cpu")
     network = row_network(made("ConvNet"), None, data.kind, data.classes, HEAD, SIDE, 0)
     before = network.encoder.network.body[1].running_mean.clone()
     network, _ = trained(network, data, plan=plan)
-    assert torch.equal(network.encoder.network.body[1].running_mean, before)
+    after = network.encoder.network.body[1].running_mean
+    assert torch.equal(after, before) == (batch_norm == "frozen")
+
+
+def test_frozen_statistics_outlast_a_change_of_mode(made):
+    data = labelled("classification")
+    network = row_network(made("ConvNet"), None, data.kind, data.classes, HEAD, SIDE, 0)
+    norm = network.encoder.network.body[1]
+    network.train()
+    assert norm.training
+    network.freeze_statistics(True)
+    assert not norm.training
+    assert network.head.training
+    network.eval()
+    network.train()
+    assert not norm.training
+    network.freeze_statistics(False)
+    assert norm.training
 
 
 def test_the_floor_is_the_best_constant_answer():
@@ -216,6 +260,14 @@ def test_losses_leave_out_what_is_not_known():
     loss = goal_of("regression").loss
     assert loss(values, labels, float("nan")).item() == 2
     assert loss(values, labels * torch.nan, float("nan")).item() == 0
+    # What is not known must not spoil the gradient either.
+    values.requires_grad_()
+    loss(values, labels, float("nan")).backward()
+    assert values.grad.tolist() == [[[[-1, 0]]]]
+    scores = torch.tensor([[[[0.0, 9.0]], [[0.0, -9.0]]]])
+    loss = goal_of("segmentation").loss
+    assert loss(scores, torch.tensor([[[1, 255]]]), 255).item() == pytest.approx(np.log(2))
+    assert loss(scores, torch.tensor([[[255, 255]]]), 255).item() == 0
     assert goal_of("classification").loss(torch.zeros(1, 4), torch.tensor([1]), 255).item() == (
         pytest.approx(np.log(4))
     )
@@ -248,6 +300,38 @@ def test_scores_against_their_definitions():
     values = torch.tensor([1.0, 0, 1, 9]).view(4, 1, 1, 1)
     found = goal_of("regression").evaluate(Fixed(values), data)
     assert found.value == pytest.approx(1 - (0 + 1 + 1) / (1 + 1 + 2))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_of_a_network_against_numpy(kind):
+    # More images than are scored at a time; some of the labels are not known.
+    data = labelled(kind, 19, seed=1)
+    labels = data.labels.copy()
+    if kind != "classification":
+        labels[:, :5, 3:] = data.void
+        labels[4] = data.void
+    data = LabelledSet(kind, "val", data.classes, data.ids, data.images, labels)
+    network = small_network(SMALL, kind, data.classes, HEAD, SIDE, 3)
+    found = goal_of(kind).evaluate(network, data)
+    images = torch.from_numpy(data.images).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        outputs = network.eval()(images).numpy()
+    if kind == "regression":
+        known = ~np.isnan(labels)
+        error = np.abs(outputs[:, 0] - labels)[known].mean()
+        expected = 1 - error / np.abs(labels[known]).mean()
+    elif kind == "classification":
+        expected = (outputs.argmax(1) == labels).mean()
+    else:
+        ious = []
+        answer, known = outputs.argmax(1), labels != data.void
+        for name in range(2):
+            both = ((answer == name) & (labels == name) & known).sum()
+            ious.append(both / (((answer == name) | (labels == name)) & known).sum())
+        assert found.by_class == pytest.approx(ious, abs=1e-6)
+        expected = np.mean(ious)
+    assert found.value == pytest.approx(expected, abs=1e-5)
+    assert found.n_images == 19
 
 
 def test_what_decides_a_training_is_told_apart(made):

@@ -58,6 +58,11 @@ def check_config() -> None:
     """Validate the config and fill in defaults; stop with one line that names the key."""
     path = BASE / "workflow/schemas/config.schema.yaml"
     schema = yaml.safe_load(path.read_text())
+    for kind in sources.ADDED:
+        if kind in schema["properties"]:
+            stop(f"config, extensions: source {kind} has the name of another key; rename it")
+        if not isinstance(config.get(kind, {}), dict):
+            stop(f"config, {kind}: {config[kind]!r} is not of type 'object'")
     # Options of a source that an extension added are checked by the source itself.
     added = {kind: config.pop(kind, {}) for kind in sources.ADDED}
     error = jsonschema.exceptions.best_match(
@@ -85,6 +90,9 @@ def check_config() -> None:
             f"{list(spec.units)} and strides {list(spec.strides)}; set these"
         )
     check_tasks("tasks", config["tasks"] if config["tasks"] != "auto" else [])
+    for task in config["tasks"] if published and config["tasks"] != "auto" else []:
+        if not TASKS[task].bank_name:
+            stop(f"config, tasks: Taskonomy's bank has no network of {task}; take it out")
     check_tasks("training.steps_factor", config["training"]["steps_factor"])
     check_tasks("small.steps_factor", config["small"]["steps_factor"])
     check_tasks("pascal.own_task", [config["pascal"]["own_task"]])
@@ -293,8 +301,8 @@ def tasks_with_reasons() -> dict[str, str]:
         # No image is there yet to ask; all domains are published.
         if config["taskonomy"]["domains"] is not None:
             stop("config, tasks: list the tasks that the fetched taskonomy.domains can label")
-        return dict.fromkeys(TASKS, "")
-    if SOURCE == "rgbd" and NYUV2_CONVERTED:
+        reasons = {}
+    elif SOURCE == "rgbd" and NYUV2_CONVERTED:
         has_classes = source_options(SOURCE)["classes"] is not None
         reasons = nyuv2.unavailable_tasks(list(TASKS.values()), has_classes)
     else:

@@ -15,6 +15,7 @@ are drawn with a seed. As with stimuli, the centre square of every image is take
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,7 +40,8 @@ KINDS = tuple(METRICS)
 VOID = 255
 ROLES = ("train", "val")
 _LABEL_FOLDERS = {"segmentation": ("masks", (".png",)), "regression": ("maps", (".npy", ".png"))}
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError)  # what Pillow raises on damaged files
+# What Pillow raises on files that are damaged or far too large.
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,18 @@ class LabelledSet:
         return np.asarray(self.labels[i])
 
     def first(self, n: int | None) -> LabelledSet:
-        """Return the first `n` images, all for None."""
+        """Return the first `n` images, all for None; of a classification, each class in turn."""
+        chosen = np.arange(len(self))[:n]
+        if self.kind == "classification" and n is not None:
+            # Folders of classes come one after the other: the first few would be of one class.
+            turn = np.zeros(len(self), dtype=int)
+            for name in np.unique(self.labels):
+                rows = np.flatnonzero(self.labels == name)
+                turn[rows] = np.arange(len(rows))
+            chosen = np.sort(np.lexsort((self.labels, turn))[:n])
+        ids = tuple(self.ids[i] for i in chosen)
         return LabelledSet(
-            self.kind, self.name, self.classes, self.ids[:n], self.images[:n], self.labels[:n]
+            self.kind, self.name, self.classes, ids, self.images[chosen], self.labels[chosen]
         )
 
     @cached_property
@@ -133,7 +144,8 @@ def find_examples(
     ConfigError
         If there is no such kind.
     DataError
-        If folders or labels are missing, a class has one image only, or nothing is found.
+        If folders or labels are missing, an image is there twice, a class has one image only, or
+        nothing is found.
     """
     if kind not in KINDS:
         raise ConfigError(f"target, kind: there is no kind {kind!r}; give {', '.join(KINDS)}")
@@ -194,6 +206,7 @@ def _of_classes(kind: str, root: Path, split: str) -> list[Example]:
         for file in photographs(folder):
             image_id = Path(file).relative_to(root).with_suffix("").as_posix()
             found.append(Example(_joined(split, image_id), split, Path(file), folder.name))
+    _refuse_doubles(root, found)
     # What is validated on may lack classes.
     if len(_class_names(found)) < (1 if split == "val" else 2):
         raise DataError(
@@ -208,14 +221,19 @@ def _of_pairs(kind: str, root: Path, split: str) -> list[Example]:
     for folder in (root / "images", root / name):
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; {kind} needs images and {name} in {root}")
-    labels = {
-        file.relative_to(root / name).with_suffix("").as_posix(): file
-        for file in sorted((root / name).rglob("*"))
-        if file.suffix.lower() in suffixes
-    }
-    found, lacking = [], []
+    labels: dict[str, Path] = {}
+    for file in sorted((root / name).rglob("*")):
+        if file.suffix.lower() not in suffixes:
+            continue
+        other = labels.setdefault(file.relative_to(root / name).with_suffix("").as_posix(), file)
+        if other != file:
+            raise DataError(f"{file}: {other.name} is of the same image; leave one of them")
+    found, lacking, seen = [], [], set()
     for file in photographs(root / "images"):
         image_id = Path(file).relative_to(root / "images").with_suffix("").as_posix()
+        if image_id in seen:
+            raise DataError(f"{file}: another image is named {image_id}; rename one and its label")
+        seen.add(image_id)
         if image_id in labels:
             found.append(Example(_joined(split, image_id), split, Path(file), labels.pop(image_id)))
         else:
@@ -254,6 +272,7 @@ def _from_csv(path: Path) -> list[Example]:
             )
         found.append(Example(Path(image).with_suffix("").as_posix(), split, path.parent / image,
                              label))  # fmt: skip
+    _refuse_doubles(path, found)
     if len({bool(example.split) for example in found}) > 1:
         raise DataError(f"{path}: some rows have a split and some not; give it to all or to none")
     missing = [str(example.image) for example in found if not example.image.is_file()]
@@ -274,6 +293,16 @@ def _checked(root: Path, examples: list[Example]) -> list[Example]:
         if not any(example.split == role for example in examples):
             raise DataError(f"{root}: no image is in split {role}; put some there")
     return examples
+
+
+def _refuse_doubles(root: Path, examples: list[Example]) -> None:
+    """Refuse what could be trained on and validated by at once, or have two labels."""
+    double = [name for name, n in Counter(example.id for example in examples).items() if n > 1]
+    if double:
+        raise DataError(
+            f"{root}: two images have one name (suffixes aside) or one is there twice: "
+            f"{segmentation.some_of(double)}; leave each once, or rename one"
+        )
 
 
 def _refuse_new_classes(kind: str, examples: list[Example]) -> None:
@@ -328,14 +357,20 @@ def _mask(path: Path) -> np.ndarray:
 
 def _map(path: Path, unknown: float | None) -> np.ndarray:
     """Return a map of values (H, W) float32, nan where unknown or not finite."""
+    palette = False
     try:
         if path.suffix.lower() == ".npy":
             values = np.load(path, allow_pickle=False)
         else:
             with Image.open(path) as image:
+                palette = image.mode == "P"
                 values = np.asarray(image)
     except _BROKEN as error:
         raise DataError(f"{path}: cannot be read as a map ({error}); export it again") from None
+    if palette:
+        raise DataError(f"{path}: holds colours of a palette, not values; save a grey PNG")
+    if not isinstance(values, np.ndarray):
+        raise DataError(f"{path}: is an archive of arrays (npz); save the one array with np.save")
     if values.ndim != 2 or values.dtype.kind not in "uif":
         raise DataError(
             f"{path}: holds {values.dtype} of shape {values.shape}, not one number a pixel; save a "
@@ -373,6 +408,8 @@ def write_labelled(
     """
     import h5py
 
+    if len(classes) > VOID:
+        raise DataError(f"target: {len(classes)} classes; at most {VOID} are possible")
     images, labels, rows, problems = [], [], [], []
     for example in progress(examples):
         try:
@@ -408,16 +445,18 @@ def write_labelled(
         )
     labels = np.stack(labels)
     splits = np.array([example.split for example in examples])
+    known = ~np.isnan(labels) if kind == "regression" else labels != VOID
+    for role in ROLES:
+        if not known[splits == role].any():
+            raise DataError(f"target: no pixel of split {role} has a label; check what is unknown")
     attributes = {"kind": kind}
     if kind == "regression":
         train = labels[splits == "train"]
         train = train[~np.isnan(train)]
-        centre = np.median(train) if train.size else np.nan
-        spread = np.abs(train - centre).mean() if train.size else 0
+        centre = np.median(train)
+        spread = np.abs(train - centre).mean()
         if not spread > 0:
-            raise DataError(
-                "target: all training maps hold one value or none; there is nothing to learn"
-            )
+            raise DataError("target: all training maps hold one value; there is nothing to learn")
         labels = (labels - centre) / spread
         attributes |= {"centre": float(centre), "spread": float(spread)}
     else:
@@ -456,8 +495,6 @@ def _classes_in(labels: np.ndarray, classes: Sequence[str]) -> tuple[str, ...]:
     names = tuple(classes) or tuple(f"class_{i}" for i in range(highest + 1))
     if len(names) < 2:
         raise DataError("target: the masks hold one class only; there is nothing to learn")
-    if len(names) > VOID:
-        raise DataError(f"target: {len(names)} classes; at most {VOID} are possible")
     return names
 
 
