@@ -89,8 +89,8 @@ def _import(path: Path) -> None:
         where = f"extension {path}{_line(error, path)}"
         if isinstance(error, TaskrsaError):
             raise ConfigError(f"{where}: {error}") from error
-        kind = type(error).__name__
-        raise ConfigError(f"{where}: cannot be imported ({kind}: {error}); mend it") from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigError(f"{where}: cannot be imported ({reason}); mend it") from error
 
 
 def _line(error: BaseException, path: Path) -> str:

@@ -132,6 +132,10 @@ def test_two_files_of_one_name(tmp_path):
         ("\n\nimport nowhere_at_all\n", "it_fails.py, line 3: cannot .*ModuleNotFoundError: No"),
         ("\ndef f(:\n", "it_fails.py, line 2: cannot be imported .SyntaxError"),
         ("import json\n\njson.loads('')\n", "it_fails.py, line 3: cannot .*JSONDecodeError"),
+        (
+            "raise ValueError('two\\nlines')\n",
+            "line 1: cannot be imported .ValueError: two lines.; mend",
+        ),
         ("raise SystemExit(3)\n", "it_fails.py, line 1: cannot be imported .SystemExit: 3"),
         (
             TASK.replace("mine", "edge2d"),
