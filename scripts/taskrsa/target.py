@@ -135,7 +135,8 @@ def target_settings(
 @lru_cache(maxsize=1)
 def _program_digest() -> str:
     here = Path(__file__).parent
-    names = ("target.py", "models/target.py", "models/foreign.py", "models/onnx_network.py")
+    models = ("target", "foreign", "layers", "onnx_network")
+    names = ("target.py", *(f"models/{name}.py" for name in models))
     return digest_of(sha256_of(here / name) for name in names)
 
 

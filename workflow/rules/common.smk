@@ -536,12 +536,11 @@ def taskonomy_manifests(buildings: list[str], domains: list[str] | None = None) 
 
 def own_rows() -> dict:
     """Read the cells of the table of the user's own networks, by name; none without a table."""
-    path = expand_variables("bank", {"table": config["bank"]["table"] or ""})["table"]
-    if not path:
+    if not OWN_TABLE:
         return {}
     schema = yaml.safe_load((BASE / "workflow/schemas/bank.schema.yaml").read_text())
-    tell_user(bank_table.read_bank, path, schema)
-    return {row["name"]: row for _, row in bank_table.read_rows(path)}
+    tell_user(bank_table.read_bank, OWN_TABLE, schema)
+    return {row["name"]: row for _, row in bank_table.read_rows(OWN_TABLE)}
 
 
 def check_own_target() -> None:
@@ -601,6 +600,7 @@ def own_weights(name: str):
 
 check_config()
 ASSETS = read_assets()
+OWN_TABLE = expand_variables("bank", {"table": config["bank"]["table"] or ""})["table"]
 # Rows as text, checked; weights that have to be fetched are assets.
 OWN_ROWS = own_rows()
 OWN_BANK = {name: bank_table.network(row) for name, row in OWN_ROWS.items()}
@@ -614,7 +614,6 @@ OWN_LAYERS = config["bank"]["layers"]
 OWN_TARGET = config["target"]["kind"]
 IS_LABELLED = OWN_TARGET not in (None, "network")
 OWN_SEEDS = config["target"]["small"]["seeds"]
-OWN_TABLE = expand_variables("bank", {"table": config["bank"]["table"] or ""})["table"]
 if OWN_TARGET:
     check_own_target()
 RANKED = [

@@ -351,10 +351,6 @@ def square_label(values: np.ndarray, size: int) -> np.ndarray:
     return values[top + at[:, None], left + at[None]]
 
 
-def _mask(path: Path) -> np.ndarray:
-    return segmentation.read_mask(path)
-
-
 def _map(path: Path, unknown: float | None) -> np.ndarray:
     """Return a map of values (H, W) float32, nan where unknown or not finite."""
     palette = False
@@ -479,7 +475,7 @@ def _label_of(
         return np.asarray(list(classes).index(str(example.label)), dtype=np.uint8)
     if kind == "regression":
         return _map(example.label, unknown)
-    ids = _mask(example.label)
+    ids = segmentation.read_mask(example.label)
     highest = int(ids[ids != VOID].max(initial=0))
     if classes and highest >= len(classes):
         raise DataError(

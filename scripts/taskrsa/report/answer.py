@@ -13,6 +13,7 @@ from taskrsa.report.view import (
     Table,
     estimate,
     interval,
+    joined,
     model,
     number,
     p,
@@ -197,5 +198,5 @@ def _label(name: str, styles: Mapping[str, ModelStyle]) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     """Return names as running text, the first with a capital."""
-    joined = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    return joined[0].upper() + joined[1:]
+    text = joined(names)
+    return text[0].upper() + text[1:]

@@ -96,7 +96,7 @@ def own_answer(
     others = [names[other] for other in tied if other != first["model"]]
     if others:
         sentences.append(
-            f"These images cannot tell it from {_and(others)} at 95 %: any of the "
+            f"These images cannot tell it from {view.joined(others)} at 95 %: any of the "
             f"{len(others) + 1} may be the best choice."
         )
     else:
@@ -114,10 +114,6 @@ def own_answer(
     return Answer(headline, sentences, cautions, [_ranking(ranking, styles)])
 
 
-def _and(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def _fewer_images(frame: pd.DataFrame | None) -> list[str]:
     if frame is None:
         return []
@@ -128,7 +124,7 @@ def _fewer_images(frame: pd.DataFrame | None) -> list[str]:
     shown = [f"{row['n_images']:.0f} in {view.share(row['same_first'])}" for row in rows]
     fewest = f"{rows[0]['n_images']:.0f} images put the same network first in "
     fewest += f"{view.share(rows[0]['same_first'])} of the draws"
-    return [f"Drawn at random, {_and([fewest, *shown[1:]])}."]
+    return [f"Drawn at random, {view.joined([fewest, *shown[1:]])}."]
 
 
 def _cost(inputs: Inputs) -> list[str]:

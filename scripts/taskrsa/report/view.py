@@ -85,6 +85,11 @@ def share(value: object) -> str:
     return f"{number(100 * float(value), 0)} %" if value is not None and _finite(value) else ""
 
 
+def joined(names: Sequence[str]) -> str:
+    """Return names as running text, "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def _finite(value: object) -> bool:
     try:
         return math.isfinite(float(value))

@@ -52,10 +52,10 @@ def advice_rows(
     DataError, RepresentationError
         As `figure8_rows`.
     """
+    known = similarity, draws = target_similarity(target, bank, sources, counts)
     ranking = figure8_rows(
-        target, bank, sources, n_images, counts, permutations, seed, models=models
+        target, bank, sources, n_images, counts, permutations, seed, models=models, known=known
     )
-    similarity, draws = target_similarity(target, bank, sources, counts)
     behind, low, high = _behind(similarity.mean(axis=0), draws.mean(axis=1))
     tied = np.where(low > _ROUNDING, "no", "yes")
     columns = {"behind": behind, "behind_low": low, "behind_high": high, "tied": tied}

@@ -93,6 +93,7 @@ def figure8_rows(
     seed: int,
     *,
     models: Names = None,
+    known: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """Return the ranking of the bank's encoders by the new task's small model (C9).
 
@@ -110,6 +111,8 @@ def figure8_rows(
         Of the condition labels.
     models
         (label, type) of models that are not in the task dictionary.
+    known
+        What `target_similarity` returns for these RDMs and counts, where it has been called.
 
     Returns
     -------
@@ -133,7 +136,7 @@ def figure8_rows(
             f"RDMs of {n_images_of(np.shape(bank)[1])} images, not {n_images}; make them from the "
             f"same images"
         )
-    similarity, draws = target_similarity(target, bank, sources, counts)
+    similarity, draws = known or target_similarity(target, bank, sources, counts)
     mean_ranks = mid_ranks(np.asarray(target)).mean(axis=0)[None]
     p = permutation_p(mean_ranks, bank, n_images, permutations, seed, other_names=sources)[0]
     q = fdr_bh(p)
