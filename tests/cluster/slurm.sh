@@ -76,11 +76,20 @@ start_node() {
 
 parts() { # NAME: the daemon and, of a node, the supervisors of its jobs' steps; none if it does not run
     local pid
-    for pid in $(pgrep -x 'slurmstepd|slurmd|slurmctld|munged'); do
+    for pid in $(pgrep -x 'slurmstepd|slurmd|slurmctld|munged' 2>/dev/null); do
         if readlink "/proc/$pid"/fd/* 2>/dev/null | grep -qx "$base/log/$1\.\(log\|out\)"; then
             echo "$pid"
         fi
     done
+}
+
+is_left_over() { # FILE: a test that was killed left this link: to nowhere, or to what no daemon uses
+    local target
+    [ -L "$1" ] || return 1
+    target=$(readlink "$1")
+    [ -e "$target" ] || return 0
+    [[ $target == */taskrsa-slurm-*/etc/* ]] || return 1
+    [ -z "$(base=${target%/etc/*} && parts slurmctld)" ]
 }
 
 offspring() { # PID...: these and all that they started
@@ -109,8 +118,7 @@ ended() { ! [ -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 up() {
     local name
     for name in "${links[@]}"; do
-        # A link to nowhere is what a test left that was killed.
-        if [ -L "$place/$name" ] && ! [ -e "$place/$name" ]; then rm "$place/$name"; fi
+        if is_left_over "$place/$name"; then rm "$place/$name"; fi
         if [ -e "$place/$name" ]; then
             echo "error: $place/$name: there is a Slurm on this machine; it is left alone" >&2
             return 1
