@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,8 +20,9 @@ def run(function: Callable[..., None], argv: Sequence[str] | None = None) -> Non
     """Call `function` with the flags of the command line and exit.
 
     Flags are the function's parameters; lists take several words, dictionaries take JSON. With
-    `--log FILE` everything printed goes to that file. An error that the user can mend ends with one
-    line on the terminal and in the log and exit code 1; a bug ends with its traceback in the log.
+    `--log FILE` everything printed goes to that file, at last how long the work took. An error that
+    the user can mend ends with one line on the terminal and in the log and exit code 1; a bug ends
+    with its traceback in the log.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     log = _take_flag(argv, "--log")
@@ -31,6 +33,7 @@ def run(function: Callable[..., None], argv: Sequence[str] | None = None) -> Non
         os.dup2(stream, 1)
         os.dup2(stream, 2)
         os.close(stream)
+    began, start_up = time.monotonic(), time.process_time()
     try:
         auto_cli(function, args=_join_lists(function, argv), as_positional=False)
     except TaskrsaError as error:
@@ -50,6 +53,12 @@ def run(function: Callable[..., None], argv: Sequence[str] | None = None) -> Non
         place = f"; see {log}" if log else ""
         _tell(terminal, None, f"error: {type(error).__name__}: {error}{place}\n")
         raise SystemExit(2) from None
+    if log is not None:
+        print(
+            f"{Path(sys.argv[0]).name}: {time.monotonic() - began:.2f} s, "
+            f"{time.process_time() - start_up:.2f} s of processor time, after {start_up:.2f} s of "
+            "start-up"
+        )
 
 
 def _tell(terminal: int, log: str | None, line: str) -> None:

@@ -1,6 +1,7 @@
 """Entry points: typed flags, the log, and one-line errors."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,11 @@ def test_output_goes_to_the_log(tmp_path):
     log = tmp_path / "logs" / "job.log"
     done = call(tmp_path, "--log", str(log), "--paths", "a", "--options", "{}")
     assert done.stdout == done.stderr == ""
-    assert log.read_text().startswith("['a']")
+    printed, took = log.read_text().splitlines()
+    assert printed == "['a'] {} None"
+    assert re.fullmatch(
+        r"entry\.py: [\d.]+ s, [\d.]+ s of processor time, after .* s of start-up", took
+    )
 
 
 def test_a_user_s_error_is_one_line_on_the_terminal_and_in_the_log(tmp_path):

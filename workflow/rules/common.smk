@@ -650,6 +650,7 @@ COMPARED_LAYERS = LAYERS + ["labels"] * HAVE_LABELS
 LABEL_RDMS = expand(f"{RUN}/rdms/labels/{{task}}.h5", task=TASK_IDS) if HAVE_LABELS else []
 RSA = PRESETS[config["rsa"]["preset"]] | config["rsa"]["choices"]
 RDM_CHOICES = {key: RSA[key] for key in ("centre", "clip", "group_norm")}
+GRAM_CACHE = expand_variables("rsa", {"gram_cache": config["rsa"]["gram_cache"]})["gram_cache"]
 BANK_RDMS = expand(f"{RUN}/rdms/trained/{{task}}.h5", task=TASK_IDS)
 
 # A bank that is trained here can be asked what it has learnt; Taskonomy's comes without.

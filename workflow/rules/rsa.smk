@@ -34,13 +34,14 @@ rule network_rdms:
         batch_size=config["rsa"]["batch_size"],
         precision=config["rsa"]["precision"],
         features_mb=json.dumps(config["rsa"]["features_mb"]),
+        grams=f"--grams {shlex.quote(GRAM_CACHE)}" if GRAM_CACHE else "",
     message:
         "Making the RDMs of {wildcards.model}"
     shell:
         "python {input.code[0]} --log {log} --model {wildcards.model} --kind {params.kind}"
         " --may_clip {params.may_clip} --choices {params.choices:q}"
         " --constant_images {params.constant_images} --batch_size {params.batch_size}"
-        " --precision {params.precision} --features_mb {params.features_mb}"
+        " --precision {params.precision} --features_mb {params.features_mb} {params.grams}"
         " --stimuli {input.stimuli} --weights {input.weights} --rdms {output.rdms}"
         " --variants {params.variants:q} --variant_rdms {output.variants}"
         " --measures {output.measures} --threads {threads}"

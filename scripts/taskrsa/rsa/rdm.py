@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -59,7 +59,7 @@ class RDMResult:
 
 
 def compute_rdm(
-    features: np.ndarray | SpilledFeatures,
+    features: np.ndarray | SpilledFeatures | ShiftedProducts,
     *,
     centre: bool = True,
     name: str = "features",
@@ -72,7 +72,7 @@ def compute_rdm(
     ----------
     features
         (n, d) array of any real type, in memory or spilled: one row per image. Not copied, not
-        changed.
+        changed. Or their products, of which `ShiftedProducts.rdm` must not be None.
     centre
         First subtract, for each feature, its mean over the images, as the authors do.
     name
@@ -103,6 +103,8 @@ def compute_rdm(
     Wide input of single precision is read once: what the product itself tells of NaN, of constant
     and of equal rows decides whether anything needs a closer look, in double precision.
     """
+    if isinstance(features, ShiftedProducts):
+        return RDMResult(features.rdm(centre), np.empty(0, dtype=int), len(features))
     features = require_features(features, name)
     ids = image_ids(conditions, len(features), name)
     quick = _quick_products(features, centre)
@@ -163,16 +165,13 @@ def _quick_products(features: np.ndarray, centre: bool) -> tuple[_Products, np.n
     exact: features that are not finite, of extreme size, the same for all images to rounding, or
     with means so large that little is left of an image's features without them.
     """
+    if not multiplied_in_single(features):
+        return None
     n, d = features.shape
-    if not _is_single(features.dtype) or d <= SINGLE_FROM or n < SINGLE_IMAGES:
+    sums = shifted_products(features, _block_width(d, centre))
+    if not sums.finite():
         return None
-    sums = _shifted_products(features, _block_width(d, centre))
-    whole = sums.squares()
-    shifted = np.diag(sums.matrix).copy()
-    if not (np.isfinite(whole).all() and np.isfinite(shifted).all()):
-        return None
-    of_shift = float(sums.shift_square)
-    suspects = np.flatnonzero(whole - sums.totals() ** 2 / d <= _NEAR * (shifted + of_shift))
+    suspects = sums.suspects()
     flat = np.zeros(n, dtype=bool)
     if len(suspects) > max(1, _MANY_SUSPECTS * n):
         return None
@@ -180,23 +179,20 @@ def _quick_products(features: np.ndarray, centre: bool) -> tuple[_Products, np.n
         rows = features[suspects]
         flat[suspects] = _flat_rows(rows, rows.min(axis=1), rows.max(axis=1))
     use = ~flat
-    if use.sum() < 2:
+    if use.sum() < 2 or not sums.precise(centre, use, epsilon_of(features.dtype)):
         return None
-    products = sums.products(centre, use)
-    left = products.diagonal()[use]
-    # Rounding goes with `shifted`; it must be small beside what images differ in, too.
-    enough = _LEAST_LEFT * (shifted if centre else shifted + of_shift)[use]
-    rounding = epsilon_of(features.dtype) ** 2 * d * whole[use]
-    own = (shifted - sums.sums**2 / d)[use]
-    if (left < np.maximum(enough, rounding)).any() or (own < _LEAST_LEFT * shifted[use]).any():
-        return None
-    if left.min() < _LEAST_SQUARE * d:
-        return None
-    return products, flat
+    return sums.products(centre, use), flat
+
+
+def multiplied_in_single(features: np.ndarray | SpilledFeatures) -> bool:
+    """Return whether features are such as are multiplied in single precision at all."""
+    n, d = features.shape
+    single = features.dtype.kind == "f" and features.dtype.itemsize <= 4
+    return single and d > SINGLE_FROM and n >= SINGLE_IMAGES
 
 
 @dataclass(frozen=True)
-class _Shifted:
+class ShiftedProducts:
     """Products of the rows of a feature matrix, all less one row y that is near their mean.
 
     They determine the covariances of any of the images, centred over them or not, and rounding is
@@ -209,6 +205,57 @@ class _Shifted:
     shift_square: float  # y y
     shift_sum: float
     n_features: int
+
+    def __len__(self) -> int:
+        return len(self.matrix)
+
+    def of(self, rows: np.ndarray) -> ShiftedProducts:
+        """Return the products of some of the images, given by index."""
+        return replace(
+            self,
+            matrix=self.matrix[np.ix_(rows, rows)],
+            along=self.along[rows],
+            sums=self.sums[rows],
+        )
+
+    def rdm(self, centre: bool) -> np.ndarray | None:
+        """Return the condensed RDM of features in single precision.
+
+        None where products alone do not tell it: few images, constant ones, some nearly the same,
+        or too little left of an image's features without the means.
+        """
+        use = np.ones(len(self), dtype=bool)
+        known = len(self) >= SINGLE_IMAGES and self.finite() and len(self.suspects()) == 0
+        if not known or not self.precise(centre, use, epsilon_of(np.dtype(np.float32))):
+            return None
+        rdm = _pearson_rdm(self.products(centre, use), use)
+        return None if (rdm <= _NEAR).any() else rdm
+
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.squares()).all() and np.isfinite(np.diag(self.matrix)).all())
+
+    def suspects(self) -> np.ndarray:
+        """Return the indices of images whose features may all be the same."""
+        spread = self.squares() - self.totals() ** 2 / self.n_features
+        return np.flatnonzero(spread <= _NEAR * (np.diag(self.matrix) + float(self.shift_square)))
+
+    def precise(self, centre: bool, use: np.ndarray, epsilon: float) -> bool:
+        """Return whether enough is left of the images in `use` once means are out.
+
+        `epsilon` is the rounding of the features.
+        """
+        d = self.n_features
+        shifted = np.diag(self.matrix)
+        left = self.products(centre, use).diagonal()[use]
+        # Rounding goes with `shifted`; it must be small beside what images differ in, too.
+        enough = (shifted if centre else shifted + float(self.shift_square))[use]
+        rounding = epsilon**2 * d * self.squares()[use]
+        own = (shifted - self.sums**2 / d)[use]
+        return bool(
+            (left >= np.maximum(_LEAST_LEFT * enough, rounding)).all()
+            and (own >= _LEAST_LEFT * shifted[use]).all()
+            and left.min() >= _LEAST_SQUARE * d
+        )
 
     def squares(self) -> np.ndarray:
         """Return x_i x_i, (n,)."""
@@ -245,13 +292,16 @@ def _block_width(d: int, centre: bool) -> int:
     return BLOCK // 4 if centre else BLOCK // 8
 
 
-def _shifted_products(features: np.ndarray, width: int) -> _Shifted:
+def shifted_products(
+    features: np.ndarray | SpilledFeatures, width: int | None = None
+) -> ShiftedProducts:
     """Multiply blocks of columns in single precision and sum the blocks in double.
 
     The columns are read once and copied to a buffer that stays in the cache, less the mean of some
     of the images. Two rows more, that mean and ones, give what else is needed with the product.
     """
     n, d = features.shape
+    width = _block_width(d, centre=False) if width is None else width
     picked = np.linspace(0, n - 1, min(n, _SHIFT_ROWS)).astype(int)
     weights = np.full(len(picked), 1 / len(picked), dtype=np.float32)
     buffer = np.empty((n + 2, min(width, d)), dtype=np.float32)
@@ -269,13 +319,9 @@ def _shifted_products(features: np.ndarray, width: int) -> _Shifted:
                 total[:] = product
             else:
                 total += product
-    return _Shifted(
+    return ShiftedProducts(
         total[:n, :n], total[:n, n].copy(), total[:n, n + 1].copy(), total[n, n], total[n, n + 1], d
     )
-
-
-def _is_single(dtype: np.dtype) -> bool:
-    return dtype.kind == "f" and dtype.itemsize <= 4
 
 
 def gram_matrix(

@@ -1,0 +1,108 @@
+"""Run a whole workflow and say how much of its time was its work.
+
+Run from anywhere, with nothing else running:
+
+    .venv/bin/python tests/benchmarks/demo.py --out demo.csv
+
+Copies what git tracks to a temporary folder and runs `snakemake --cores 2` there. A job's work is
+what its entry function does: its log says how long that took, and how much processor time went
+before it into starting Python and importing. The first row holds the wall time, and how many times
+the work's it is when that is shared among the cores; the others, the jobs of each script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TOOK = re.compile(
+    r"^(\w+)\.py: ([\d.]+) s, ([\d.]+) s of processor time, after ([\d.]+) s of start-up$",
+    re.MULTILINE,
+)
+COLUMNS = ("what", "jobs", "wall_s", "work_s", "work_cpu_s", "start_up_cpu_s", "cpu_s", "of_work")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--configfile", default="config/config.yaml")
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_tracked(folder)
+        start, before = time.perf_counter(), os.times()
+        command = [sys.executable, "-m", "snakemake", "--cores", str(options.cores)]
+        # The scripts are run by the same Python.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        subprocess.run(
+            [*command, "--configfile", options.configfile],
+            cwd=folder,
+            env={**os.environ, "PATH": path},
+            check=True,
+        )
+        wall, after = time.perf_counter() - start, os.times()
+        rows = jobs(folder)
+    total: dict[str, object] = {
+        key: sum(row[key] for row in rows)
+        for key in ("jobs", "work_s", "work_cpu_s", "start_up_cpu_s")
+    }
+    cpu = after.children_user + after.children_system
+    total |= {
+        "what": f"all, {options.cores} cores",
+        "wall_s": wall,
+        "cpu_s": cpu - before.children_user - before.children_system,
+        "of_work": wall * options.cores / total["work_s"],
+    }
+    with options.out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in [total, *rows]:
+            row = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
+            writer.writerow(row)
+            print("  ".join(f"{key} {value}" for key, value in row.items()))
+
+
+def copy_tracked(folder: Path) -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in filter(None, tracked.stdout.split("\0")):
+        folder.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+
+
+def jobs(folder: Path) -> list[dict[str, object]]:
+    """Return the sums of each kind of job, the longest first."""
+    found: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    for log in folder.glob("results/*/logs/**/*.log"):
+        for took in TOOK.finditer(log.read_text(errors="replace")):
+            script, *numbers = took.groups()
+            found[script].append(tuple(map(float, numbers)))
+    rows = []
+    for script, times in found.items():
+        work, cpu, start_up = map(sum, zip(*times, strict=True))
+        rows.append(
+            {
+                "what": script,
+                "jobs": len(times),
+                "work_s": work,
+                "work_cpu_s": cpu,
+                "start_up_cpu_s": start_up,
+            }
+        )
+    return sorted(rows, key=lambda row: -row["work_s"])
+
+
+if __name__ == "__main__":
+    main()

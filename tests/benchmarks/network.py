@@ -1,0 +1,114 @@
+"""Run the job of one network, from photographs to all its RDMs, as the rule does: time and memory.
+
+Run from anywhere, with nothing else running:
+
+    .venv/bin/python tests/benchmarks/network.py --photographs FOLDER --out network.csv
+
+An encoder of the published size with random weights, 500 photographs of 256 pixels, one thread.
+First without a cache of Gram matrices; then with one that is empty, then for RDMs without
+centring, for all but a fifth of the photographs, and for photographs some of which it has not
+seen. CPU seconds, peak memory, how many times the first job's time, and the cache's size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from taskrsa.data.pack import write_pack
+from taskrsa.data.view import SourceInfo, View
+from taskrsa.models.spec import EncoderSpec
+from taskrsa.models.weights import random_encoder, save_encoder
+from taskrsa.rsa.presets import variants_of
+
+SCRIPT = Path(__file__).parents[2] / "scripts/network_rdms.py"
+SIZE = 256
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--photographs", type=Path, required=True, help="folder")
+    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--out", type=Path, required=True, help="CSV to write")
+    options = parser.parse_args()
+    n = options.images
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_encoder(folder / "weights.safetensors", random_encoder(EncoderSpec(), 0))
+        pack(options.photographs, range(n), folder / "all.h5")
+        pack(options.photographs, [row for row in range(n) if row % 5], folder / "fewer.h5")
+        pack(options.photographs, range(n // 5, n // 5 + n), folder / "others.h5")
+        for what, stimuli, centre, cached in (
+            ("anew", "all", True, False),
+            ("anew, Gram matrices kept", "all", True, True),
+            ("without centring", "all", False, True),
+            ("four fifths of the photographs", "fewer", True, True),
+            ("a fifth of other photographs", "others", True, True),
+        ):
+            row = {"what": what, **job(folder, stimuli, centre, cached)}
+            row["of_anew"] = row["cpu_s"] / (rows[0] if rows else row)["cpu_s"]
+            kept = folder.joinpath("grams").glob("*")
+            row["cache_mb"] = sum(file.stat().st_size for file in kept) / 1e6
+            rows.append(row)
+            print("  ".join(f"{key} {shown(value)}" for key, value in row.items()), flush=True)
+    with options.out.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: shown(value) for key, value in row.items()} for row in rows)
+
+
+def shown(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def pack(folder: Path, numbers: list[int] | range, path: Path) -> None:
+    """Write the photographs of these numbers, in the order of their names, cut to a square."""
+    from PIL import Image, ImageOps
+
+    files = sorted(folder.iterdir())
+
+    def view(number: int) -> View:
+        image = ImageOps.fit(Image.open(files[number]).convert("RGB"), (SIZE, SIZE))
+        return View(files[number].stem, np.asarray(image))
+
+    write_pack(path, map(view, numbers), SourceInfo(), len(numbers))
+
+
+def job(folder: Path, stimuli: str, centre: bool, cached: bool) -> dict[str, float]:
+    choices = {"centre": centre, "clip": True, "group_norm": True}
+    command = [
+        *(sys.executable, SCRIPT, "--model", "network", "--kind", "rgb"),
+        *("--may_clip", "true", "--choices", json.dumps(choices), "--constant_images", "error"),
+        *("--batch_size", "8", "--stimuli", folder / f"{stimuli}.h5"),
+        *("--weights", folder / "weights.safetensors", "--rdms", folder / "rdms.h5"),
+        *("--variants", json.dumps(variants_of(choices)), "--variant_rdms", folder / "variants.h5"),
+        *("--measures", folder / "measures.h5", "--log", folder / "log"),
+        *(("--grams", folder / "grams") if cached else ()),
+    ]
+    one = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+    start = time.perf_counter()
+    process = subprocess.Popen(command, env={**os.environ, **one})
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        sys.exit((folder / "log").read_text())
+    return {
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "wall_s": time.perf_counter() - start,
+        "peak_mb": used.ru_maxrss * 1024 / 1e6,
+    }
+
+
+if __name__ == "__main__":
+    main()
