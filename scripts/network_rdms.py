@@ -53,8 +53,8 @@ def main(
     channels = encoder.spec.code_channels
     encoder.use_group_norm(False)  # done afterwards: it is the compressed output's alone
     encoder = fused(on_accelerator(encoder))
-    with Pack(stimuli) as pack:
-        images, conditions, digest = pack.rgb(), pack.ids, pack.digest
+    pack = Pack(stimuli)
+    images, conditions, digest = pack.photographs, pack.ids, pack.digest
 
     known, sha = (digests_of(images), sha256_of(weights)) if grams else ([], "")
 

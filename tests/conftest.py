@@ -18,6 +18,24 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each worker of pytest-xdist run whole modules, and one alone what needs the smoke run.
+
+    The longest come first, so that the workers end together.
+    """
+    order = ("smoke", "integration", "cluster", "unit")
+
+    def group(item: pytest.Item) -> str:
+        return "smoke" if "smoke" in item.fixturenames else item.path.stem
+
+    def place(item: pytest.Item) -> int:
+        return order.index("smoke" if group(item) == "smoke" else item.path.parent.name)
+
+    items.sort(key=place)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Return the folder of real data, or skip."""
@@ -35,7 +53,9 @@ class Project:
 
     def snakemake(self, *words: str, cores: int = 2, data: Path | None = None, ok: bool = True):
         """Run Snakemake and return what it printed; fail the test if it fails and `ok`."""
-        environment = {k: v for k, v in os.environ.items() if k != "TASKRSA_DATA"}
+        # Every job compiles the library anew where its bytecode is not kept.
+        without = ("TASKRSA_DATA", "PYTHONDONTWRITEBYTECODE")
+        environment = {k: v for k, v in os.environ.items() if k not in without}
         if data is not None:
             environment["TASKRSA_DATA"] = str(data)
         done = subprocess.run(

@@ -524,8 +524,8 @@ def _robust(factor: str) -> Callable[[Run], Found]:
     return find
 
 
-def _costs(run: Run, prefix: str, lacking: str) -> list[float]:
-    """Return the seconds of all timed jobs of one kind: of the CPU, or on a GPU of the wall."""
+def _costs(run: Run, prefix: str | tuple[str, ...], lacking: str) -> list[float]:
+    """Return the seconds of all timed jobs of a kind, or of several: of the CPU, or on a GPU of the wall."""
     if run.jobs is None:
         raise NotComparable("timings differ from run to run; the report has this one's")
     times = [
@@ -546,13 +546,14 @@ def _cost_per_network(run: Run) -> Found:
 
 def _cost_of_choice(run: Run) -> Found:
     fine = np.median(_costs(run, "finetune_", "no fine-tuning was timed"))
-    rdms = _costs(run, "rdms_trained_", "no RDMs were timed")
+    n = len(_costs(run, "rdms_trained_", "no RDMs were timed"))
+    rdms = sum(_costs(run, ("rdms_trained_", "rdms_target"), "no RDMs were timed"))
     small = np.median(_costs(run, "train_target_model_", "no small model was timed"))
     note = (
-        f"{_clock(run)} {fine * len(rdms):.0f} for {len(rdms)} networks once, against "
-        f"{sum(rdms):.0f} for RDMs and {small:.0f} for a small model"
+        f"{_clock(run)} {fine * n:.0f} for {n} networks once, against "
+        f"{rdms:.0f} for RDMs and {small:.0f} for a small model"
     )
-    return Found(float(fine * len(rdms) / (sum(rdms) + small)), note=note)
+    return Found(float(fine * n / (rdms + small)), note=note)
 
 
 def _clock(run: Run) -> str:

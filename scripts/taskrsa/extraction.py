@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tqdm import tqdm
 
+from taskrsa.data.pack import Photographs
 from taskrsa.errors import RepresentationError
 from taskrsa.rsa.spill import SpilledFeatures
 
@@ -25,7 +26,7 @@ Features = np.ndarray | SpilledFeatures
 def extract(
     encoder: nn.Module,
     to_input: Callable[[np.ndarray], Tensor],
-    images: np.ndarray,
+    images: np.ndarray | Photographs,
     batch_size: int,
     model: str,
     *,
@@ -40,7 +41,7 @@ def extract(
     encoder : a network in evaluation mode with a method `features`, left as it is, or what `fused`
         made of one, which saves time and memory when it is used again
     to_input : turns (N, H, W, 3) uint8 photographs into the network's input
-    images : (n, H, W, 3) uint8
+    images : (n, H, W, 3) uint8, in memory or read batch by batch
     batch_size : images in one forward pass; small batches are fastest on CPU
     model : name for the progress bar and for errors
     layers : taps to keep; by default all

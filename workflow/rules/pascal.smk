@@ -81,6 +81,8 @@ rule target_rdms:
         rdms=expand(f"{RUN}/rdms/target/s{{seed}}.h5", seed=TARGET_SEEDS),
     log:
         f"{RUN}/logs/target_rdms.log",
+    benchmark:
+        f"{RUN}/benchmarks/rdms_target.tsv"
     conda:
         "../../envs/taskrsa.yaml"
     threads: 1

@@ -83,6 +83,8 @@ rule small_rdms:
         rdms=expand(f"{RUN}/rdms/small_{{variant}}/{{{{task}}}}.h5", variant=SEED_VARIANTS),
     log:
         f"{RUN}/logs/small_rdms_{{task}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/rdms_small_{{task}}.tsv"
     conda:
         "../../envs/taskrsa.yaml"
     threads: 1
@@ -119,6 +121,8 @@ use rule small_rdms as small_variant_rdms with:
         rdms=expand(f"{RUN}/rdms/small_{{variant}}/{{{{task}}}}.h5", variant=OTHER_VARIANTS),
     log:
         f"{RUN}/logs/small_variant_rdms_{{task}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/rdms_small_variants_{{task}}.tsv"
     params:
         kind=lambda wildcards: TASKS[wildcards.task].input,
         may_clip=lambda wildcards: json.dumps(TASKS[wildcards.task].clip),

@@ -245,6 +245,25 @@ class Pack:
         """Return the first `n` photographs, by default all, (N, H, W, 3) uint8."""
         return self._read("rgb", slice(n))
 
+    @property
+    def photographs(self) -> Photographs:
+        """All photographs, read as they are asked for while the pack is open."""
+        return Photographs(self)
+
+
+class Photographs:
+    """(n, H, W, 3) uint8 photographs of a pack; a slice of them reads that many."""
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+        self.shape = pack._file["rgb"].shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        return self._pack._read("rgb", rows)
+
 
 def _stored(task: Task, targets: np.ndarray) -> np.ndarray:
     if task.output == "image":

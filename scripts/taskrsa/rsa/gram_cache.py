@@ -20,6 +20,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from taskrsa.data.pack import Photographs
 from taskrsa.errors import DataError
 from taskrsa.files import atomic_path, digest_of, sha256_of
 from taskrsa.rsa.rdm import ShiftedProducts, multiplied_in_single, shifted_products
@@ -32,10 +33,11 @@ _NUMBERS = ("shift_square", "shift_sum", "n_features")
 Layers = dict[str, np.ndarray | ShiftedProducts]
 
 
-def digests_of(images: np.ndarray) -> list[str]:
+def digests_of(images: np.ndarray | Photographs) -> list[str]:
     """Return the SHA-256 of the pixels of each of (n, H, W, 3) uint8 images."""
     size = str(images.shape[1:]).encode()
-    return [hashlib.sha256(size + image.tobytes()).hexdigest() for image in images]
+    rows = range(len(images))
+    return [hashlib.sha256(size + images[row : row + 1].tobytes()).hexdigest() for row in rows]
 
 
 def code_digest(modules: Iterable[str | os.PathLike]) -> str:
