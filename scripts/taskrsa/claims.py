@@ -525,7 +525,7 @@ def _robust(factor: str) -> Callable[[Run], Found]:
 
 
 def _costs(run: Run, prefix: str | tuple[str, ...], lacking: str) -> list[float]:
-    """Return the seconds of all timed jobs of a kind, or of several: of the CPU, or on a GPU of the wall."""
+    """Return the seconds of all timed jobs of some kinds: of the CPU, or on a GPU of the wall."""
     if run.jobs is None:
         raise NotComparable("timings differ from run to run; the report has this one's")
     times = [

@@ -315,7 +315,8 @@ def test_cost_is_a_ratio_by_hand():
     run = Run({}, jobs)
     row = judged(run, "C12", "network")
     assert (row["ours"], row["verdict"]) == (10 / 2, HOLDS)
-    assert judged(run, "C12", "choice")["ours"] == 3 * 10 / (3 * 2 + 1 + 4)
+    of_choice = 3 * 10 / (3 * 2 + 1 + 4)
+    assert judged(run, "C12", "choice")["ours"] == of_choice
     on_gpu = Run({}, jobs, gpu=True)
     assert judged(on_gpu, "C12", "network")["ours"] == 90 / 9
     assert "seconds on a GPU" in judged(on_gpu, "C12", "network")["note"]
@@ -323,7 +324,7 @@ def test_cost_is_a_ratio_by_hand():
     assert {row["verdict"] for row in open_rows if row["claim"] == "C12"} == {OPEN}
     timed = claims.with_timings(open_rows, jobs, gpu=False)
     assert [row["claim"] for row in timed] == [row["claim"] for row in open_rows]
-    assert [row["ours"] for row in timed if row["claim"] == "C12"] == [10 / 2, 3 * 10 / (3 * 2 + 1 + 4)]
+    assert [row["ours"] for row in timed if row["claim"] == "C12"] == [10 / 2, of_choice]
     dear = Run({}, [Job("rdms_trained_a", 1, 5.0, 1), Job("finetune_a", 1, 4.0, 1)])
     assert judged(dear, "C12", "network")["verdict"] == FAILS
     assert judged(dear, "C12", "choice")["note"] == "no small model was timed"
