@@ -4,7 +4,8 @@ Run from anywhere, with nothing else running:
 
     .venv/bin/python tests/benchmarks/demo.py --out demo.csv
 
-Copies what git tracks to a temporary folder and runs `snakemake --cores 2` there. A job's work is
+Copies what git tracks to a temporary folder and runs Snakemake there as `make demo` does, or at
+its default `--rate 100/1s`. A job's work is
 what its entry function does: its log says how long that took, and how much processor time went
 before it into starting Python and importing. The first row holds the wall time, and how many times
 the work's it is when that is shared among the cores; the others, the jobs of each script.
@@ -36,6 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--configfile", default="config/config.yaml")
+    parser.add_argument("--rate", default="500/5s", help="Snakemake's --max-jobs-per-timespan")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -43,6 +45,7 @@ def main() -> None:
         copy_tracked(folder)
         start, before = time.perf_counter(), os.times()
         command = [sys.executable, "-m", "snakemake", "--cores", str(options.cores)]
+        command += ["--max-jobs-per-timespan", options.rate]
         # The scripts are run by the same Python.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         subprocess.run(
@@ -59,7 +62,7 @@ def main() -> None:
     }
     cpu = after.children_user + after.children_system
     total |= {
-        "what": f"all, {options.cores} cores",
+        "what": f"all, {options.cores} cores, {options.rate}",
         "wall_s": wall,
         "cpu_s": cpu - before.children_user - before.children_system,
         "of_work": wall * options.cores / total["work_s"],
