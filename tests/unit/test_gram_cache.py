@@ -149,6 +149,15 @@ def test_layers_extracts_once(tmp_path, images, taps, capsys):
     assert str(cache.path) in told
 
 
+def test_one_layer_does_not_pass_for_all(tmp_path, images, taps):
+    cache, known = GramCache(tmp_path, KEY), digests_of(images)
+    only = {CODE: taps[CODE]}
+    cache.layers(known, [CODE], True, lambda: only, whole=[CODE])
+    assert list(cache.recall(known, [CODE], True)) == [CODE]
+    assert list(cache.layers(known, None, True, lambda: taps, whole=[CODE])) == list(taps)
+    assert list(cache.recall(known, None, True)) == list(taps)
+
+
 def test_a_damaged_file_is_told_in_one_line(cache, images):
     whole = cache.path.read_bytes()
     cache.path.write_bytes(whole[: len(whole) // 2])

@@ -76,7 +76,8 @@ class GramCache:
             print(f"{', '.join(found)}: from {self.path}", flush=True)
             return found
         taps = extracted()
-        told = "kept in" if self.keep(images, taps, whole) else "of these images not kept in"
+        kept = self.keep(images, taps, whole, all_layers=layers is None)
+        told = "kept in" if kept else "of these images not kept in"
         print(f"{', '.join(taps)}: {told} {self.path}", flush=True)
         return taps
 
@@ -106,6 +107,8 @@ class GramCache:
             with h5py.File(self.path, "r") as file:
                 places = {image: row for row, image in enumerate(_texts(file["images"]))}
                 kept = _texts(file["layers"])
+                if layers is None and not file.attrs["all_layers"]:
+                    return None
                 names = kept if layers is None else list(layers)
                 if not places.keys() >= set(images) or not set(kept) >= set(names):
                     return None
@@ -125,6 +128,7 @@ class GramCache:
         images: Sequence[str],
         taps: Mapping[str, np.ndarray | SpilledFeatures],
         whole: Sequence[str] = (),
+        all_layers: bool = True,
     ) -> bool:
         """Keep layers of these images, all or nothing; return whether they are kept.
 
@@ -134,8 +138,9 @@ class GramCache:
         Parameters
         ----------
         images : n digests of images
-        taps : (n, d) float32 features by layer, all of the network's or those that are ever asked
+        taps : (n, d) float32 features by layer
         whole : layers whose features are needed themselves
+        all_layers : whether these are all of the network's
         """
         if len(set(images)) < len(images):
             return False
@@ -153,6 +158,7 @@ class GramCache:
         with atomic_path(self.path) as temporary, h5py.File(temporary, "w") as file:
             file["images"] = np.array(images, dtype="S64")
             file["layers"] = list(kept)
+            file.attrs["all_layers"] = all_layers
             for name, values in kept.items():
                 _write(file.create_group(f"layer/{name}"), values)
         return True
