@@ -69,6 +69,23 @@ def test_some_images_in_another_order_are_centred_over_themselves(cache, images,
     assert again.n_images == 70
 
 
+def test_patterns_that_all_images_share_may_stay_in(tmp_path, images, taps):
+    """Without centring little is left of such features but what they have in common."""
+    rng = np.random.default_rng(4)
+    common = np.linspace(0, 4, 6000)
+    taps[WIDE] = (common + rng.normal(size=(N, 6000)) + 2).astype(np.float32)
+    cache = GramCache(tmp_path, KEY)
+    assert cache.keep(digests_of(images), taps, whole=[CODE])
+    found = cache.recall(digests_of(images), [WIDE], False)
+    expected = compute_rdm(taps[WIDE].astype(np.float64), centre=False)
+    np.testing.assert_allclose(
+        compute_rdm(found[WIDE], centre=False).dissimilarities,
+        expected.dissimilarities,
+        rtol=0,
+        atol=2e-6,
+    )
+
+
 def test_narrow_layers_and_those_asked_for_come_back_as_features(cache, images, taps):
     rows = np.arange(N)[::-1]
     found = cache.recall(digests_of(images[rows]), None, True)

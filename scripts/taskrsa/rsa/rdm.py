@@ -20,6 +20,8 @@ BLOCK = 4096  # columns (features) worked on at a time
 SINGLE_FROM = 1024  # single-precision input with more features is multiplied in single precision,
 SINGLE_IMAGES = 64  # from this many images on: with fewer, double costs next to nothing
 _LEAST_LEFT = 0.35  # share of a row's squares that must be left in it once means are out
+_LEAST_LEFT_KEPT = 0.1  # the same of products whose features are not there any more
+_SAME_KEPT = 1e-5  # images at most this dissimilar may have had identical features
 _LEAST_SQUARE = 1e-24  # mean square below which products of features may be lost in it
 _MANY_SUSPECTS = 0.1  # share of images that may look constant before double precision is used
 _SHIFT_ROWS = 16  # images whose mean is subtracted before the product
@@ -219,17 +221,18 @@ class ShiftedProducts:
         )
 
     def rdm(self, centre: bool) -> np.ndarray | None:
-        """Return the condensed RDM of features in single precision.
+        """Return the condensed RDM of features in single precision, within 2e-6.
 
-        None where products alone do not tell it: few images, constant ones, some nearly the same,
-        or too little left of an image's features without the means.
+        None where products alone do not tell it: few images, constant ones, some that may be the
+        same, or too little left of an image's features without the means.
         """
         use = np.ones(len(self), dtype=bool)
+        epsilon = epsilon_of(np.dtype(np.float32))
         known = len(self) >= SINGLE_IMAGES and self.finite() and len(self.suspects()) == 0
-        if not known or not self.precise(centre, use, epsilon_of(np.dtype(np.float32))):
+        if not known or not self.precise(centre, use, epsilon, _LEAST_LEFT_KEPT):
             return None
         rdm = _pearson_rdm(self.products(centre, use), use)
-        return None if (rdm <= _NEAR).any() else rdm
+        return None if (rdm <= _SAME_KEPT).any() else rdm
 
     def finite(self) -> bool:
         return bool(np.isfinite(self.squares()).all() and np.isfinite(np.diag(self.matrix)).all())
@@ -239,10 +242,13 @@ class ShiftedProducts:
         spread = self.squares() - self.totals() ** 2 / self.n_features
         return np.flatnonzero(spread <= _NEAR * (np.diag(self.matrix) + float(self.shift_square)))
 
-    def precise(self, centre: bool, use: np.ndarray, epsilon: float) -> bool:
+    def precise(
+        self, centre: bool, use: np.ndarray, epsilon: float, least: float = _LEAST_LEFT
+    ) -> bool:
         """Return whether enough is left of the images in `use` once means are out.
 
-        `epsilon` is the rounding of the features.
+        `epsilon` is the rounding of the features, `least` the share of their squares that must be
+        left.
         """
         d = self.n_features
         shifted = np.diag(self.matrix)
@@ -252,8 +258,8 @@ class ShiftedProducts:
         rounding = epsilon**2 * d * self.squares()[use]
         own = (shifted - self.sums**2 / d)[use]
         return bool(
-            (left >= np.maximum(_LEAST_LEFT * enough, rounding)).all()
-            and (own >= _LEAST_LEFT * shifted[use]).all()
+            (left >= np.maximum(least * enough, rounding)).all()
+            and (own >= least * shifted[use]).all()
             and left.min() >= _LEAST_SQUARE * d
         )
 
