@@ -476,13 +476,17 @@ def test_no_room_for_spilled_features_is_one_line():
 def test_numbers_of_the_page_on_scale_are_those_of_its_tables():
     root = Path(__file__).parents[2]
     tables = {}
-    for name in ("rdm", "extraction", "scale"):
+    for name in ("rdm", "extraction", "scale", "network"):
         with open(root / f"results/reference/benchmarks/{name}.csv", newline="") as file:
             tables[name] = list(csv.DictReader(file))
     page = (root / "config/SCALE.md").read_text()
     for row in tables["scale"]:
         assert f"| {float(row['cpu_s']):.3g} s |" in page, row["case"]
     lines = {line.split(" | ")[0].removeprefix("| "): line for line in page.splitlines()}
+    for row in tables["network"]:
+        numbers = f"| {float(row['cpu_s']):.3g} s | {float(row['of_anew']):.2f} | "
+        memory = f"{float(row['peak_mb']) / 1000:.1f} GB | {float(row['cache_mb']):.1f} MB |"
+        assert lines[row["what"]].endswith(numbers + memory), row["what"]
     for row in tables["rdm"]:
         if row["what"] != "limit":
             assert f"({float(row['of_limit']):.3g})" in lines[row["what"]], row
