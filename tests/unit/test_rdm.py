@@ -476,13 +476,23 @@ def test_no_room_for_spilled_features_is_one_line():
 def test_numbers_of_the_page_on_scale_are_those_of_its_tables():
     root = Path(__file__).parents[2]
     tables = {}
-    for name in ("rdm", "extraction", "scale", "network"):
+    for name in ("rdm", "extraction", "scale", "network", "demo"):
         with open(root / f"results/reference/benchmarks/{name}.csv", newline="") as file:
             tables[name] = list(csv.DictReader(file))
     page = (root / "config/SCALE.md").read_text()
     for row in tables["scale"]:
         assert f"| {float(row['cpu_s']):.3g} s |" in page, row["case"]
     lines = {line.split(" | ")[0].removeprefix("| "): line for line in page.splitlines()}
+    whole = tables["demo"][0]
+    for what, column in (
+        ("wall time", "wall_s"),
+        (f"work, summed over {whole['jobs']} jobs, side by side", "work_s"),
+        ("CPU: work", "work_cpu_s"),
+        ("CPU: starting Python and importing", "start_up_cpu_s"),
+        ("CPU: all", "cpu_s"),
+    ):
+        assert lines[what] == f"| {what} | {float(whole[column]):.0f} |"
+    assert f"wall time is {float(whole['of_work']):.1f} times the work" in page
     for row in tables["network"]:
         numbers = f"| {float(row['cpu_s']):.3g} s | {float(row['of_anew']):.2f} | "
         memory = f"{float(row['peak_mb']) / 1000:.1f} GB | {float(row['cache_mb']):.1f} MB |"
