@@ -19,21 +19,13 @@ PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each worker of pytest-xdist run whole modules, and one alone what needs the smoke run.
+    """Put the longest modules first, so that the workers of pytest-xdist end together.
 
-    The longest come first, so that the workers end together.
+    A worker gets whole modules (`--dist loadfile`).
     """
-    order = ("smoke", "integration", "cluster", "unit")
-
-    def group(item: pytest.Item) -> str:
-        return "smoke" if "smoke" in item.fixturenames else item.path.stem
-
-    def place(item: pytest.Item) -> int:
-        return order.index("smoke" if group(item) == "smoke" else item.path.parent.name)
-
-    items.sort(key=place)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+    order = ("integration", "cluster", "unit")
+    with_smoke = {item.path for item in items if "smoke" in item.fixturenames}
+    items.sort(key=lambda i: (i.path not in with_smoke, order.index(i.path.parent.name)))
 
 
 @pytest.fixture(scope="session")
