@@ -9,22 +9,15 @@ from functools import cache, partial
 
 import numpy as np
 import torch
-from taskrsa import extraction, preprocessing
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
 from taskrsa.extraction import extract, fused
 from taskrsa.files import sha256_of
-from taskrsa.models import encoder as encoders
-from taskrsa.models import weights as weight_files
 from taskrsa.models.weights import load_encoder, on_accelerator
 from taskrsa.preprocessing import network_input
-from taskrsa.rsa import rdm
 from taskrsa.rsa.gram_cache import GramCache, code_digest, digests_of
 from taskrsa.rsa.measures import MEASURES, make_measures
 from taskrsa.rsa.rdm_file import make_rdms
-
-# What features and their products are made by.
-CODE = [module.__file__ for module in (extraction, preprocessing, encoders, weight_files, rdm)]
 
 
 def main(
@@ -43,11 +36,12 @@ def main(
     precision: str = "no",
     features_mb: float | None = None,
     grams: str | None = None,
+    code: list[str] | None = None,
     threads: int = 1,
 ) -> None:
     """`kind` names the network's input; `may_clip` says whether the authors clip it; `choices` and
     each of `variants` hold centre, clip and group_norm; `grams` is the folder of what is kept of
-    features between runs."""
+    features between runs, of use as long as the files of `code` are the same."""
     torch.set_num_threads(threads)
     encoder = load_encoder(weights)
     channels = encoder.spec.code_channels
@@ -56,7 +50,9 @@ def main(
     pack = Pack(stimuli)
     images, conditions, digest = pack.photographs, pack.ids, pack.digest
 
-    known, sha = (digests_of(images), sha256_of(weights)) if grams else ([], "")
+    if grams:
+        known = digests_of(images)
+        made_by = [sha256_of(weights), precision, torch.__version__, code_digest(code or [])]
 
     def features(clip: bool, layers: list[str] | None = None) -> dict:
         extracted = partial(
@@ -68,9 +64,7 @@ def main(
         )
         if not grams:
             return extracted()
-        made_by = [torch.__version__, code_digest(CODE)]
-        key = {"weights": sha, "input": [kind, clip], "precision": precision, "made by": made_by}
-        kept = GramCache(grams, key)
+        kept = GramCache(grams, {"made by": made_by, "input": [kind, clip]})
         return kept.layers(known, layers, choices["centre"], extracted, whole=["compressed"])
 
     taps = features(choices["clip"] and may_clip)

@@ -4,7 +4,7 @@ Run from anywhere, with nothing else running:
 
     .venv/bin/python tests/benchmarks/demo.py --out demo.csv
 
-Copies what git tracks to a temporary folder and runs Snakemake there as `make demo` does, or at
+Copies what git has staged to a temporary folder and runs Snakemake there as `make demo` does, or at
 its default `--rate 100/1s`. A job's work is
 what its entry function does: its log says how long that took, and how much processor time went
 before it into starting Python and importing. The first row holds the wall time, and how many times
@@ -17,7 +17,6 @@ import argparse
 import csv
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,7 +41,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        copy_tracked(folder)
+        subprocess.run(
+            ["git", "checkout-index", "--all", f"--prefix={folder}/"], cwd=ROOT, check=True
+        )
         start, before = time.perf_counter(), os.times()
         command = [sys.executable, "-m", "snakemake", "--cores", str(options.cores)]
         command += ["--max-jobs-per-timespan", options.rate]
@@ -74,15 +75,6 @@ def main() -> None:
             row = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
             writer.writerow(row)
             print("  ".join(f"{key} {value}" for key, value in row.items()))
-
-
-def copy_tracked(folder: Path) -> None:
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    for name in filter(None, tracked.stdout.split("\0")):
-        folder.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name)
 
 
 def jobs(folder: Path) -> list[dict[str, object]]:

@@ -51,6 +51,11 @@ def with_config(project: Project, change: dict) -> tuple[str, ...]:
             "config, robustness.images.0: 2 is less than the minimum",
         ),
         ({"robustness": {"stages": [120]}}, "config, robustness.stages.0: 120 is greater than"),
+        (
+            {"rsa": {"gram_cache": "Snakefile"}},
+            "error: config, rsa.gram_cache: Snakefile is a file; name a folder",
+        ),
+        ({"rsa": {"gram_cache": "$NO_SUCH_PLACE/grams"}}, "config, rsa: $NO_SUCH_PLACE/grams"),
         ({"affinities": {"use": "mine"}}, "config, affinities.use: 'mine' is not one of"),
     ],
 )

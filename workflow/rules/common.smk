@@ -651,6 +651,8 @@ LABEL_RDMS = expand(f"{RUN}/rdms/labels/{{task}}.h5", task=TASK_IDS) if HAVE_LAB
 RSA = PRESETS[config["rsa"]["preset"]] | config["rsa"]["choices"]
 RDM_CHOICES = {key: RSA[key] for key in ("centre", "clip", "group_norm")}
 GRAM_CACHE = expand_variables("rsa", {"gram_cache": config["rsa"]["gram_cache"]})["gram_cache"]
+if GRAM_CACHE and Path(GRAM_CACHE).is_file():
+    stop(f"config, rsa.gram_cache: {GRAM_CACHE} is a file; name a folder")
 BANK_RDMS = expand(f"{RUN}/rdms/trained/{{task}}.h5", task=TASK_IDS)
 
 # A bank that is trained here can be asked what it has learnt; Taskonomy's comes without.

@@ -34,7 +34,9 @@ rule network_rdms:
         batch_size=config["rsa"]["batch_size"],
         precision=config["rsa"]["precision"],
         features_mb=json.dumps(config["rsa"]["features_mb"]),
-        grams=f"--grams {shlex.quote(GRAM_CACHE)}" if GRAM_CACHE else "",
+        grams=lambda wildcards, input: (
+            f"--grams {shlex.quote(GRAM_CACHE)} --code {input.code}" if GRAM_CACHE else ""
+        ),
     message:
         "Making the RDMs of {wildcards.model}"
     shell:
