@@ -66,7 +66,7 @@ def extract(
         raise RepresentationError(f"{model}: is in training mode; call eval() before extraction")
     device = next(encoder.parameters()).device
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    network = fused(encoder) if hasattr(encoder, "features") else encoder
+    network = fused(copy.deepcopy(encoder)) if hasattr(encoder, "features") else encoder
     network.to(dtype=dtype, memory_format=torch.channels_last)
     features: dict[str, Features] = {}
     for start in tqdm(range(0, len(images), batch_size), desc=model, mininterval=5):
@@ -92,18 +92,19 @@ class _Taps(nn.Module):
 
 
 def fused(encoder: nn.Module) -> nn.Module:
-    """Return a copy of a network that computes the same taps in fewer passes over memory.
+    """Rewrite a network to compute the same taps in fewer passes over memory.
 
     Batch normalisation becomes part of the convolution before it; on CPU the sum with a shortcut
     and the ReLU after it do, too, and weights are laid out once as the convolution reads them.
     Features change by rounding alone. A network whose path depends on its input cannot be
-    rewritten; then the copy is the network as it is. `extract` takes either.
+    rewritten; then it computes them as it did. `extract` takes either.
 
     Parameters
     ----------
-    encoder : a network in evaluation mode with a method `features`
+    encoder : a network in evaluation mode with a method `features`; its weights are taken, not
+        copied, so pass a copy of one that is needed afterwards
     """
-    network = _Taps(copy.deepcopy(encoder))
+    network = _Taps(encoder)
     try:
         network = fx.symbolic_trace(network)
     except fx.proxy.TraceError:

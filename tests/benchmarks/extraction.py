@@ -112,9 +112,9 @@ def batches(rounds: int) -> list[Row]:
     variants = {
         "eager": (network.features, contiguous),
         "channels last": (copy.deepcopy(network).to(memory_format=last).features, images),
-        "fused": (fused(network).to(memory_format=last), images),
+        "fused": (fused(copy.deepcopy(network)).to(memory_format=last), images),
         "fused, bf16": (
-            fused(network).to(dtype=torch.bfloat16, memory_format=last),
+            fused(copy.deepcopy(network)).to(dtype=torch.bfloat16, memory_format=last),
             images.bfloat16(),
         ),
     }

@@ -1,5 +1,7 @@
 """Features of all layers, streamed in batches and kept in memory; and the choice of stimuli."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -64,8 +66,7 @@ def test_every_layer_has_one_row_an_image():
     ids=["one unit", "several units", "group norm", "small"],
 )
 def test_a_fused_network_computes_the_same(encoder):
-    before = {key: value.clone() for key, value in encoder.state_dict().items()}
-    network = fused(encoder).to(memory_format=torch.channels_last)
+    network = fused(copy.deepcopy(encoder)).to(memory_format=torch.channels_last)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
     for n in (4, 1, 4):  # weights are laid out for the first batch and serve the others
         images = network_input(IMAGES[:n])
@@ -79,8 +80,6 @@ def test_a_fused_network_computes_the_same(encoder):
             loose = getattr(encoder.spec, "group_norm", False)
             error = (1e-4 if loose else 1e-5) * np.abs(expected[layer]).max()
             np.testing.assert_allclose(found, expected[layer], atol=error, err_msg=layer)
-    for key, value in encoder.state_dict().items():
-        torch.testing.assert_close(value, before[key], rtol=0, atol=0)
 
 
 class Odd(nn.Module):
@@ -97,6 +96,15 @@ class Odd(nn.Module):
         y = F.relu(self.other(x) + self.shared(x))
         z = self.shared(F.relu(y) - 1)
         return {"x": x, "y": y, "z": F.relu(self.norm(z) + y), "w": F.relu(z)}
+
+
+def test_extraction_leaves_the_network_as_it_was():
+    encoder = Odd().eval()
+    before = copy.deepcopy(encoder.state_dict())
+    extract(encoder, network_input, IMAGES, 3, "net", precision="bf16")
+    assert list(encoder.state_dict()) == list(before)
+    for key, value in encoder.state_dict().items():
+        torch.testing.assert_close(value, before[key], rtol=0, atol=0)
 
 
 class Choosing(nn.Module):
