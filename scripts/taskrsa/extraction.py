@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -68,6 +69,7 @@ def extract(
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     network = fused(copy.deepcopy(encoder)) if hasattr(encoder, "features") else encoder
     network.to(dtype=dtype, memory_format=torch.channels_last)
+    gc.collect()  # tracing leaves the weights before fusion in a cycle, as much memory again
     features: dict[str, Features] = {}
     for start in tqdm(range(0, len(images), batch_size), desc=model, mininterval=5):
         batch = to_input(images[start : start + batch_size]).to(device, dtype)

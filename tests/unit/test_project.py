@@ -248,7 +248,7 @@ def speeds() -> dict[str, str]:
             f"{forward.loc['photographs to RDMs, 500 images', 'of_forward']:.2f} of its time"
         ),
         "the whole job anew": f"{1 / cached.loc['without centring', 'of_anew']:.0f} times faster",
-        "its work, shared by both": f"{table('demo').loc[0, 'of_work']:.1f} of its time",
+        "its work, shared by both": f"{table('demo').loc[0, 'of_work']:.2f} of its time",
         "rsatoolbox's compare": (f"{similarity.loc['rsatoolbox', 'cpu_ratio']:.1f} times faster"),
         "rsatoolbox's bootstrap": (
             f"{bootstrap.loc['Spearman, rsatoolbox', 'cpu_ratio']:.0f} times faster"
