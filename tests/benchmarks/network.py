@@ -89,7 +89,7 @@ def job(folder: Path, stimuli: str, centre: bool, cached: bool) -> dict[str, flo
     command = [
         *(sys.executable, SCRIPT, "--model", "network", "--kind", "rgb"),
         *("--may_clip", "true", "--choices", json.dumps(choices), "--constant_images", "error"),
-        *("--batch_size", "8", "--stimuli", folder / f"{stimuli}.h5"),
+        *("--batch_size", "4", "--stimuli", folder / f"{stimuli}.h5"),
         *("--weights", folder / "weights.safetensors", "--rdms", folder / "rdms.h5"),
         *("--variants", json.dumps(variants_of(choices)), "--variant_rdms", folder / "variants.h5"),
         *("--measures", folder / "measures.h5", "--log", folder / "log"),

@@ -486,13 +486,13 @@ def test_numbers_of_the_page_on_scale_are_those_of_its_tables():
     whole = tables["demo"][0]
     for what, column in (
         ("wall time", "wall_s"),
-        (f"work, summed over {whole['jobs']} jobs, side by side", "work_s"),
+        (f"work, summed over {whole['jobs']} jobs", "work_s"),
         ("CPU: work", "work_cpu_s"),
         ("CPU: starting Python and importing", "start_up_cpu_s"),
         ("CPU: all", "cpu_s"),
     ):
         assert lines[what] == f"| {what} | {float(whole[column]):.0f} |"
-    assert f"wall time is {float(whole['of_work']):.1f} times the work" in page
+    assert f"wall time is {float(whole['of_work']):.2f} times the work" in page
     for row in tables["network"]:
         numbers = f"| {float(row['cpu_s']):.3g} s | {float(row['of_anew']):.2f} | "
         memory = f"{float(row['peak_mb']) / 1000:.1f} GB | {float(row['cache_mb']):.1f} MB |"
@@ -510,3 +510,7 @@ def test_numbers_of_the_page_on_scale_are_those_of_its_tables():
     job = by_name["photographs to RDMs, 500 images"]
     words = " ".join(page.split())
     assert f"{float(job['cpu_s']):.0f} s, {float(job['of_forward']):.2f} times the bare" in words
+    anew = tables["network"][0]
+    memory = float(anew["peak_mb"]) / float(job["features_mb"])
+    used = f"{float(anew['peak_mb']) / 1000:.1f} GB at most: {memory:.2f} times"
+    assert f"{float(anew['cpu_s']):.0f} s in all, with {used}" in words
