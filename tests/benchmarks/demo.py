@@ -6,10 +6,10 @@ Run from anywhere, with nothing else running:
 
 Copies what git has staged to a new folder (a temporary one unless `--folder` names it) and runs
 Snakemake there as `make demo` does, or at its default `--rate 100/1s`. A job's work is what its
-entry function does: its log says how long that took, how much processor time (more than that for a
-job that holds several cores), and how much went before it into starting Python and importing. The
-first row holds the wall time, and how many times the work's it is when that is shared among the
-cores; the others, the jobs of each script.
+entry function does: its log says how long that took, and how much processor time, which is more in
+a job that holds several cores; the larger counts. What went before it into starting Python and
+importing does not. The first row holds the wall time, and how many times the work's it is when that
+is shared among the cores; the others, the jobs of each script.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="new folder to run in, kept (a temporary one)")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     options = parser.parse_args()
+    if options.folder and options.folder.exists():
+        parser.error(f"--folder: {options.folder} exists; name a new folder")
     with tempfile.TemporaryDirectory() as name:
-        folder = options.folder or Path(name)
-        folder.mkdir(exist_ok=options.folder is None)
+        folder = (options.folder or Path(name)).resolve()
         subprocess.run(
             ["git", "checkout-index", "--all", f"--prefix={folder}/"], cwd=ROOT, check=True
         )

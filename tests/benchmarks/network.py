@@ -4,7 +4,8 @@ Run from anywhere, with nothing else running:
 
     .venv/bin/python tests/benchmarks/network.py --photographs FOLDER --out network.csv
 
-An encoder of the published size with random weights, 500 photographs of 256 pixels, one thread.
+An encoder of the published size with random weights, 500 photographs of 256 pixels, four of them in
+a forward pass, as in `config/paper.yaml`; one thread.
 First without a cache of Gram matrices; then with one that is empty, then for RDMs without
 centring and for all but a fifth of the photographs. CPU seconds, peak memory, how many times the
 first job's time, and the cache's size.

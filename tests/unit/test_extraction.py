@@ -55,16 +55,15 @@ def test_every_layer_has_one_row_an_image():
         np.testing.assert_allclose(values[5], alone[layer][0], atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "encoder",
-    [
-        tiny(),
-        tiny(units=(3, 2, 1, 2), strides=(2, 2, 1, 1)),
-        tiny(group_norm=True),
-        random_encoder(SmallSpec(), 3).eval(),
-    ],
-    ids=["one unit", "several units", "group norm", "small"],
-)
+ENCODERS = {
+    "one unit": tiny(),
+    "several units": tiny(units=(3, 2, 1, 2), strides=(2, 2, 1, 1)),
+    "group norm": tiny(group_norm=True),
+    "small": random_encoder(SmallSpec(), 3).eval(),
+}
+
+
+@pytest.mark.parametrize("encoder", ENCODERS.values(), ids=ENCODERS)
 def test_a_fused_network_computes_the_same(encoder):
     network = fused(copy.deepcopy(encoder)).to(memory_format=torch.channels_last)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
@@ -98,8 +97,8 @@ class Odd(nn.Module):
         return {"x": x, "y": y, "z": F.relu(self.norm(z) + y), "w": F.relu(z)}
 
 
-def test_extraction_leaves_the_network_as_it_was():
-    encoder = Odd().eval()
+@pytest.mark.parametrize("encoder", [*ENCODERS.values(), Odd().eval()], ids=[*ENCODERS, "odd"])
+def test_extraction_leaves_the_network_as_it_was(encoder):
     before = copy.deepcopy(encoder.state_dict())
     extract(encoder, network_input, IMAGES, 3, "net", precision="bf16")
     assert list(encoder.state_dict()) == list(before)
