@@ -6,11 +6,11 @@ into `features_mb` go to a temporary file.
 """
 
 import torch
-from taskrsa.bank import network
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
-from taskrsa.extraction import extract
-from taskrsa.models.foreign import input_of, listening
+from taskrsa.networks.extraction import extract
+from taskrsa.networks.foreign import input_of, listening
+from taskrsa.networks.table import network
 from taskrsa.rsa.rdm_file import make_rdms
 
 

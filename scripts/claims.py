@@ -3,9 +3,9 @@
 The claim about cost stays open here, for timings differ from run to run; the report judges it.
 """
 
-from taskrsa.claims import Run, judge_all, read_tables
 from taskrsa.entry import run as run_entry
-from taskrsa.files import write_table
+from taskrsa.io.files import write_table
+from taskrsa.paper.claims import Run, judge_all, read_tables
 
 
 def main(tables: list[str], own: str, bank: str, claims: str) -> None:

@@ -5,8 +5,8 @@ Reads the packs of views. Writes the label maps, scaled to the size of the task'
 
 from taskrsa.data.pack import Pack, write_labels
 from taskrsa.entry import run
-from taskrsa.labels import derive_labels
-from taskrsa.task import Task
+from taskrsa.tasks.labels import derive_labels
+from taskrsa.tasks.task import Task
 
 
 def main(task: dict, size: int, splits: list[str], packs: list[str], labels: str) -> None:

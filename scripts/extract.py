@@ -4,9 +4,9 @@ Reads `archive`, tar or zip. Writes the members that match the patterns `wanted`
 without the archive's own folders if `flatten`, and `manifest`: member and size of each file.
 """
 
-from taskrsa.archive import extract
 from taskrsa.entry import run
-from taskrsa.files import write_table
+from taskrsa.io.archive import extract
+from taskrsa.io.files import write_table
 
 
 def main(

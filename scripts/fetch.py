@@ -4,8 +4,8 @@
 config). Writes `file`; a download that is broken off stays beside it and goes on the next time.
 """
 
-from taskrsa.assets import Asset, fetch
 from taskrsa.entry import run
+from taskrsa.io.assets import Asset, fetch
 
 
 def main(asset: dict, settings: dict, file: str) -> None:

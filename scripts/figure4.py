@@ -1,10 +1,10 @@
 """Draw Figure 4: the task similarity matrix of the compressed output and its tree."""
 
 import pandas as pd
+from taskrsa.analysis.tables import read_linkage
 from taskrsa.entry import run
 from taskrsa.figures.save import save_data, save_figure
 from taskrsa.figures.taxonomy import figure4
-from taskrsa.rsa.tables import read_linkage
 
 DISTANCES = {"paper": "distance of the matrix's rows", "average": "1 - $r_s$"}
 

@@ -1,12 +1,12 @@
 """Draw Figure 6: the tree of the bank's tasks beside that of their transfer affinities."""
 
 import pandas as pd
+from taskrsa.analysis.tables import read_similarity
 from taskrsa.entry import run
 from taskrsa.figures.save import save_data, save_figure
 from taskrsa.figures.taxonomy import figure6
-from taskrsa.files import atomic_path
+from taskrsa.io.files import atomic_path
 from taskrsa.rsa.clustering import LINKAGES, to_newick
-from taskrsa.rsa.tables import read_similarity
 
 
 def main(

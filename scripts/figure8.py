@@ -4,7 +4,7 @@ import pandas as pd
 from taskrsa.entry import run
 from taskrsa.figures.pascal import figure8
 from taskrsa.figures.save import save_data, save_figure
-from taskrsa.tasks import TASKS
+from taskrsa.tasks.dictionary import TASKS
 
 
 def main(rankings: str, pdf: str, png: str, csv: str) -> None:

@@ -1,10 +1,10 @@
 """Draw the similarity of networks against the similarity of their tasks' labels."""
 
 import pandas as pd
+from taskrsa.analysis.tables import label_pairs
 from taskrsa.entry import run
 from taskrsa.figures.save import save_data, save_figure
 from taskrsa.figures.taxonomy import figure_label_agreement
-from taskrsa.rsa.tables import label_pairs
 
 
 def main(agreement: str, similarity: str, pdf: str, png: str, csv: str) -> None:

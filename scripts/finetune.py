@@ -8,20 +8,20 @@ the encoder alone, for RDMs. A training that was killed goes on from the state b
 from dataclasses import replace
 
 import torch
-from taskrsa.data.segmentation import SegmentationSet, open_splits
 from taskrsa.entry import run
 from taskrsa.errors import ConfigError
-from taskrsa.models.segmentation import (
+from taskrsa.networks.segmentation import (
     HeadSpec,
     encoder_bytes,
     segmentation_bytes,
     segmentation_header,
     segmentation_network,
 )
-from taskrsa.models.spec import encoder_spec
-from taskrsa.models.weights import load_encoder, random_encoder
-from taskrsa.segmentation import Recipe, settings_of
-from taskrsa.tuning import tune
+from taskrsa.networks.spec import encoder_spec
+from taskrsa.networks.weights import load_encoder, random_encoder
+from taskrsa.targets.devkit import SegmentationSet, open_splits
+from taskrsa.training.finetuning import Recipe, settings_of
+from taskrsa.training.tuning import tune
 
 
 def _first(images: SegmentationSet, n: int | None) -> SegmentationSet:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 from taskrsa.entry import run
-from taskrsa.files import atomic_path
+from taskrsa.io.files import atomic_path
 
 
 def main(

@@ -5,9 +5,9 @@ with a permutation of the tasks.
 """
 
 import pandas as pd
+from taskrsa.analysis.tables import label_agreement_rows
 from taskrsa.entry import run
-from taskrsa.files import write_table
-from taskrsa.rsa.tables import label_agreement_rows
+from taskrsa.io.files import write_table
 
 
 def main(similarity: str, permutations: int, seed: int, table: str) -> None:

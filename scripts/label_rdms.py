@@ -2,8 +2,8 @@
 
 from taskrsa.data.pack import Pack, label_attributes, read_labels
 from taskrsa.entry import run
-from taskrsa.label_features import label_features
 from taskrsa.rsa.rdm_file import make_rdms
+from taskrsa.tasks.label_features import label_features
 
 
 def main(

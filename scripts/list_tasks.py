@@ -2,8 +2,8 @@
 
 import pandas as pd
 from taskrsa.entry import run
-from taskrsa.files import atomic_path
-from taskrsa.tasks import TASKS
+from taskrsa.io.files import atomic_path
+from taskrsa.tasks.dictionary import TASKS
 
 
 def main(reasons: dict, table: str) -> None:

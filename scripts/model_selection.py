@@ -9,16 +9,16 @@ their own tasks.
 
 import numpy as np
 import pandas as pd
+from taskrsa.analysis.selection import baseline_rows, selection_rows, with_published
+from taskrsa.analysis.tables import common_images, read_affinity
 from taskrsa.entry import run
-from taskrsa.files import write_table
+from taskrsa.io.files import write_table
 from taskrsa.rsa.comparison import compare, resampled
 from taskrsa.rsa.inference import bootstrap_counts, resampled_similarity
 from taskrsa.rsa.measures import MEASURES
 from taskrsa.rsa.rdm import n_images_of
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.selection import baseline_rows, selection_rows, with_published
 from taskrsa.rsa.similarity import similarity_between
-from taskrsa.rsa.tables import common_images, read_affinity
 
 
 def main(

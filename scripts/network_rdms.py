@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
-from taskrsa.extraction import extract, fused
-from taskrsa.files import sha256_of
-from taskrsa.models.weights import load_encoder, on_accelerator
-from taskrsa.preprocessing import network_input
+from taskrsa.io.files import sha256_of
+from taskrsa.networks.extraction import extract, fused
+from taskrsa.networks.preprocessing import network_input
+from taskrsa.networks.weights import load_encoder, on_accelerator
 from taskrsa.rsa.gram_cache import GramCache, code_digest, digests_of
 from taskrsa.rsa.measures import MEASURES, make_measures
 from taskrsa.rsa.rdm_file import make_rdms

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from taskrsa.bank import read_bank, styles
-from taskrsa.claims import read_tables
-from taskrsa.costs import disk_use, read_jobs
 from taskrsa.entry import run
-from taskrsa.files import atomic_path, digest_of
+from taskrsa.io.costs import disk_use, read_jobs
+from taskrsa.io.files import atomic_path, digest_of
+from taskrsa.networks.table import read_bank, styles
+from taskrsa.paper.claims import read_tables
 from taskrsa.report.own import SMALL, render_own
 from taskrsa.report.page import Inputs, caption
 

@@ -5,9 +5,9 @@ Writes the set (HDF5) and a table: one row an image, with its split, label and h
 
 from functools import partial
 
-from taskrsa.data.labelled import find_examples, write_labelled
 from taskrsa.entry import run
-from taskrsa.files import write_table
+from taskrsa.io.files import write_table
+from taskrsa.targets.labelled import find_examples, write_labelled
 from tqdm import tqdm
 
 

@@ -8,12 +8,12 @@ each image with the hash of its mask.
 
 from concurrent.futures import ProcessPoolExecutor
 
-from taskrsa.data.outdoor import open_world
-from taskrsa.data.sbd import merge_devkit
-from taskrsa.data.segmentation import check_set, open_splits, set_rows, write_devkit
 from taskrsa.entry import run
 from taskrsa.errors import ConfigError
-from taskrsa.files import write_table
+from taskrsa.io.files import write_table
+from taskrsa.targets.devkit import check_set, open_splits, set_rows, write_devkit
+from taskrsa.targets.sbd import merge_devkit
+from taskrsa.worlds.outdoor import open_world
 from tqdm import tqdm
 
 _VOC_OPTIONS = ("path", "train", "val", "sbd")

@@ -3,10 +3,10 @@
 Reads the RDMs made with the run's own choices and with others. Writes one row a choice.
 """
 
+from taskrsa.analysis.tables import preset_rows
 from taskrsa.entry import run
-from taskrsa.files import write_table
+from taskrsa.io.files import write_table
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import preset_rows
 
 
 def main(

@@ -9,11 +9,11 @@ import torch
 from taskrsa.data.pack import Pack, label_attributes, read_labels
 from taskrsa.entry import run
 from taskrsa.errors import ConfigError
-from taskrsa.files import write_table
-from taskrsa.models.weights import load_encoder, on_accelerator
-from taskrsa.preprocessing import transfer_input
-from taskrsa.probe import SourceProbe, compressed_codes, labels_at_positions
-from taskrsa.task import Task
+from taskrsa.io.files import write_table
+from taskrsa.networks.preprocessing import transfer_input
+from taskrsa.networks.weights import load_encoder, on_accelerator
+from taskrsa.tasks.task import Task
+from taskrsa.training.probe import SourceProbe, compressed_codes, labels_at_positions
 from tqdm import tqdm
 
 

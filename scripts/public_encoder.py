@@ -6,9 +6,9 @@ own trainings do.
 """
 
 from taskrsa.entry import run
-from taskrsa.models.public import check_public_file
-from taskrsa.models.spec import EncoderSpec
-from taskrsa.models.weights import load_encoder, save_encoder
+from taskrsa.networks.public import check_public_file
+from taskrsa.networks.spec import EncoderSpec
+from taskrsa.networks.weights import load_encoder, save_encoder
 
 
 def main(name: str, input_channels: int, checkpoint: str, weights: str) -> None:

@@ -1,9 +1,9 @@
 """Read Taskonomy's published affinities of some tasks from their pickle (checked by hash)."""
 
+from taskrsa.analysis.affinity import affinity_matrix, read_affinity_pickle
+from taskrsa.analysis.tables import long_table
 from taskrsa.entry import run
-from taskrsa.files import write_table
-from taskrsa.rsa.affinity import affinity_matrix, read_affinity_pickle
-from taskrsa.rsa.tables import long_table
+from taskrsa.io.files import write_table
 
 
 def main(affinities: str, sha256: str, tasks: list[str], table: str) -> None:

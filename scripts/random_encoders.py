@@ -1,8 +1,8 @@
 """Make the control bank: encoders of the bank's architecture with random weights."""
 
 from taskrsa.entry import run
-from taskrsa.models.spec import encoder_spec
-from taskrsa.models.weights import random_encoder, save_encoder
+from taskrsa.networks.spec import encoder_spec
+from taskrsa.networks.weights import random_encoder, save_encoder
 
 
 def main(encoder: dict, seed: int, weights: list[str]) -> None:

@@ -1,13 +1,13 @@
 """Rank the user's own bank for a target: by its small models, or by one network of the bank."""
 
-from taskrsa.bank import read_bank, styles
+from taskrsa.analysis.advice import advice_by_images, advice_rows
+from taskrsa.analysis.tables import common_images
 from taskrsa.entry import run
-from taskrsa.files import write_table
-from taskrsa.rsa.advice import advice_by_images, advice_rows
+from taskrsa.io.files import write_table
+from taskrsa.networks.table import read_bank, styles
 from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.rdm import n_images_of
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import common_images
 
 
 def main(

@@ -6,12 +6,12 @@ Reads the run's tables, claims, pictures and timings; computes nothing about net
 from pathlib import Path
 
 import pandas as pd
-from taskrsa.claims import read_tables, with_timings
-from taskrsa.costs import disk_use, read_jobs
+from taskrsa.analysis.tables import read_linkage
 from taskrsa.entry import run
-from taskrsa.files import atomic_path, digest_of
+from taskrsa.io.costs import disk_use, read_jobs
+from taskrsa.io.files import atomic_path, digest_of
+from taskrsa.paper.claims import read_tables, with_timings
 from taskrsa.report.page import Inputs, caption, render
-from taskrsa.rsa.tables import read_linkage
 
 
 def main(

@@ -1,11 +1,11 @@
 """Rank the bank by small models from fewer images than there are (supplement S3, claim C11)."""
 
+from taskrsa.analysis.ranking import images_rows
+from taskrsa.analysis.tables import common_images
 from taskrsa.entry import run
-from taskrsa.files import write_table
-from taskrsa.rsa.ranking import images_rows
+from taskrsa.io.files import write_table
 from taskrsa.rsa.rdm import n_images_of
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import common_images
 
 
 def main(

@@ -4,12 +4,12 @@ Reads the RDMs of the bank and of the small models at each value of the factor. 
 their rankings agree with those by the bank's networks of the tasks, and with each other.
 """
 
+from taskrsa.analysis.ranking import models_rows, seeds_rows
+from taskrsa.analysis.tables import common_images
 from taskrsa.entry import run
-from taskrsa.files import write_table
-from taskrsa.rsa.ranking import models_rows, seeds_rows
+from taskrsa.io.files import write_table
 from taskrsa.rsa.rdm_file import stack_rdms
 from taskrsa.rsa.similarity import similarity_between, similarity_matrix
-from taskrsa.rsa.tables import common_images
 
 
 def main(

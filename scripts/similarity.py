@@ -4,10 +4,10 @@ Reads one RDM file a model. Writes one row a pair: Spearman's rs, its bootstrap 
 images, and the p value of the randomisation of condition labels.
 """
 
+from taskrsa.analysis.tables import similarity_table
 from taskrsa.entry import run
-from taskrsa.files import write_table
+from taskrsa.io.files import write_table
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import similarity_table
 
 
 def main(

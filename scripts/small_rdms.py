@@ -8,9 +8,9 @@ from functools import partial
 import torch
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
-from taskrsa.extraction import extract
-from taskrsa.models.weights import load_encoder, on_accelerator
-from taskrsa.preprocessing import network_input
+from taskrsa.networks.extraction import extract
+from taskrsa.networks.preprocessing import network_input
+from taskrsa.networks.weights import load_encoder, on_accelerator
 from taskrsa.rsa.rdm_file import make_rdms
 
 

@@ -5,13 +5,13 @@ Reads the RDMs of the bank and of the small models, at the compressed output. Wr
 beside that in the bank (Figure S3, claim C6).
 """
 
+from taskrsa.analysis.ranking import small_vs_bank
+from taskrsa.analysis.tables import common_images
 from taskrsa.entry import run
-from taskrsa.files import write_table
+from taskrsa.io.files import write_table
 from taskrsa.rsa.inference import bootstrap_counts
-from taskrsa.rsa.ranking import small_vs_bank
 from taskrsa.rsa.rdm import n_images_of
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import common_images
 
 
 def main(

@@ -1,11 +1,11 @@
 """Write the archive that Pascal VOC's test server takes: predicted masks as palette PNGs."""
 
 import torch
-from taskrsa.data.segmentation import open_devkit, write_submission
 from taskrsa.entry import run
-from taskrsa.models.segmentation import load_segmentation
-from taskrsa.models.weights import on_accelerator
-from taskrsa.segmentation import predict
+from taskrsa.networks.segmentation import load_segmentation
+from taskrsa.networks.weights import on_accelerator
+from taskrsa.targets.devkit import open_devkit, write_submission
+from taskrsa.training.finetuning import predict
 from tqdm import tqdm
 
 

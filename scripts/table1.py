@@ -1,9 +1,9 @@
 """Make Table 1: for how many targets the first choice is among the best by transfer (claim C8)."""
 
 import pandas as pd
+from taskrsa.analysis.selection import table1
 from taskrsa.entry import run
-from taskrsa.files import write_table
-from taskrsa.rsa.selection import table1
+from taskrsa.io.files import write_table
 
 
 def main(selection: str, table: str) -> None:

@@ -5,13 +5,13 @@ similarity would have gained.
 """
 
 import pandas as pd
+from taskrsa.analysis.outcomes import choice_gain, prediction_rows, table2, target_similarity
+from taskrsa.analysis.tables import common_images
 from taskrsa.entry import run
-from taskrsa.files import write_table
+from taskrsa.io.files import write_table
 from taskrsa.rsa.inference import bootstrap_counts
-from taskrsa.rsa.pascal import choice_gain, prediction_rows, table2, target_similarity
 from taskrsa.rsa.rdm import n_images_of
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import common_images
 
 
 def main(

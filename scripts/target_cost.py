@@ -6,14 +6,14 @@ The numbers are timings of this machine and of one thread; they differ from run 
 from functools import partial
 
 import torch
-from taskrsa.bank import read_bank
-from taskrsa.data.labelled import open_labelled
 from taskrsa.entry import run
-from taskrsa.files import write_table
-from taskrsa.models.segmentation import HeadSpec
-from taskrsa.models.target import HEAD_ONLY, WHOLE, row_network
-from taskrsa.segmentation import Recipe
-from taskrsa.target import seconds_of_training
+from taskrsa.io.files import write_table
+from taskrsa.networks.segmentation import HeadSpec
+from taskrsa.networks.table import read_bank
+from taskrsa.networks.target import HEAD_ONLY, WHOLE, row_network
+from taskrsa.targets.labelled import open_labelled
+from taskrsa.training.finetuning import Recipe
+from taskrsa.training.goals import seconds_of_training
 
 
 def main(

@@ -1,12 +1,12 @@
 """Rank the bank by similarity to the small model of a new task (Figure 8, claim C9)."""
 
+from taskrsa.analysis.outcomes import figure8_rows
+from taskrsa.analysis.tables import common_images
 from taskrsa.entry import run
-from taskrsa.files import write_table
+from taskrsa.io.files import write_table
 from taskrsa.rsa.inference import bootstrap_counts
-from taskrsa.rsa.pascal import figure8_rows
 from taskrsa.rsa.rdm import n_images_of
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import common_images
 
 
 def main(

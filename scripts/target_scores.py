@@ -1,11 +1,11 @@
 """Set what fine-tuning reached beside the ranking that advised it."""
 
 import pandas as pd
-from taskrsa.data.labelled import METRICS
+from taskrsa.analysis.advice import verified_rows
 from taskrsa.entry import run
 from taskrsa.errors import DataError
-from taskrsa.files import write_table
-from taskrsa.rsa.advice import verified_rows
+from taskrsa.io.files import write_table
+from taskrsa.targets.labelled import METRICS
 
 
 def main(ranking: str, scores: list[str], table: str) -> None:

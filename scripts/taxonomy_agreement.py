@@ -6,11 +6,11 @@ matrices with intervals (paper Fig. 6; published: Pearson 0.62, Spearman 0.65).
 """
 
 import pandas as pd
+from taskrsa.analysis.affinity import PUBLISHED_AGREEMENT, transfer_similarity
+from taskrsa.analysis.tables import agreement_rows, long_table, read_affinity
 from taskrsa.entry import run
-from taskrsa.files import write_table
-from taskrsa.rsa.affinity import PUBLISHED_AGREEMENT, transfer_similarity
+from taskrsa.io.files import write_table
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import agreement_rows, long_table, read_affinity
 
 
 def main(

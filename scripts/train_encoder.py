@@ -10,15 +10,15 @@ from functools import partial
 import torch
 from taskrsa.data.pack import Pack, label_attributes, read_labels
 from taskrsa.entry import run
-from taskrsa.files import write_table
-from taskrsa.losses import channel_statistics, constant_loss
-from taskrsa.models.decoders import DenseDecoder, Rescaled, VectorDecoder
-from taskrsa.models.small import SmallDecoder
-from taskrsa.models.spec import SmallSpec, encoder_spec
-from taskrsa.models.weights import random_encoder, save_encoder
-from taskrsa.preprocessing import network_input
-from taskrsa.task import Task
-from taskrsa.training import LabelledImages, TrainingSpec, encoder_and_decoder, train
+from taskrsa.io.files import write_table
+from taskrsa.networks.decoders import DenseDecoder, Rescaled, VectorDecoder
+from taskrsa.networks.preprocessing import network_input
+from taskrsa.networks.small import SmallDecoder
+from taskrsa.networks.spec import SmallSpec, encoder_spec
+from taskrsa.networks.weights import random_encoder, save_encoder
+from taskrsa.tasks.task import Task
+from taskrsa.training.loop import LabelledImages, TrainingSpec, encoder_and_decoder, train
+from taskrsa.training.losses import channel_statistics, constant_loss
 
 
 def main(

@@ -1,9 +1,9 @@
 """Build the tree of tasks from one layer's similarity matrix: Newick, and SciPy's linkage."""
 
+from taskrsa.analysis.tables import linkage_table, read_similarity
 from taskrsa.entry import run
-from taskrsa.files import atomic_path, write_table
+from taskrsa.io.files import atomic_path, write_table
 from taskrsa.rsa.clustering import LINKAGES, to_newick
-from taskrsa.rsa.tables import linkage_table, read_similarity
 
 
 def main(similarity: str, method: str, newick: str, linkage: str) -> None:

@@ -6,11 +6,10 @@ well, for RDMs. A training that was killed goes on from the state beside the wei
 """
 
 import torch
-from taskrsa.bank import network as network_row
-from taskrsa.data.labelled import METRICS, open_labelled
 from taskrsa.entry import run
-from taskrsa.models.segmentation import HeadSpec, encoder_bytes
-from taskrsa.models.target import (
+from taskrsa.networks.segmentation import HeadSpec, encoder_bytes
+from taskrsa.networks.table import network as network_row
+from taskrsa.networks.target import (
     HEAD_ONLY,
     WHOLE,
     row_network,
@@ -18,9 +17,10 @@ from taskrsa.models.target import (
     target_bytes,
     target_header,
 )
-from taskrsa.segmentation import Recipe
-from taskrsa.target import floor, goal_of, target_settings
-from taskrsa.tuning import tune
+from taskrsa.targets.labelled import METRICS, open_labelled
+from taskrsa.training.finetuning import Recipe
+from taskrsa.training.goals import floor, goal_of, target_settings
+from taskrsa.training.tuning import tune
 
 
 def main(

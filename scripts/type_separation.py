@@ -5,10 +5,10 @@ Writes one row for every layer and set of controls: none; the pixel RDM, the mea
 or both partialled out.
 """
 
+from taskrsa.analysis.tables import separation_rows
 from taskrsa.entry import run
-from taskrsa.files import write_table
+from taskrsa.io.files import write_table
 from taskrsa.rsa.rdm_file import stack_rdms
-from taskrsa.rsa.tables import separation_rows
 
 
 def main(

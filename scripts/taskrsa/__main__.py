@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from taskrsa.bank import read_bank
 from taskrsa.errors import ConfigError, TaskrsaError
+from taskrsa.networks.table import read_bank
 
 
 def layers(table: str, row: str, weights: str | None, size: int, schema: str | None) -> None:
@@ -27,8 +27,8 @@ def layers(table: str, row: str, weights: str | None, size: int, schema: str | N
     if row not in networks:
         raise ConfigError(f"{table}: has no row {row}; there are {', '.join(networks)}")
 
-    from taskrsa.models.foreign import network_of, places_of
-    from taskrsa.models.layers import choose
+    from taskrsa.networks.foreign import network_of, places_of
+    from taskrsa.networks.layers import choose
 
     network = networks[row]
     places = places_of(network_of(network, weights), network, size)

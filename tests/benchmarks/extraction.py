@@ -90,8 +90,8 @@ def photographs(n: int, folder: Path | None = None) -> np.ndarray:
 
 def encoder(seed: int = 0):
     import torch
-    from taskrsa.models.spec import EncoderSpec
-    from taskrsa.models.weights import random_encoder
+    from taskrsa.networks.spec import EncoderSpec
+    from taskrsa.networks.weights import random_encoder
 
     torch.set_num_threads(1)
     return random_encoder(EncoderSpec(), seed).eval().requires_grad_(False)
@@ -102,8 +102,8 @@ def batches(rounds: int) -> list[Row]:
     import copy
 
     import torch
-    from taskrsa.extraction import fused
-    from taskrsa.preprocessing import network_input
+    from taskrsa.networks.extraction import fused
+    from taskrsa.networks.preprocessing import network_input
 
     network = encoder()
     last = torch.channels_last
@@ -147,8 +147,8 @@ def batches(rounds: int) -> list[Row]:
 def forward_job(n: int) -> Row:
     """Push n photographs through the fused network and keep nothing."""
     import torch
-    from taskrsa.extraction import fused
-    from taskrsa.preprocessing import network_input
+    from taskrsa.networks.extraction import fused
+    from taskrsa.networks.preprocessing import network_input
 
     images = photographs(n)
     network = fused(encoder()).to(memory_format=torch.channels_last)
@@ -163,8 +163,8 @@ def forward_job(n: int) -> Row:
 
 def rdm_job(n: int, precision: str) -> Row:
     """Make the RDMs of all five layers from n photographs."""
-    from taskrsa.extraction import extract
-    from taskrsa.preprocessing import network_input
+    from taskrsa.networks.extraction import extract
+    from taskrsa.networks.preprocessing import network_input
     from taskrsa.rsa.rdm import compute_rdm
 
     images, network = photographs(n), encoder()
@@ -185,8 +185,8 @@ def spent(since: float, features_bytes: int) -> Row:
 
 def precision(networks: int, folder: Path | None) -> list[Row]:
     """Return what bf16 changes in RDMs and in their similarities, layer by layer."""
-    from taskrsa.extraction import extract
-    from taskrsa.preprocessing import network_input
+    from taskrsa.networks.extraction import extract
+    from taskrsa.networks.preprocessing import network_input
     from taskrsa.rsa.rdm import compute_rdm
     from taskrsa.rsa.similarity import similarity_matrix
 

@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from taskrsa.data.pack import write_pack
 from taskrsa.data.view import SourceInfo, View
-from taskrsa.models.spec import EncoderSpec
-from taskrsa.models.weights import random_encoder, save_encoder
+from taskrsa.networks.spec import EncoderSpec
+from taskrsa.networks.weights import random_encoder, save_encoder
 from taskrsa.rsa.presets import variants_of
 
 SCRIPT = Path(__file__).parents[2] / "scripts/network_rdms.py"

@@ -28,12 +28,12 @@ from torch.utils.data import DataLoader, Dataset
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from taskrsa.losses import LOSSES
-from taskrsa.models.small import SmallDecoder, SmallEncoder
-from taskrsa.models.spec import SmallSpec, encoder_spec
-from taskrsa.models.weights import random_encoder
-from taskrsa.preprocessing import network_input
-from taskrsa.training import LabelledImages, TrainingSpec, _endless, train
+from taskrsa.networks.preprocessing import network_input
+from taskrsa.networks.small import SmallDecoder, SmallEncoder
+from taskrsa.networks.spec import SmallSpec, encoder_spec
+from taskrsa.networks.weights import random_encoder
+from taskrsa.training.loop import LabelledImages, TrainingSpec, _endless, train
+from taskrsa.training.losses import LOSSES
 
 COLUMNS = ("network", "what", "cpu_ms_per_step", "speedup", "data_share")
 

@@ -62,9 +62,9 @@ def test_table2_holds_every_initialisation_in_the_order_of_similarity(smoke):
 
 
 def test_the_score_is_that_of_the_saved_network_on_the_whole_val_set(smoke):
-    from taskrsa.data.segmentation import open_splits
-    from taskrsa.models.segmentation import load_segmentation
-    from taskrsa.segmentation import predict
+    from taskrsa.networks.segmentation import load_segmentation
+    from taskrsa.targets.devkit import open_splits
+    from taskrsa.training.finetuning import predict
 
     folder = smoke.path / "results/smoke/pascal"
     val = open_splits(folder / "devkit")["val"]

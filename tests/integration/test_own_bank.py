@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from taskrsa.bank import network, read_rows, weights_file
 from taskrsa.data.pack import Pack, write_pack
 from taskrsa.data.sources import open_source
 from taskrsa.data.view import SourceInfo, View
+from taskrsa.networks.table import network, read_rows, weights_file
 from taskrsa.rsa.rdm import compute_rdm
 from taskrsa.rsa.rdm_file import read_rdms, stack_rdms
 

@@ -19,8 +19,8 @@ import torch
 import yaml
 from conftest import ROOT, Project
 from PIL import Image
-from taskrsa.models.weights import load_encoder
-from taskrsa.tasks import TASKS
+from taskrsa.networks.weights import load_encoder
+from taskrsa.tasks.dictionary import TASKS
 
 pytestmark = pytest.mark.workflow
 
@@ -174,8 +174,8 @@ def photographs(folder: Path, n: int) -> None:
 
 def fabricate(folder: Path, task: str) -> Path:
     """Write an encoder of the published size as the public bank does, with random weights."""
-    from taskrsa.models.spec import EncoderSpec
-    from taskrsa.models.weights import random_encoder
+    from taskrsa.networks.spec import EncoderSpec
+    from taskrsa.networks.weights import random_encoder
 
     definition = TASKS[task]
     encoder = random_encoder(EncoderSpec(input_channels=definition.input_channels), len(task))

@@ -209,7 +209,7 @@ def test_an_rsa_module_concerns_similarities_and_figures_but_no_training(smoke, 
 
 
 def test_how_rankings_are_compared_concerns_their_tables_alone(smoke, edited):
-    edited("scripts/taskrsa/rsa/ranking.py")
+    edited("scripts/taskrsa/analysis/ranking.py")
     stale = smoke.planned(*SMOKE)
     assert stale >= TRANSFER_TABLES
     assert not stale & {*TRAINING, *EXTRACTION, "layer_similarity", "taxonomy_agreement"}
@@ -223,7 +223,7 @@ def test_a_measure_concerns_the_bank_s_matrices_but_no_training(smoke, edited):
 
 
 def test_the_probe_concerns_the_affinities(smoke, edited):
-    edited("scripts/taskrsa/probe.py")
+    edited("scripts/taskrsa/training/probe.py")
     stale = smoke.planned(*SMOKE)
     assert stale >= {"probe_source", "affinity", "model_selection", "figure6", "table1"}
     assert not stale & {*TRAINING, *EXTRACTION - {"probe_source"}, "small_vs_bank", "figure7"}
@@ -244,14 +244,14 @@ def test_a_figure_module_concerns_figures_alone(smoke, edited):
 
 
 def test_the_training_loop_concerns_the_bank_and_what_follows(smoke, edited):
-    edited("scripts/taskrsa/training.py")
+    edited("scripts/taskrsa/training/loop.py")
     stale = smoke.planned(*SMOKE)
     assert stale >= {"train_encoder", "train_small", "network_rdms", "probe_source", "figure4"}
     assert not stale & {"prepare_split", "derive_labels", "random_encoders"}
 
 
 def test_a_name_in_the_task_dictionary_retrains_nothing(smoke, edited):
-    edited("scripts/taskrsa/tasks.py")
+    edited("scripts/taskrsa/tasks/dictionary.py")
     stale = smoke.planned(*SMOKE)
     assert stale >= FIGURES
     assert not stale & {*TRAINING, "network_rdms"}

@@ -22,9 +22,9 @@ from pathlib import Path
 import finetune
 import numpy as np
 import pytest
-from taskrsa.checkpoint import lock_of, part_of
-from taskrsa.data.segmentation import write_devkit
 from taskrsa.entry import run
+from taskrsa.targets.devkit import write_devkit
+from taskrsa.training.checkpoint import lock_of, part_of
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 STEPS = 40

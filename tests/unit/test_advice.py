@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from taskrsa.analysis.advice import advice_by_images, advice_rows, verified_rows
+from taskrsa.analysis.outcomes import target_similarity
 from taskrsa.errors import DataError
-from taskrsa.rsa.advice import advice_by_images, advice_rows, verified_rows
 from taskrsa.rsa.inference import bootstrap_counts, confidence_interval
-from taskrsa.rsa.pascal import target_similarity
 
 N = 30
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import squareform
 from scipy.stats import pearsonr, spearmanr
-from taskrsa.errors import DataError, RepresentationError
-from taskrsa.rsa.affinity import (
+from taskrsa.analysis.affinity import (
     affinity_matrix,
     compare_similarity,
     read_affinity_pickle,
     transfer_similarity,
 )
-from taskrsa.rsa.separation import adjusted_rand, type_separation
-from taskrsa.tasks import TASKS
+from taskrsa.analysis.separation import adjusted_rand, type_separation
+from taskrsa.errors import DataError, RepresentationError
+from taskrsa.tasks.dictionary import TASKS
 
 PUBLISHED = [task.id for task in TASKS.values() if task.affinity_name]
 SHA256 = "6b2d42a7281fe4eac2f5f32499f12c3da63292d4a5d8f04bf1b8b97d9687260c"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from taskrsa.archive import check, extract
 from taskrsa.errors import DataError
+from taskrsa.io.archive import check, extract
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 FILES = {

@@ -21,15 +21,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from taskrsa.assets import (
-    Asset,
-    check_licence,
-    fetch,
-    read_table,
-    record_of,
-    taskonomy_domains,
-)
 from taskrsa.errors import ConfigError, DataError
+from taskrsa.io.assets import Asset, check_licence, fetch, read_table, record_of, taskonomy_domains
 
 ROOT = Path(__file__).parents[2]
 CONTENT = bytes(i * i % 251 for i in range(400_000))
@@ -537,7 +530,7 @@ def schema() -> dict:
 
 
 def test_the_table_has_every_encoder_and_data_set():
-    from taskrsa.tasks import TASKS
+    from taskrsa.tasks.dictionary import TASKS
 
     table = read_table(ROOT / "config/assets.tsv", schema())
     for task in TASKS.values():
@@ -567,7 +560,7 @@ def test_the_table_s_hashes_are_those_of_the_published_files(real_data, tmp_path
 
 def test_the_tasks_domains_are_those_the_source_reads():
     from taskrsa.data import taskonomy
-    from taskrsa.tasks import TASKS
+    from taskrsa.tasks.dictionary import TASKS
 
     assert sorted(taskonomy_domains(TASKS)) == sorted(taskonomy._DOMAINS)
     assert taskonomy_domains(["autoencoder"]) == ["rgb", "point_info"]

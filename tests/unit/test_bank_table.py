@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from taskrsa.bank import (
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.networks.table import (
     COLUMNS,
     Network,
     asset_of,
@@ -19,7 +20,6 @@ from taskrsa.bank import (
     styles,
     weights_file,
 )
-from taskrsa.errors import ConfigError, DataError
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/bank.schema.yaml").read_text())
@@ -173,6 +173,6 @@ def test_weights_at_an_address_are_fetched_like_any_other_file(tmp_path):
 
 
 def test_tables_are_read_without_pytorch():
-    code = "import sys, taskrsa.bank; sys.exit('torch' in sys.modules)"
+    code = "import sys, taskrsa.networks.table; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", check=False)
     assert done.returncode == 0

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from taskrsa import checkpoint, locks
-from taskrsa.checkpoint import exclusive, key_of, lock_of, part_of, write_whole
 from taskrsa.errors import DataError
+from taskrsa.io import locks
+from taskrsa.training import checkpoint
+from taskrsa.training.checkpoint import exclusive, key_of, lock_of, part_of, write_whole
 
 SETTINGS = {"seed": 0, "recipe.steps": 10, "scale": (0.5, 2.0)}
 

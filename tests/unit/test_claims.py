@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from taskrsa import claims
-from taskrsa.claims import CLAIMS, COLUMNS, FAILS, HOLDS, OPEN, Found, NotComparable, Run
-from taskrsa.costs import Job, by_stage, disk_use, read_jobs, stage_of
 from taskrsa.errors import DataError
+from taskrsa.io.costs import Job, by_stage, disk_use, read_jobs, stage_of
+from taskrsa.paper import claims
+from taskrsa.paper.claims import CLAIMS, COLUMNS, FAILS, HOLDS, OPEN, Found, NotComparable, Run
 
 REFERENCE = Path(__file__).parents[2] / "results/reference"
 BY_KEY = {(claim.id, claim.key): claim for claim in CLAIMS}
@@ -35,9 +35,9 @@ def test_every_claim_of_the_paper_is_there_once():
 
 
 def test_published_values_are_those_of_the_tables_they_stand_in():
-    from taskrsa.rsa.affinity import PUBLISHED_AGREEMENT
-    from taskrsa.rsa.ranking import PUBLISHED_MATRICES, PUBLISHED_RANKING
-    from taskrsa.rsa.selection import PUBLISHED_SELECTION
+    from taskrsa.analysis.affinity import PUBLISHED_AGREEMENT
+    from taskrsa.analysis.ranking import PUBLISHED_MATRICES, PUBLISHED_RANKING
+    from taskrsa.analysis.selection import PUBLISHED_SELECTION
 
     tables = {
         "C4": PUBLISHED_AGREEMENT,

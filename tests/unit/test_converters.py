@@ -17,13 +17,15 @@ import pytest
 from PIL import Image
 from published import SCENES, metres, write_both, write_cls, write_mat
 from scipy.io import savemat
-from taskrsa import archive, labels
-from taskrsa.data import nyuv2, rgbd, sbd, sources, taskonomy
+from taskrsa.data import nyuv2, rgbd, sources, taskonomy
 from taskrsa.data.images import read_levels
 from taskrsa.data.nyuv2 import Conversion, convert
-from taskrsa.data.segmentation import open_splits, voc_palette
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.tasks import TASKS
+from taskrsa.io import archive
+from taskrsa.targets import sbd
+from taskrsa.targets.devkit import open_splits, voc_palette
+from taskrsa.tasks import labels
+from taskrsa.tasks.dictionary import TASKS
 
 # --- NYU Depth v2 ---
 

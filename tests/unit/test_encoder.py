@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.models.encoder import LAYERS, EncoderSpec, TaskonomyEncoder
-from taskrsa.models.weights import load_encoder, random_encoder, save_encoder
-from taskrsa.preprocessing import network_input
+from taskrsa.networks.encoder import LAYERS, EncoderSpec, TaskonomyEncoder
+from taskrsa.networks.preprocessing import network_input
+from taskrsa.networks.weights import load_encoder, random_encoder, save_encoder
 
 SMALL = EncoderSpec(width=4, units=(1, 2, 1, 2), strides=(2, 1, 1, 1))
 

@@ -89,7 +89,7 @@ def test_an_unknown_flag_is_an_error(tmp_path):
 
 
 def test_a_failed_write_leaves_no_file(tmp_path):
-    from taskrsa.files import atomic_path
+    from taskrsa.io.files import atomic_path
 
     target = tmp_path / "out" / "table.csv"
     with pytest.raises(ValueError), atomic_path(target) as temporary:  # noqa: PT012
@@ -121,7 +121,7 @@ def test_lists_of_numbers_are_numbers(tmp_path):
 def test_rows_are_written_as_pandas_writes_them(tmp_path):
     import numpy as np
     import pandas as pd
-    from taskrsa.files import write_table
+    from taskrsa.io.files import write_table
 
     rows = [
         {"name": "a, b", "count": 3, "share": 1 / 3, "kept": True, "small": np.float32(0.1)},

@@ -12,7 +12,7 @@ from taskrsa import extensions
 from taskrsa.data.sources import add_source
 from taskrsa.errors import ConfigError
 from taskrsa.rsa.measures import measure
-from taskrsa.tasks import INPUTS, LOSSES_OF, TASKS, task
+from taskrsa.tasks.dictionary import INPUTS, LOSSES_OF, TASKS, task
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TASK = """
@@ -42,25 +42,34 @@ def run(code: str, *files: Path) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(
-    "first", ["taskrsa.tasks", "taskrsa.labels", "taskrsa.data.sources", "taskrsa.rsa.measures"]
+    "first",
+    [
+        "taskrsa.tasks.dictionary",
+        "taskrsa.tasks.labels",
+        "taskrsa.data.sources",
+        "taskrsa.rsa.measures",
+    ],
 )
 def test_a_task_is_there_whatever_is_imported_first(tmp_path, first):
     file = tmp_path / "a_task_of_mine.py"
     file.write_text(TASK)
     done = run(
-        f"import {first}\nfrom taskrsa.tasks import TASKS\nprint(TASKS['mine'].derive, len(TASKS))",
+        f"import {first}\nfrom taskrsa.tasks.dictionary import TASKS\n"
+        "print(TASKS['mine'].derive, len(TASKS))",
         file,
     )
     assert done.stdout.split() == ["a_task_of_mine:mine", str(len(TASKS) + 1)], done.stderr
-    assert run("from taskrsa.tasks import TASKS; print(len(TASKS))").stdout.strip() == "20"
+    assert (
+        run("from taskrsa.tasks.dictionary import TASKS; print(len(TASKS))").stdout.strip() == "20"
+    )
 
 
 def test_a_label_function_is_found_where_nothing_else_has_asked_for_the_file(tmp_path):
     """A job knows the task from its flags only, as here."""
     (tmp_path / "a_task_of_mine.py").write_text(TASK)
     done = run(
-        "from taskrsa.labels import available_tasks\nfrom taskrsa.task import Task\n"
-        "import sys; assert 'taskrsa.tasks' not in sys.modules\n"
+        "from taskrsa.tasks.labels import available_tasks\nfrom taskrsa.tasks.task import Task\n"
+        "import sys; assert 'taskrsa.tasks.dictionary' not in sys.modules\n"
         "task = Task('mine', 'image', 'l1', 'a_task_of_mine:mine')\n"
         "try: available_tasks([task], None, None)\n"
         "except NotImplementedError: print('called')",
@@ -76,10 +85,15 @@ def test_files_are_made_known_to_what_is_started_later_and_imported_once(tmp_pat
     monkeypatch.setenv("MINE", str(tmp_path))
     assert extensions.use(["$MINE/sub/../known_later.py"]) == [str(file)]
     done = subprocess.run(
-        [sys.executable, "-c", "import taskrsa.tasks, taskrsa.data.sources, taskrsa.labels"],
+        [
+            *(sys.executable, "-c"),
+            "import taskrsa.tasks.dictionary, taskrsa.data.sources, taskrsa.tasks.labels",
+        ],
         env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == "imported 7\n"
 
 
@@ -91,7 +105,7 @@ def test_neighbours_of_a_file_do_not_stand_in_for_other_modules(tmp_path):
     (tmp_path / "a/a_task_of_mine.py").write_text(TASK)
     (tmp_path / "b/second_of_mine.py").write_text("print('the second')\n")
     done = run(
-        "from taskrsa.tasks import TASKS; import numpy, random; print('mine' in TASKS)",
+        "from taskrsa.tasks.dictionary import TASKS; import numpy, random; print('mine' in TASKS)",
         tmp_path / "a/a_task_of_mine.py",
         tmp_path / "b/second_of_mine.py",
     )
@@ -187,7 +201,7 @@ def test_names_that_are_taken():
 
 
 def test_outputs_losses_and_inputs_that_there_are():
-    from taskrsa.losses import LOSSES
+    from taskrsa.training.losses import LOSSES
 
     assert {loss for losses in LOSSES_OF.values() for loss in losses} == set(LOSSES)
     for row in TASKS.values():

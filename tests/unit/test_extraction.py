@@ -7,11 +7,11 @@ import pytest
 import torch
 from taskrsa.data.stimuli import choose
 from taskrsa.errors import ConfigError, RepresentationError
-from taskrsa.extraction import extract, fused
-from taskrsa.models.encoder import LAYERS, EncoderSpec
-from taskrsa.models.spec import SmallSpec
-from taskrsa.models.weights import random_encoder
-from taskrsa.preprocessing import network_input
+from taskrsa.networks.encoder import LAYERS, EncoderSpec
+from taskrsa.networks.extraction import extract, fused
+from taskrsa.networks.preprocessing import network_input
+from taskrsa.networks.spec import SmallSpec
+from taskrsa.networks.weights import random_encoder
 from taskrsa.rsa.spill import SpilledFeatures
 from torch import nn
 from torch.nn import functional as F

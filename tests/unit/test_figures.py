@@ -19,7 +19,7 @@ from scipy.spatial.distance import squareform
 from taskrsa.errors import DataError, TaskrsaError
 from taskrsa.figures import bank, style, taxonomy
 from taskrsa.figures.save import save_data, save_figure
-from taskrsa.tasks import TASKS, TYPE_COLOURS
+from taskrsa.tasks.dictionary import TASKS, TYPE_COLOURS
 
 LAYERS = ["block1", "block2", "block3", "block4", "compressed", "labels"]
 LEVEL = dict(zip(LAYERS, [0.77, 0.6, 0.48, 0.37, 0.26, 0.1], strict=True))

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
+from taskrsa.analysis.outcomes import PUBLISHED_MIOU, PUBLISHED_ORDER, RANDOM
 from taskrsa.errors import DataError
 from taskrsa.figures import pascal, style
 from taskrsa.figures.save import save_figure
-from taskrsa.rsa.pascal import PUBLISHED_MIOU, PUBLISHED_ORDER, RANDOM
-from taskrsa.tasks import TASKS, TYPE_COLOURS
+from taskrsa.tasks.dictionary import TASKS, TYPE_COLOURS
 from test_figures import ALL, OWN, OWN_GIVEN, legend_texts, message, texts_of, tick_colours
 from test_figures_transfer import FEW, NAMES, check_page, whiskers
 

@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from taskrsa.errors import DataError
 from taskrsa.figures import style, transfer
 from taskrsa.figures.save import save_data, save_figure
-from taskrsa.tasks import TASKS, TYPE_COLOURS
+from taskrsa.tasks.dictionary import TASKS, TYPE_COLOURS
 from test_figures import (
     ALL,
     BANKS,

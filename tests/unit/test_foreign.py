@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from taskrsa.bank import network
 from taskrsa.errors import ConfigError, DataError, RepresentationError, TaskrsaError
-from taskrsa.extraction import extract
-from taskrsa.models.foreign import input_of, listening, network_of, places_of
-from taskrsa.models.layers import Place, bottlenecks, choose
-from taskrsa.models.spec import EncoderSpec
-from taskrsa.models.weights import random_encoder, save_encoder
+from taskrsa.networks.extraction import extract
+from taskrsa.networks.foreign import input_of, listening, network_of, places_of
+from taskrsa.networks.layers import Place, bottlenecks, choose
+from taskrsa.networks.spec import EncoderSpec
+from taskrsa.networks.table import network
+from taskrsa.networks.weights import random_encoder, save_encoder
 from taskrsa.rsa.rdm import compute_rdm
 from torch import nn
 

@@ -11,8 +11,8 @@ import pytest
 from taskrsa.data.pack import write_pack
 from taskrsa.data.view import SourceInfo, View
 from taskrsa.errors import DataError
-from taskrsa.models.spec import EncoderSpec
-from taskrsa.models.weights import random_encoder, save_encoder
+from taskrsa.networks.spec import EncoderSpec
+from taskrsa.networks.weights import random_encoder, save_encoder
 from taskrsa.rsa.gram_cache import GramCache, code_digest, digests_of
 from taskrsa.rsa.rdm import ShiftedProducts, compute_rdm, shifted_products
 from taskrsa.rsa.rdm_file import read_rdms

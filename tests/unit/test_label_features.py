@@ -1,7 +1,7 @@
 """Labels as representations, on maps small enough to check by hand."""
 
 import numpy as np
-from taskrsa.label_features import borders, label_features
+from taskrsa.tasks.label_features import borders, label_features
 
 
 def test_values_are_flattened_and_unknown_ones_take_the_mean():

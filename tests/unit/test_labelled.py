@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from taskrsa.data.labelled import (
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.targets.labelled import (
     files,
     find_examples,
     open_labelled,
     square_label,
     write_labelled,
 )
-from taskrsa.errors import ConfigError, DataError
 
 
 def photo(path: Path, seed: int = 0, size: tuple[int, int] = (24, 18)) -> np.ndarray:

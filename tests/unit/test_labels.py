@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from taskrsa import colour, geometry, labels
 from taskrsa.data import images, taskonomy
 from taskrsa.data.pack import Pack, write_pack
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import ConfigError
-from taskrsa.tasks import TASKS
+from taskrsa.tasks import colour, geometry, labels
+from taskrsa.tasks.dictionary import TASKS
 
 SIZE = 64
 CAMERA = Camera(60.0, 60.0, 32.0, 32.0)
@@ -282,7 +282,7 @@ def test_what_a_source_does_not_know_is_named():
 
 
 def test_a_task_of_ones_own_needs_a_function_that_exists():
-    task = replace(TASKS["edge2d"], derive="taskrsa.labels:nothing")
+    task = replace(TASKS["edge2d"], derive="taskrsa.tasks.labels:nothing")
     with pytest.raises(ConfigError, match=r"taskrsa\.labels:nothing"):
         labels.derive_label(task, View("a", GREY), INFO, 32)
 

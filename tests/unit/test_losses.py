@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from taskrsa.losses import (
+from taskrsa.training.losses import (
     LOSSES,
     channel_statistics,
     constant_loss,
@@ -140,6 +140,6 @@ def test_channel_statistics_leave_invalid_values_out():
 
 
 def test_every_loss_of_a_task_exists():
-    from taskrsa.tasks import TASKS
+    from taskrsa.tasks.dictionary import TASKS
 
     assert {task.loss for task in TASKS.values()} <= set(LOSSES)

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from prepare_target import main as prepare_target
-from taskrsa.data.outdoor import (
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.targets.devkit import VOID, check_set, open_splits
+from taskrsa.worlds.outdoor import (
     CLASSES,
     INDOOR_CLASSES,
     OutdoorWorld,
@@ -13,9 +15,7 @@ from taskrsa.data.outdoor import (
     open_world,
     render,
 )
-from taskrsa.data.segmentation import VOID, check_set, open_splits
-from taskrsa.data.simulated_scene import ELLIPSOID, OBJECT_CLASSES, Primitives
-from taskrsa.errors import ConfigError, DataError
+from taskrsa.worlds.scene import ELLIPSOID, OBJECT_CLASSES, Primitives
 
 N = 60
 

@@ -9,12 +9,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from taskrsa.costs import Job
+from taskrsa.analysis.advice import advice_by_images, advice_rows, verified_rows
 from taskrsa.errors import DataError
+from taskrsa.io.costs import Job
 from taskrsa.report import draw
 from taskrsa.report.own import own_answer, render_own
 from taskrsa.report.page import Inputs
-from taskrsa.rsa.advice import advice_by_images, advice_rows, verified_rows
 from taskrsa.rsa.inference import bootstrap_counts
 
 N = 24

@@ -3,11 +3,11 @@
 import h5py
 import numpy as np
 import pytest
-from taskrsa import colour
 from taskrsa.data.pack import Pack, label_attributes, read_labels, write_labels, write_pack
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import DataError
-from taskrsa.tasks import TASKS
+from taskrsa.tasks import colour
+from taskrsa.tasks.dictionary import TASKS
 
 SIZE = 16
 INFO = SourceInfo(("wall", "chaise longue", "Stuhl für Gäste"), ("chaise longue",), ("den",))

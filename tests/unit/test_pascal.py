@@ -4,15 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import kendalltau, pearsonr, rankdata, spearmanr
-from taskrsa.errors import DataError, RepresentationError
-from taskrsa.rsa.inference import (
-    bootstrap_counts,
-    confidence_interval,
-    fdr_bh,
-    permutation_p,
-    resampled_similarity,
-)
-from taskrsa.rsa.pascal import (
+from taskrsa.analysis.outcomes import (
     PUBLISHED_MIOU,
     PUBLISHED_ORDER,
     PUBLISHED_TABLE2,
@@ -23,8 +15,16 @@ from taskrsa.rsa.pascal import (
     table2,
     target_similarity,
 )
+from taskrsa.errors import DataError, RepresentationError
+from taskrsa.rsa.inference import (
+    bootstrap_counts,
+    confidence_interval,
+    fdr_bh,
+    permutation_p,
+    resampled_similarity,
+)
 from taskrsa.rsa.similarity import similarity_between
-from taskrsa.tasks import TASKS
+from taskrsa.tasks.dictionary import TASKS
 
 N = 30
 SOURCES = ["edge2d", "class_1000", "mine", "edge3d", "segmentsemantic", "denoise"]

@@ -13,12 +13,14 @@ from skimage.color import rgb2lab
 from taskrsa.data.pack import write_labels, write_pack
 from taskrsa.data.view import SourceInfo, View
 from taskrsa.errors import ConfigError, DataError, RepresentationError
-from taskrsa.losses import constant_loss
-from taskrsa.models.decoders import DenseDecoder
-from taskrsa.models.encoder import EncoderSpec
-from taskrsa.models.weights import random_encoder, save_encoder
-from taskrsa.preprocessing import NOISE_VARIANCE, network_input, transfer_input
-from taskrsa.probe import (
+from taskrsa.networks.decoders import DenseDecoder
+from taskrsa.networks.encoder import EncoderSpec
+from taskrsa.networks.preprocessing import NOISE_VARIANCE, network_input, transfer_input
+from taskrsa.networks.weights import random_encoder, save_encoder
+from taskrsa.tasks.dictionary import TASKS
+from taskrsa.training.loop import LabelledImages, TrainingSpec, encoder_and_decoder, train
+from taskrsa.training.losses import constant_loss
+from taskrsa.training.probe import (
     CLASSIFIER_PENALTIES,
     RIDGE_PENALTIES,
     Labels,
@@ -33,8 +35,6 @@ from taskrsa.probe import (
     ridge_errors,
     validation_images,
 )
-from taskrsa.tasks import TASKS
-from taskrsa.training import LabelledImages, TrainingSpec, encoder_and_decoder, train
 
 IMAGE, NORMALS = TASKS["edge2d"], TASKS["rgb2sfnorm"]
 VECTOR, CLASS, CLASS_MAP = TASKS["room_layout"], TASKS["class_places"], TASKS["segmentsemantic"]
@@ -160,7 +160,7 @@ def class_problem(seed: int = 3) -> tuple[Labels, Labels]:
 
 
 def test_the_classifier_equals_a_plain_optimisation(monkeypatch):
-    monkeypatch.setattr("taskrsa.probe.TOLERANCE", 1e-8)
+    monkeypatch.setattr("taskrsa.training.probe.TOLERANCE", 1e-8)
     fit, test = class_problem()
     around = tuple(neighbourhoods(part, 1) for part in codes())
     penalties = [1.0, 0.01]

@@ -96,7 +96,7 @@ def test_captions_are_used_and_exist():
 
 
 def test_tasks_are_those_of_the_paper():
-    from taskrsa.tasks import TASKS
+    from taskrsa.tasks.dictionary import TASKS
 
     assert len(TASKS) == 20
     assert sum(task.affinity_name is not None for task in TASKS.values()) == 17

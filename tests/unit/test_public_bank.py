@@ -16,11 +16,11 @@ import public_encoder
 import pytest
 import torch
 from taskrsa.errors import DataError
-from taskrsa.models.public import check_public_file, public_file
-from taskrsa.models.spec import EncoderSpec
-from taskrsa.models.weights import load_encoder
-from taskrsa.preprocessing import network_input
-from taskrsa.tasks import TASKS
+from taskrsa.networks.preprocessing import network_input
+from taskrsa.networks.public import check_public_file, public_file
+from taskrsa.networks.spec import EncoderSpec
+from taskrsa.networks.weights import load_encoder
+from taskrsa.tasks.dictionary import TASKS
 from torch.nn import functional as F
 
 LAYERS = ("block1", "block2", "block3", "block4", "compressed")

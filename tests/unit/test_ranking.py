@@ -5,9 +5,7 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import squareform
 from scipy.stats import pearsonr, rankdata, spearmanr
-from taskrsa.errors import DataError, RepresentationError
-from taskrsa.rsa.inference import bootstrap_counts, fdr_bh, noise_ceiling, permutation_p
-from taskrsa.rsa.ranking import (
+from taskrsa.analysis.ranking import (
     PUBLISHED_MATRICES,
     PUBLISHED_RANKING,
     images_rows,
@@ -17,6 +15,8 @@ from taskrsa.rsa.ranking import (
     small_vs_bank,
     task_agreement,
 )
+from taskrsa.errors import DataError, RepresentationError
+from taskrsa.rsa.inference import bootstrap_counts, fdr_bh, noise_ceiling, permutation_p
 from taskrsa.rsa.similarity import similarity_between, similarity_matrix
 
 N = 36

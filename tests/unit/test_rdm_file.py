@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from taskrsa.errors import DataError, RepresentationError
-from taskrsa.files import digest_of
+from taskrsa.io.files import digest_of
 from taskrsa.rsa.rdm import compute_rdm
 from taskrsa.rsa.rdm_file import read_rdms, stack_rdms, write_rdms
 

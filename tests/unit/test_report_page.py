@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
-from taskrsa.claims import Run, judge_all, read_tables
-from taskrsa.costs import Job
 from taskrsa.errors import DataError
 from taskrsa.figures.style import task_style
+from taskrsa.io.costs import Job
+from taskrsa.paper.claims import Run, judge_all, read_tables
 from taskrsa.report import draw, view
 from taskrsa.report.answer import answer, runners_up
 from taskrsa.report.page import PICTURES, Inputs, caption, render
-from taskrsa.tasks import TASKS
+from taskrsa.tasks.dictionary import TASKS
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results/reference"

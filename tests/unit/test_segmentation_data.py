@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 from prepare_target import main as prepare_target
 from scipy.io import savemat
-from taskrsa.data import sbd
-from taskrsa.data.segmentation import (
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.targets import sbd
+from taskrsa.targets.devkit import (
     VOC_CLASSES,
     VOID,
     SegmentationSet,
@@ -25,7 +26,6 @@ from taskrsa.data.segmentation import (
     write_mask,
     write_submission,
 )
-from taskrsa.errors import ConfigError, DataError
 
 CLASSES = ("ground", "cat", "dog")
 

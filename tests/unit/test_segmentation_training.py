@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
-from taskrsa.checkpoint import exclusive, key_of
-from taskrsa.data.segmentation import open_devkit, write_devkit
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.models.segmentation import (
+from taskrsa.networks.segmentation import (
     HeadSpec,
     encoder_bytes,
     load_segmentation,
     segmentation_bytes,
     segmentation_network,
 )
-from taskrsa.models.spec import EncoderSpec, SmallSpec
-from taskrsa.models.weights import load_encoder, random_encoder
-from taskrsa.segmentation import (
+from taskrsa.networks.spec import EncoderSpec, SmallSpec
+from taskrsa.networks.weights import load_encoder, random_encoder
+from taskrsa.targets.devkit import open_devkit, write_devkit
+from taskrsa.training.checkpoint import exclusive, key_of
+from taskrsa.training.finetuning import (
     GREY,
     Batches,
     Recipe,

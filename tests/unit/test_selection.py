@@ -6,10 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import pearsonr, rankdata, spearmanr
-from taskrsa.errors import DataError, RepresentationError
-from taskrsa.rsa.affinity import affinity_matrix, read_affinity_pickle
-from taskrsa.rsa.inference import bootstrap_similarity
-from taskrsa.rsa.selection import (
+from taskrsa.analysis.affinity import affinity_matrix, read_affinity_pickle
+from taskrsa.analysis.selection import (
     COLUMNS,
     baseline_rows,
     choice_ranks,
@@ -23,8 +21,10 @@ from taskrsa.rsa.selection import (
     top_n,
     with_published,
 )
+from taskrsa.errors import DataError, RepresentationError
+from taskrsa.rsa.inference import bootstrap_similarity
 from taskrsa.rsa.similarity import similarity_matrix
-from taskrsa.tasks import TASKS
+from taskrsa.tasks.dictionary import TASKS
 
 # Five networks, three targets; "new" is no source. By hand, own network left out:
 #   a: similarity of b c d e = 4 3 2 1, transfer 10 8 6 4: correlation 1, choice b is the best.

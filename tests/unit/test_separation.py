@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from taskrsa.analysis.separation import adjusted_rand, adjusted_rand_index, type_separation
 from taskrsa.errors import DataError, RepresentationError
-from taskrsa.rsa.separation import adjusted_rand, adjusted_rand_index, type_separation
 
 TYPES = ["2D", "2D", "3D", "3D"]
 BLOCKS = np.array([[1, 0.9, 0.1, 0.2], [0.9, 1, 0.2, 0.1], [0.1, 0.2, 1, 0.7], [0.2, 0.1, 0.7, 1]])

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from taskrsa.data.simulated import SimulatedWorld, files, open_source
-from taskrsa.data.simulated_render import albedo, cast, normals, pixel_rays, shadowed
-from taskrsa.data.simulated_scene import (
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.worlds.render import albedo, cast, normals, pixel_rays, shadowed
+from taskrsa.worlds.scene import (
     BOX,
     CHECKER,
     CYLINDER,
@@ -24,7 +25,6 @@ from taskrsa.data.simulated_scene import (
     camera_axes,
     two_colours,
 )
-from taskrsa.errors import ConfigError, DataError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 ARRAYS = ("rgb", "depth", "normal", "semantic", "instances", "layout", "vanishing_points")
@@ -160,7 +160,7 @@ def test_bounding_cones_lose_no_hit(monkeypatch):
 
     fast = render()
     monkeypatch.setattr(
-        "taskrsa.data.simulated_render._candidates",
+        "taskrsa.worlds.render._candidates",
         lambda origin, rays, solids: np.ones((len(solids.kind), rays.shape[1]), dtype=bool),
     )
     for one, other in zip(fast, render(), strict=True):

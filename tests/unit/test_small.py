@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from taskrsa.errors import ConfigError
-from taskrsa.models.small import SmallDecoder, SmallEncoder
-from taskrsa.models.spec import EncoderSpec, SmallSpec, encoder_spec
-from taskrsa.models.weights import load_encoder, random_encoder, save_encoder
-from taskrsa.preprocessing import network_input
-from taskrsa.training import LabelledImages, TrainingSpec, encoder_and_decoder, train
+from taskrsa.networks.preprocessing import network_input
+from taskrsa.networks.small import SmallDecoder, SmallEncoder
+from taskrsa.networks.spec import EncoderSpec, SmallSpec, encoder_spec
+from taskrsa.networks.weights import load_encoder, random_encoder, save_encoder
+from taskrsa.training.loop import LabelledImages, TrainingSpec, encoder_and_decoder, train
 from torch import nn
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
+from taskrsa.analysis import tables
 from taskrsa.errors import DataError, RepresentationError
-from taskrsa.files import write_table
-from taskrsa.rsa import tables
+from taskrsa.io.files import write_table
 from taskrsa.rsa.clustering import average_linkage
 from taskrsa.rsa.presets import PRESETS, variants_of
 from taskrsa.rsa.rdm import compute_rdm

@@ -5,19 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from taskrsa.bank import network as bank_row
-from taskrsa.data.labelled import LabelledSet
 from taskrsa.errors import ConfigError
-from taskrsa.models.segmentation import HeadSpec
-from taskrsa.models.target import (
-    as_map,
-    row_network,
-    small_network,
-    target_bytes,
-    target_header,
-)
-from taskrsa.segmentation import Recipe, fine_tune
-from taskrsa.target import floor, goal_of, seconds_of_training, target_settings
+from taskrsa.networks.segmentation import HeadSpec
+from taskrsa.networks.table import network as bank_row
+from taskrsa.networks.target import as_map, row_network, small_network, target_bytes, target_header
+from taskrsa.targets.labelled import LabelledSet
+from taskrsa.training.finetuning import Recipe, fine_tune
+from taskrsa.training.goals import floor, goal_of, seconds_of_training, target_settings
 from torch import nn
 
 SIDE = 16

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.losses import constant_loss
-from taskrsa.models.decoders import DenseDecoder, VectorDecoder
-from taskrsa.models.encoder import EncoderSpec
-from taskrsa.models.weights import random_encoder
-from taskrsa.preprocessing import network_input
-from taskrsa.training import LabelledImages, TrainingSpec, encoder_and_decoder, train
+from taskrsa.networks.decoders import DenseDecoder, VectorDecoder
+from taskrsa.networks.encoder import EncoderSpec
+from taskrsa.networks.preprocessing import network_input
+from taskrsa.networks.weights import random_encoder
+from taskrsa.training.loop import LabelledImages, TrainingSpec, encoder_and_decoder, train
+from taskrsa.training.losses import constant_loss
 
 SPEC = EncoderSpec(width=4, units=(1, 1, 1, 1), strides=(1, 1, 1, 1))
 RECIPE = TrainingSpec(steps=120, batch_size=8, eval_every=30, precision="no", device="cpu")

@@ -37,13 +37,15 @@ try:
 except TaskrsaError as error:
     stop(str(error))
 
-from taskrsa import assets as asset_table
-from taskrsa import bank as bank_table
-from taskrsa.data import labelled, nyuv2, sbd, segmentation, sources
-from taskrsa.models.public import public_file
-from taskrsa.models.spec import EncoderSpec, encoder_spec
+from taskrsa.data import nyuv2, sources
+from taskrsa.io import assets as asset_table
+from taskrsa.networks import table as bank_table
+from taskrsa.networks.public import public_file
+from taskrsa.networks.spec import EncoderSpec, encoder_spec
 from taskrsa.rsa.presets import PRESETS, variants_of
-from taskrsa.tasks import TASKS
+from taskrsa.targets import devkit as segmentation
+from taskrsa.targets import labelled, sbd
+from taskrsa.tasks.dictionary import TASKS
 
 # Jobs call the Python that runs Snakemake; an activated conda environment puts its own before it.
 os.environ.update(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.getenv('PATH', os.defpath)}")

@@ -25,12 +25,12 @@ from PIL import Image
 from taskrsa.data.images import resize_depth, resize_nearest, resize_rgb
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.files import atomic_folder, digest_of, sha256_of, write_table
+from taskrsa.io.files import atomic_folder, digest_of, sha256_of, write_table
 
 if TYPE_CHECKING:
     import h5py
 
-    from taskrsa.tasks import Task
+    from taskrsa.tasks.dictionary import Task
 
 WIDTH, HEIGHT = 640, 480
 # Of the colour camera, from the data set's toolbox. It counts pixels from 1, the calibration behind
@@ -407,7 +407,7 @@ def unavailable_tasks(tasks: Sequence[Task], classes: bool) -> dict[str, str]:
 
     Judged by a made-up view with the parts that they have: nothing need be downloaded yet.
     """
-    from taskrsa.labels import available_tasks
+    from taskrsa.tasks.labels import available_tasks
 
     ramp = np.tile(np.linspace(1, 2, 32, dtype=np.float32), (32, 1))
     ids = np.where(ramp < 1.5, 1, 2).astype(np.int16) if classes else None

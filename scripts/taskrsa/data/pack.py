@@ -16,10 +16,10 @@ import numpy as np
 
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import DataError
-from taskrsa.files import atomic_path, digest_of
+from taskrsa.io.files import atomic_path, digest_of
 
 if TYPE_CHECKING:
-    from taskrsa.task import Task
+    from taskrsa.tasks.task import Task
 
 FORMAT = 1
 # Half precision is finer than any source's normals and published 8-bit labels.
@@ -63,8 +63,9 @@ def _stored_type(name: str, values: np.ndarray) -> object:
 def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int) -> None:
     """Write `n` views to one file, one at a time.
 
-    Coarsely stepped depth is smoothed (`taskrsa.geometry.smooth_depth`) before it is stored, once
-    for all labels; attribute `depth_smoothed` says so, and the views read back have `depth_step` 0.
+    Coarsely stepped depth is smoothed (`taskrsa.tasks.geometry.smooth_depth`) before it is stored,
+    once for all labels; attribute `depth_smoothed` says so, and the views read back have
+    `depth_step` 0.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int
         size or in which maps it has.
     """
     # Half a second of SciPy, which those who only read packs are spared.
-    from taskrsa import geometry
+    from taskrsa.tasks import geometry
 
     with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         ids: list[str] = []
@@ -292,7 +293,7 @@ def write_labels(
     DataError
         If targets and validity differ in number, or splits in shape.
     """
-    from taskrsa.labels import n_outputs
+    from taskrsa.tasks.labels import n_outputs
 
     shapes = {targets.shape[1:] for targets, _ in splits.values()}
     if len(shapes) != 1 or any(len(targets) != len(valid) for targets, valid in splits.values()):
@@ -310,7 +311,7 @@ def write_labels(
         file.attrs["output"] = task.output
         file.attrs["n_outputs"] = outputs
         if task.id == "colorization":
-            from taskrsa.colour import ab_bins
+            from taskrsa.tasks.colour import ab_bins
 
             file.attrs["ab_bins"] = ab_bins()
         file.attrs["taskrsa_labels"] = FORMAT

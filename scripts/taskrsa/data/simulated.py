@@ -39,8 +39,10 @@ import re
 
 import numpy as np
 
-from taskrsa.data.simulated_render import cast, normals, pixel_rays, shade
-from taskrsa.data.simulated_scene import (
+from taskrsa.data.view import Camera, SourceInfo, View
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.worlds.render import cast, normals, pixel_rays, shade
+from taskrsa.worlds.scene import (
     FIELD_OF_VIEW,
     N_SURFACES,
     OBJECT_CLASSES,
@@ -52,8 +54,6 @@ from taskrsa.data.simulated_scene import (
     draw_scene,
     whole_number,
 )
-from taskrsa.data.view import Camera, SourceInfo, View
-from taskrsa.errors import ConfigError, DataError
 
 _DEFAULTS = {"image_size": 64, "n_train": 2048, "n_val": 256, "seed": 0}
 _SPLITS = ("train", "val")

@@ -108,7 +108,7 @@ def source_files(kind: str, path: str | None) -> list[str]:
 
 def unavailable_tasks(options: dict, tasks: list) -> dict[str, str]:
     """Return, for each task that a source cannot label, the reason, judged by its first view."""
-    from taskrsa.labels import available_tasks
+    from taskrsa.tasks.labels import available_tasks
 
     source = open_source(**options)
     return available_tasks(tasks, source.view(source.ids("train")[0]), source.info)[1]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from taskrsa.data.pack import Pack
 from taskrsa.errors import ConfigError
-from taskrsa.files import atomic_path
+from taskrsa.io.files import atomic_path
 
 
 def choose(

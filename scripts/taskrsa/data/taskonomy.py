@@ -11,7 +11,7 @@ splits by building are free of that. `val_images` takes a number of images in th
 paper's 2,090 of the 12,138 of building hanson: points in the order of the hash, the last of which
 is divided where the number falls inside it.
 
-Published domains become labels (`View.official`) in the units of `taskrsa.labels`; nan marks
+Published domains become labels (`View.official`) in the units of `taskrsa.tasks.labels`; nan marks
 invalid values of maps, -1 invalid ids. Published normals point in x right, y down, z forward, as a
 View's do. World coordinates have z up; the ranges of the room's cuboid are published with the
 names of the world's x and y exchanged (checked against depth). Layout and vanishing points follow
@@ -32,7 +32,6 @@ from pathlib import Path
 
 import numpy as np
 
-from taskrsa import labels
 from taskrsa.data.images import (
     check_image_size,
     check_size,
@@ -47,6 +46,7 @@ from taskrsa.data.images import (
 )
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import ConfigError, DataError
+from taskrsa.tasks import labels
 
 log = logging.getLogger(__name__)
 

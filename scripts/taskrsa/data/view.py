@@ -42,7 +42,7 @@ class View:
     layout: np.ndarray | None = None  # (9,) float32 room cuboid: centre, size, rotation
     vanishing_points: np.ndarray | None = None  # (9,) float32: three unit vectors
     official: dict[str, np.ndarray] = field(default_factory=dict)
-    """Labels the source publishes itself, by task id, in the units of `taskrsa.labels`."""
+    """Labels the source publishes itself, by task id, in the units of `taskrsa.tasks.labels`."""
 
 
 @dataclass(frozen=True)

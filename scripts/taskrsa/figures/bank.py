@@ -29,7 +29,7 @@ from taskrsa.figures.style import (
     text_width,
     type_handles,
 )
-from taskrsa.tasks import TASKS
+from taskrsa.tasks.dictionary import TASKS
 
 FLOOR = -1.0  # share of error removed: one network that diverged must not flatten the others
 

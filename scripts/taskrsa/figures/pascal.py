@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from taskrsa.analysis.outcomes import OURS, RANDOM
 from taskrsa.errors import DataError
 from taskrsa.figures.style import (
     COLUMN_WIDTH,
@@ -41,7 +42,6 @@ from taskrsa.figures.style import (
     text_width,
     type_handles,
 )
-from taskrsa.rsa.pascal import OURS, RANDOM
 
 _STARS = "* q < .05   ** q < .01   *** q < .001"
 

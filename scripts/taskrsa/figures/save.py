@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from taskrsa.errors import DataError
 from taskrsa.figures.style import styled
-from taskrsa.files import atomic_path
+from taskrsa.io.files import atomic_path
 
 
 @styled

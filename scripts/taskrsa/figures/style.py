@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from taskrsa.errors import DataError
-from taskrsa.tasks import TASKS, TYPE_COLOURS
+from taskrsa.tasks.dictionary import TASKS, TYPE_COLOURS
 
 COLUMN_WIDTH = 3.25  # inches
 PAGE_WIDTH = 6.9  # inches

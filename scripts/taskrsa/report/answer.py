@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from taskrsa.claims import HOLDS
 from taskrsa.figures.style import ModelStyle
+from taskrsa.paper.claims import HOLDS
 from taskrsa.report.view import (
     Table,
     estimate,

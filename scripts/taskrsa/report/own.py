@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from taskrsa.costs import stage_of
+from taskrsa.analysis.tables import similarity_square
 from taskrsa.errors import DataError
 from taskrsa.figures.style import ModelStyle, task_style
+from taskrsa.io.costs import stage_of
 from taskrsa.report import draw, view
 from taskrsa.report.answer import Answer
 from taskrsa.report.page import (
@@ -24,7 +25,6 @@ from taskrsa.report.page import (
 )
 from taskrsa.report.view import Cell, Column, Table, table_of
 from taskrsa.rsa.clustering import LINKAGES
-from taskrsa.rsa.tables import similarity_square
 
 SMALL = "small model"
 _METRICS = {"miou": "mIoU", "accuracy": "accuracy", "error_removed": "share of the error removed"}

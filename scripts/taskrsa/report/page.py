@@ -15,10 +15,10 @@ import pandas as pd
 import yaml
 from markupsafe import Markup
 
-from taskrsa.claims import FAILS, HOLDS, OPEN
-from taskrsa.costs import Job, by_stage
 from taskrsa.errors import DataError
 from taskrsa.figures.style import ModelStyle, layer_label, layer_order, task_style
+from taskrsa.io.costs import Job, by_stage
+from taskrsa.paper.claims import FAILS, HOLDS, OPEN
 from taskrsa.report import draw, view
 from taskrsa.report.answer import Answer, answer
 from taskrsa.report.view import Cell, Column, Table, table_of

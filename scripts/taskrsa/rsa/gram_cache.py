@@ -22,7 +22,7 @@ import numpy as np
 
 from taskrsa.data.pack import Photographs
 from taskrsa.errors import DataError
-from taskrsa.files import atomic_path, digest_of, sha256_of
+from taskrsa.io.files import atomic_path, digest_of, sha256_of
 from taskrsa.rsa.rdm import ShiftedProducts, multiplied_in_single, shifted_products
 from taskrsa.rsa.spill import SpilledFeatures
 

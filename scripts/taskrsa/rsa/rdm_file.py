@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 
 from taskrsa.errors import DataError, RepresentationError
-from taskrsa.files import atomic_path
+from taskrsa.io.files import atomic_path
 from taskrsa.rsa.rdm import compute_rdm, n_images_of, pair_at, pairs_among, square_form
 from taskrsa.rsa.spill import SpilledFeatures
 

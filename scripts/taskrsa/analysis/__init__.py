@@ -1,0 +1,1 @@
+"""What tables are made of: separation, affinities, rankings, outcomes of fine-tuning."""

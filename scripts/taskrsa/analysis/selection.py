@@ -1,0 +1,489 @@
+"""Does similarity tell which source transfers best? Rankings against measured transfer.
+
+Dwivedi & Roig 2019, section 6.3 and Table 1: for every target, the similarities of the sources to
+the target's network are correlated with the affinities of the sources to the target, and the source
+that similarity puts first is looked up in the order of the affinities. A target's own network, the
+source of the same name, is left out throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+
+from taskrsa.analysis.ranking import FEWEST, task_agreement
+from taskrsa.errors import DataError, RepresentationError
+from taskrsa.rsa.inference import confidence_interval
+from taskrsa.rsa.rdm import standardise
+
+TOPS = (1, 3, 5)
+_LEVEL = 0.95
+_METHODS = ("pearson", "spearman")
+_ENDS = ("", "_low", "_high")
+
+COLUMNS = (
+    *("affinities", "method", "label", "target"),
+    *(f"{how}{end}" for how in _METHODS for end in _ENDS),
+    *("choice", "choice_rank", "n_sources"),
+    *(f"top{n}{end}" for n in TOPS for end in _ENDS),
+    "n_targets",
+    *(f"spearman_less_rsa{end}" for end in _ENDS),
+)
+
+# Paper section 6.3 (mean correlations) and Table 1 (counts of 17 targets), for the public bank.
+PUBLISHED_SELECTION = {
+    "affinities": "published",
+    "method": "published",
+    "label": "published",
+    "target": "mean",
+    "pearson": 0.70,
+    "spearman": 0.76,
+    "top1": 7,
+    "top3": 14,
+    "top5": 16,
+    "n_targets": 17,
+}
+
+
+def column_correlations(
+    similarity: np.ndarray, affinity: np.ndarray, sources: Sequence[str], targets: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Return "pearson" and "spearman" (mid-ranks) of similarity with transfer, for every target.
+
+    Parameters
+    ----------
+    similarity
+        (..., m, T) similarity of m sources to T targets; leading axes are resamples, say.
+    affinity
+        (m, T) measured transfer, higher is better.
+    sources, targets
+        Their names; a target need not be a source.
+
+    Returns
+    -------
+    Two arrays (..., T) float64; nan where a similarity is nan or all are the same.
+
+    Raises
+    ------
+    DataError
+        If shapes and names do not agree or an affinity is not a finite number.
+    RepresentationError
+        If all sources transfer to a target alike, or fewer than 3 are left for it.
+    """
+    similarity, affinity = _checked(similarity, affinity, sources, targets)
+    return task_agreement(similarity.swapaxes(-1, -2), affinity.T, targets, sources)
+
+
+def choice_ranks(
+    similarity: np.ndarray, affinity: np.ndarray, sources: Sequence[str], targets: Sequence[str]
+) -> np.ndarray:
+    """Return the rank, by measured transfer, of the source that similarity puts first.
+
+    Rank 1 is the best; the rank is 1 + the number of sources that transfer strictly better, so
+    that sources with equal transfer share the better rank. Where similarity ties for the first
+    place, the choice is the one of the tied that transfers worst: not choosing earns nothing.
+
+    Parameters
+    ----------
+    similarity, affinity, sources, targets
+        As for `column_correlations`.
+
+    Returns
+    -------
+    (..., T) float64; nan where a similarity is nan.
+
+    Raises
+    ------
+    DataError, RepresentationError
+        As `column_correlations`.
+    """
+    similarity, affinity = _checked(similarity, affinity, sources, targets)
+    ranks = np.empty((*similarity.shape[:-2], len(targets)))
+    for t, target in enumerate(targets):
+        keep = _others(sources, target)
+        ranks[..., t] = _worst_of_first(similarity[..., keep, t], _places(affinity[keep, t]))
+    return ranks
+
+
+def choices(
+    similarity: np.ndarray, affinity: np.ndarray, sources: Sequence[str], targets: Sequence[str]
+) -> list[str]:
+    """Return the source that similarity puts first for each target, as `choice_ranks` chooses it.
+
+    Of tied sources that transfer alike, the first in the order of the sources.
+
+    Parameters
+    ----------
+    similarity
+        (m, T) without nan; the others as for `column_correlations`.
+    """
+    similarity, affinity = _checked(similarity, affinity, sources, targets)
+    chosen = []
+    for t, target in enumerate(targets):
+        keep = _others(sources, target)
+        scores, places = similarity[keep, t], _places(affinity[keep, t])
+        first = (scores == scores.max()) & (places == _worst_of_first(scores, places))
+        chosen.append(sources[keep[np.flatnonzero(first)[0]]])
+    return chosen
+
+
+def top_n(ranks: np.ndarray) -> dict[int, np.ndarray]:
+    """Return the number of targets whose chosen source is among the 1, 3 and 5 best.
+
+    Parameters
+    ----------
+    ranks
+        (..., T) as from `choice_ranks`.
+
+    Returns
+    -------
+    For each of 1, 3 and 5 an array (...) float64; nan where a rank is nan.
+    """
+    undefined = np.isnan(ranks).any(axis=-1)
+    return {n: np.where(undefined, np.nan, (ranks <= n).sum(axis=-1)) for n in TOPS}
+
+
+# --- chance ---
+
+
+def random_order(
+    affinity: np.ndarray, sources: Sequence[str], targets: Sequence[str]
+) -> dict[str, float]:
+    """Return what orders drawn at random, one for each target, give: expectation and 95 % range.
+
+    Counts are exact: a target of k sources counts with probability n / k (more where sources tie
+    for place n), independently of the others, so the count is Poisson-binomial. Its range is from
+    its 2.5 % to its 97.5 % quantile. A correlation with a random order, Pearson or Spearman, has
+    mean 0 and variance 1 / (k - 1), exactly; the range of the mean over targets takes normal
+    quantiles with the exact variance.
+
+    Returns
+    -------
+    pearson, spearman, top1, top3 and top5, each with _low and _high.
+
+    Raises
+    ------
+    DataError, RepresentationError
+        As `column_correlations`.
+    """
+    _, affinity = _checked(affinity, affinity, sources, targets)
+    places = [_places(affinity[_others(sources, t), i]) for i, t in enumerate(targets)]
+    variance = sum(1 / (len(place) - 1) for place in places) / len(places) ** 2
+    reach = NormalDist().inv_cdf((1 + _LEVEL) / 2) * variance**0.5
+    found = {}
+    for how in _METHODS:
+        found |= {how: 0.0, f"{how}_low": -reach, f"{how}_high": reach}
+    for n in TOPS:
+        chances = np.array([(place <= n).mean() for place in places])
+        low, high = count_interval(count_distribution(chances))
+        found |= {f"top{n}": float(chances.sum()), f"top{n}_low": low, f"top{n}_high": high}
+    return found
+
+
+def count_distribution(chances: np.ndarray) -> np.ndarray:
+    """Return the probabilities of 0 ... T successes in T independent trials (Poisson-binomial).
+
+    Parameters
+    ----------
+    chances
+        (T,) probability of success of each trial.
+
+    Returns
+    -------
+    (T + 1,) float64.
+    """
+    distribution = np.ones(1)
+    for chance in chances:
+        distribution = np.convolve(distribution, [1 - chance, chance])
+    return distribution
+
+
+def count_interval(distribution: np.ndarray, level: float = _LEVEL) -> tuple[int, int]:
+    """Return the central interval of a count: the smallest counts that reach the two quantiles."""
+    reached = np.cumsum(distribution)
+    tail = (1 - level) / 2
+    slack = 1e-12  # a cumulative sum that ought to equal the quantile must not miss it
+    low, high = np.searchsorted(reached + slack, [tail, 1 - tail])
+    return int(low), int(high)
+
+
+# --- tables ---
+
+
+def selection_rows(
+    affinities: str,
+    method: str,
+    label: str,
+    similarity: pd.DataFrame,
+    draws: np.ndarray | None,
+    affinity: pd.DataFrame,
+    *,
+    reference: tuple[pd.DataFrame, np.ndarray | None] | None = None,
+) -> list[dict]:
+    """Return how well one method selects: a row for each target, then their mean (C7, C8).
+
+    Targets are those that both tables have, in the order of the affinities; sources are those of
+    the affinities. So a method may cover fewer targets (small models as queries), and a bank more
+    networks than there are affinities for.
+
+    Parameters
+    ----------
+    affinities, method, label
+        Which affinities ("published", "measured"), the method's id and its name in figures.
+    similarity
+        Rows sources, columns targets.
+    draws
+        (R, m, T) of it over resamples of the images, rows and columns as in `similarity`; None
+        for a method that has no images, whose intervals are blank.
+    affinity
+        Rows sources, columns targets, higher is better; finite off the own networks at least.
+    reference
+        Similarity and draws of the method "rsa", over the same resamples; None for itself.
+
+    Returns
+    -------
+    Rows with the columns `COLUMNS`. Of each target: pearson and spearman over its sources, choice
+    and choice_rank (see `choice_ranks`), n_sources. Of target "mean": the mean correlations, the
+    numbers top1, top3 and top5 of n_targets, and spearman_less_rsa, the mean Spearman less that
+    of the reference over the same targets, paired by resample. _low and _high are 95 % percentile
+    intervals over the resamples: what other images would give, not other networks or targets.
+
+    Raises
+    ------
+    DataError
+        If a source is missing, the tables have no target in common, an affinity is not a finite
+        number, or the resamples do not fit.
+    RepresentationError
+        If all sources transfer to a target alike, are alike similar to it, or are fewer than 3.
+    """
+    targets = [target for target in affinity.columns if target in similarity.columns]
+    if not targets:
+        raise DataError(
+            f"{method}: none of its targets has {affinities} affinities; choose tasks that have"
+        )
+    own = _matched(method, affinities, similarity, draws, affinity, targets)
+    ranks = choice_ranks(own.values, own.affinity, own.sources, targets)
+    tops = top_n(ranks)
+    correlations = column_correlations(own.values, own.affinity, own.sources, targets)
+    for t in np.flatnonzero(np.isnan(correlations["pearson"][0])):
+        raise RepresentationError(
+            f"{method}: its similarities to {targets[t]} are nan or all the same, so they put no "
+            f"source first; leave the target out"
+        )
+    chosen = choices(own.values[0], own.affinity, own.sources, targets)
+    names = {"affinities": affinities, "method": method, "label": label}
+    rows = []
+    for t, target in enumerate(targets):
+        row = _blank(names | {"target": target})
+        for how in _METHODS:
+            row |= _estimate(how, correlations[how][:, t])
+        row["choice"] = chosen[t]
+        row["choice_rank"] = int(ranks[0, t])
+        row["n_sources"] = len(_others(own.sources, target))
+        rows.append(row)
+    mean = _blank(names | {"target": "mean", "n_targets": len(targets)})
+    for how in _METHODS:
+        mean |= _estimate(how, correlations[how].mean(axis=-1))
+    for n in TOPS:
+        mean |= _estimate(f"top{n}", tops[n])
+    if reference is not None:
+        rsa = _matched("rsa", affinities, *reference, affinity, targets)
+        theirs = column_correlations(rsa.values, rsa.affinity, rsa.sources, targets)["spearman"]
+        mean |= _difference(method, correlations["spearman"].mean(axis=-1), theirs.mean(axis=-1))
+    return [*rows, mean]
+
+
+def baseline_rows(
+    affinities: str,
+    affinity: pd.DataFrame,
+    quality: pd.Series | None = None,
+    *,
+    reference: tuple[pd.DataFrame, np.ndarray | None] | None = None,
+) -> list[dict]:
+    """Return what no look at similarity gives: method "random" and, where known, "quality".
+
+    "random" is an order drawn for each target (see `random_order`): a mean row with its
+    expectation and its 95 % range. "quality" puts the sources that solve their own tasks best
+    first, in the same order for every target: the rows of `selection_rows`, without intervals but
+    for spearman_less_rsa, in which the reference varies with the images.
+
+    Parameters
+    ----------
+    affinities, affinity, reference
+        As for `selection_rows`.
+    quality
+        One score a source, higher is better, on a scale that tasks share.
+
+    Raises
+    ------
+    DataError, RepresentationError
+        As `selection_rows`.
+    """
+    sources, targets = list(affinity.index), list(affinity.columns)
+    names = {"affinities": affinities, "method": "random", "label": "random order"}
+    random = _blank(names | {"target": "mean", "n_targets": len(targets)})
+    rows = [random | random_order(affinity.to_numpy(float), sources, targets)]
+    if quality is not None:
+        same = pd.DataFrame(
+            np.repeat(quality.to_numpy(float)[:, None], len(targets), axis=1),
+            index=quality.index,
+            columns=targets,
+        )
+        rows += selection_rows(
+            affinities, "quality", "task quality", same, None, affinity, reference=reference
+        )
+    return rows
+
+
+def with_published(rows: Sequence[dict]) -> pd.DataFrame:
+    """Return rows of selection as a table, the published values (C7, C8) as its last row."""
+    return pd.DataFrame([*rows, PUBLISHED_SELECTION], columns=list(COLUMNS))
+
+
+def table1(selection: pd.DataFrame) -> pd.DataFrame:
+    """Return Table 1: in how many of n targets the chosen source is among the 1, 3 and 5 best.
+
+    Parameters
+    ----------
+    selection
+        Rows of `selection_rows` and `baseline_rows`; only the means are used.
+
+    Returns
+    -------
+    affinities, method, label, top1, top1_low, top1_high, top3, ..., n; the published row is last.
+
+    Raises
+    ------
+    DataError
+        If a column is missing or there is no row of means.
+    """
+    columns = ["affinities", "method", "label", *(f"top{n}{end}" for n in TOPS for end in _ENDS)]
+    missing = [c for c in ("target", *columns, "n_targets") if c not in selection.columns]
+    if missing:
+        raise DataError(f"table of selections: no column {missing[0]}; make it with selection_rows")
+    ours = selection[(selection["target"] == "mean") & (selection["method"] != "published")]
+    if ours.empty:
+        raise DataError('table of selections: no row of target "mean"; make it with selection_rows')
+    table = pd.concat([ours, with_published([])], ignore_index=True)
+    return table[[*columns, "n_targets"]].rename(columns={"n_targets": "n"})
+
+
+# --- parts ---
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """A method's similarities and the affinities, over the same sources and targets."""
+
+    values: np.ndarray  # (1 + R, m, T): the estimate, then the resamples
+    affinity: np.ndarray  # (m, T)
+    sources: list[str]
+
+
+def _matched(
+    method: str,
+    affinities: str,
+    similarity: pd.DataFrame,
+    draws: np.ndarray | None,
+    affinity: pd.DataFrame,
+    targets: list[str],
+) -> _Matched:
+    sources = list(affinity.index)
+    for what, wanted, there in (
+        ("source", sources, similarity.index),
+        ("target", targets, similarity.columns),
+    ):
+        for name in wanted:
+            if name not in there:
+                raise DataError(
+                    f"{method}: {what} {name} has {affinities} affinities but no similarities; "
+                    f"compare its network or drop its affinities"
+                )
+    values = similarity.to_numpy(float)[None]
+    if draws is not None:
+        if np.ndim(draws) != 3 or np.shape(draws)[1:] != similarity.shape:
+            raise DataError(
+                f"{method}: resamples of shape {np.shape(draws)} for a similarity of shape "
+                f"{similarity.shape}; make both from the same networks"
+            )
+        values = np.concatenate([values, draws])
+    rows, columns = similarity.index.get_indexer(sources), similarity.columns.get_indexer(targets)
+    return _Matched(values[:, rows[:, None], columns], affinity[targets].to_numpy(float), sources)
+
+
+def _checked(
+    similarity: np.ndarray, affinity: np.ndarray, sources: Sequence[str], targets: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    similarity = np.asarray(similarity, dtype=np.float64)
+    affinity = np.asarray(affinity, dtype=np.float64)
+    shape = (len(sources), len(targets))
+    if similarity.shape[-2:] != shape or affinity.shape != shape:
+        raise DataError(
+            f"similarities of shape {similarity.shape} and affinities of shape {affinity.shape} "
+            f"for {shape[0]} sources and {shape[1]} targets; give one number for each pair"
+        )
+    for t, target in enumerate(targets):
+        keep = _others(sources, target)
+        if len(keep) < FEWEST:
+            raise RepresentationError(
+                f"{target}: {len(keep)} sources besides its own network; a correlation with "
+                f"transfer needs at least {FEWEST}, so add networks or leave the target out"
+            )
+        column = affinity[keep, t]
+        for i in np.flatnonzero(~np.isfinite(column)):
+            raise DataError(
+                f"the affinity of {sources[keep[i]]} to {target} is not a finite number; measure "
+                f"it or leave the target out"
+            )
+        if np.isnan(standardise(column)).any():
+            raise RepresentationError(
+                f"every source transfers to {target} alike; leave the target out"
+            )
+    return similarity, affinity
+
+
+def _others(sources: Sequence[str], target: str) -> np.ndarray:
+    """Return the indices of the sources other than the target's own network."""
+    return np.flatnonzero([source != target for source in sources])
+
+
+def _places(column: np.ndarray) -> np.ndarray:
+    """Return the rank of each number (k,), 1 for the largest; equal ones share the better rank."""
+    return 1 + (column[None, :] > column[:, None]).sum(axis=1)
+
+
+def _worst_of_first(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the worst place (...) among the largest of the scores (..., k)."""
+    first = scores == scores.max(axis=-1, keepdims=True)
+    worst = np.where(first, places, 0).max(axis=-1)
+    return np.where(np.isnan(scores).any(axis=-1), np.nan, worst)
+
+
+def _blank(filled: dict) -> dict:
+    return dict.fromkeys(COLUMNS, np.nan) | filled
+
+
+def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
+    """Return a statistic and its interval: the estimate is at 0, any resamples after it."""
+    row = {name: float(values[0]), f"{name}_low": np.nan, f"{name}_high": np.nan}
+    if len(values) > 1:
+        low, high = confidence_interval(values[1:], _LEVEL)
+        row |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+    return row
+
+
+def _difference(method: str, ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
+    """Return spearman_less_rsa from (1 + R,) means; one without resamples does not vary."""
+    if len(ours) > 1 and len(theirs) > 1 and len(ours) != len(theirs):
+        raise DataError(
+            f"{method}: {len(ours) - 1} resamples, but {len(theirs) - 1} of rsa; use the same ones"
+        )
+    if len(ours) == 1:
+        ours = np.broadcast_to(ours, theirs.shape)
+    if len(theirs) == 1:
+        theirs = np.broadcast_to(theirs, ours.shape)
+    return _estimate("spearman_less_rsa", ours - theirs)

@@ -1,1 +1,0 @@
-"""Networks of the paper: the Taskonomy encoder and the decoders that train it."""

@@ -1,0 +1,1 @@
+"""Labelled sets to fine-tune on: devkits, folders, CSV files."""

@@ -1,0 +1,1 @@
+"""The dictionary of tasks, and how their labels are derived."""

@@ -1,0 +1,1 @@
+"""Simulated scenes: indoor rooms and the outdoor world."""
