@@ -50,6 +50,13 @@ def relu_features(n, d, seed=0):
     return np.maximum(values, 0).astype(np.float32)
 
 
+def spilled(features, width=4096, batch=7):
+    stored = SpilledFeatures(*features.shape, width=width)
+    for start in range(0, len(features), batch):
+        stored.append(features[start : start + batch])
+    return stored
+
+
 def test_by_hand():
     # Deviations (-1, 0, 1), (1, 0, -1), (-1, 2, -1): r = -1, 0, 0.
     features = np.array([[1.0, 2, 3], [9, 8, 7], [0, 3, 0]])
@@ -209,6 +216,22 @@ def test_duplicates_are_exactly_zero(n, d, centre):
     for i, j in [(0, 3), (0, 11), (3, 11), (11, 16), (7, 8)]:
         assert square[i, j] == 0.0
     assert np.count_nonzero(square == 0) == n + 2 * 7
+
+
+@pytest.mark.parametrize("store", [np.asarray, spilled])
+@pytest.mark.parametrize("centre", [True, False])
+def test_images_that_nearly_agree_are_not_zero_on_any_processor(centre, store):
+    # Products in single precision are off by 1e-7: which of these are 0 depends on the processor.
+    changes = np.float32(10) ** -np.arange(1, 6)
+    features = relu_features(SINGLE_IMAGES, 40_000)
+    features[1:6] = features[0]
+    features[1:6, 20_000] += changes
+    found = compute_rdm(store(features), centre=centre).square()
+    exact = squareform(reference(features, centre))
+    np.testing.assert_allclose(found, exact, atol=1e-7)
+    assert np.count_nonzero(found == 0) == len(features)
+    same = compute_rdm(store(np.vstack([features, features[:1]])), centre=centre).square()
+    assert np.count_nonzero(same == 0) == len(features) + 3
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -7.3e20])
@@ -398,13 +421,6 @@ def test_pairs():
     np.testing.assert_array_equal(pairs_among(kept), kept[first] & kept[second])
     places = [pair_at(place, n) for place in range(15)]
     assert places == list(zip(first.tolist(), second.tolist(), strict=True))
-
-
-def spilled(features, width=4096, batch=7):
-    stored = SpilledFeatures(*features.shape, width=width)
-    for start in range(0, len(features), batch):
-        stored.append(features[start : start + batch])
-    return stored
 
 
 @pytest.mark.parametrize("d", [3, 100, 1000, 1001])
