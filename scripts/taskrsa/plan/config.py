@@ -1,114 +1,47 @@
 """Every key of a run's configuration: one definition is schema, default, validation and type.
 
 Jobs get whole sections as JSON and parse them with these classes, so that a value is checked where
-it is read and has one form from the file to the function that uses it.
+it is read and has one form from the file to the function that uses it. What trainings get is in
+`taskrsa.recipes` and `taskrsa.targets.config`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+import json
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
 from taskrsa.errors import ConfigError
+from taskrsa.recipes import (
+    DISTINCT,
+    EncoderConfig,
+    FinetuneConfig,
+    HeadConfig,
+    Memory,
+    Minutes,
+    Names,
+    Path,
+    Positive,
+    Section,
+    Seeds,
+    Share,
+    TrainConfig,
+)
+from taskrsa.targets.config import TargetConfig
 
-Seeds = Annotated[
-    tuple[Annotated[int, Field(ge=0, le=999)], ...],
-    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+__all__ = [
+    "Config",
+    "EncoderConfig",
+    "FinetuneConfig",
+    "HeadConfig",
+    "TargetConfig",
+    "TrainConfig",
+    "parse",
+    "parse_section",
 ]
-Memory = Annotated[int, Field(ge=500, description="Memory of one job in MB.")]
-Minutes = Annotated[int, Field(ge=1, description="Time limit of one job in minutes.")]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
-Path = Annotated[str | None, Field(description="Environment variables are expanded.")]
-Precision = Literal["no", "bf16", "fp16", "auto"]
-
-
-class Section(BaseModel):
-    """A section of the configuration; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-# --- how networks are trained ---
-
-
-class TrainConfig(Section):
-    """How encoders are trained on the labels of a task."""
-
-    steps: Positive = Field(300, description="Optimiser steps.")
-    batch_size: Positive = Field(32, description="Images in each step.")
-    learning_rate: float = Field(0.003, gt=0)
-    weight_decay: float = Field(0.0001, ge=0)
-    eval_every: Positive = Field(50, description="Steps between two validations.")
-    keep: Literal["best", "last"] = Field("best", description="Weights that are kept.")
-    precision: Precision = "auto"
-    device: Literal["auto", "cpu"] = "auto"
-
-
-class FinetuneConfig(Section):
-    """How a network with a new head is trained on a target."""
-
-    steps: Positive = Field(300, description="Optimiser steps.")
-    batch_size: Positive = Field(8, description="Crops in each step.")
-    crop: Annotated[int, Field(ge=8)] | None = Field(
-        None, description="Side of the crops in pixels; null for image_size."
-    )
-    learning_rate: float = Field(0.0003, gt=0, description="At the start.")
-    schedule: Literal["poly", "constant"] = Field("poly", description="poly: to 0, power 0.9.")
-    head_lr_factor: float = Field(4, gt=0, description="The head's learning rate, as a multiple.")
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    weight_decay: float = Field(0.0001, ge=0, description="Of the weights of convolutions.")
-    batch_norm: Literal["frozen", "free"] = Field(
-        "free", description="Whether the encoder's statistics stay as they came."
-    )
-    scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = Field(
-        (0.75, 1.33), description="Least and largest random scale."
-    )
-    flip: bool = Field(True, description="Mirror half of the images.")
-    colour: float = Field(
-        0, ge=0, lt=1, description="Largest relative change of brightness, contrast, saturation."
-    )
-    eval_every: int = Field(0, ge=0, description="Steps between two scores; 0 for one at the end.")
-    checkpoint_seconds: float = Field(600, ge=0, description="Seconds between saved states.")
-    checkpoint_steps: int = Field(0, ge=0, description="Steps between saved states; 0 for none.")
-    precision: Precision = "auto"
-    device: Literal["auto", "cpu"] = "auto"
-
-    @field_validator("scale")
-    @classmethod
-    def _ordered(cls, scale: tuple[float, float]) -> tuple[float, float]:
-        if scale[0] > scale[1]:
-            raise ValueError("the least scale comes first")
-        return scale
-
-
-class HeadConfig(Section):
-    """The head on an encoder: atrous spatial pyramid pooling for maps, linear for classes."""
-
-    width: Positive = Field(64, description="Channels of every branch and of the projection.")
-    rates: tuple[Positive, ...] = Field(
-        (1, 2, 3), description="Rates of the parallel atrous convolutions, in positions."
-    )
-    image_pooling: bool = Field(False, description="A branch that sees the mean over the image.")
-    dropout: float = Field(0, ge=0, lt=1)
-    input_scale: float = Field(
-        1, gt=0, le=1, description="Images are shrunk to this share of their sides."
-    )
-
-
-class EncoderConfig(Section):
-    """The size of the encoders that are trained here; the defaults are the published ones."""
-
-    width: Positive = 64
-    units: tuple[Positive, Positive, Positive, Positive] = (3, 4, 6, 3)
-    strides: tuple[
-        Annotated[int, Field(ge=1, le=2)],
-        Annotated[int, Field(ge=1, le=2)],
-        Annotated[int, Field(ge=1, le=2)],
-        Annotated[int, Field(ge=1, le=2)],
-    ] = (2, 2, 1, 1)
 
 
 class TrainingConfig(Section):
@@ -126,14 +59,14 @@ class TrainingConfig(Section):
 class SmallConfig(Section):
     """Small models on little data, with which a task ranks the bank (section 5.2)."""
 
-    tasks: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=3)] = Field(
+    tasks: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=3), *DISTINCT] = Field(
         "auto", description="Dense tasks to train small models of; auto for the paper's 14."
     )
     seeds: Seeds = Field((0,), description="One model a task and seed.")
     width: Positive = Field(16, description="Channels of the first convolution.")
     n_train: Positive | None = Field(None, description="Training images; null for all.")
     recipe: TrainConfig = TrainConfig()
-    steps_factor: dict[str, Annotated[float, Field(gt=0)]] = {}
+    steps_factor: dict[str, Annotated[float, Field(gt=0)]] = Field({})
     figure7: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         ("keypoint2d", "rgb2sfnorm"), description="The tasks of Figure 7; Figure S1 has all."
     )
@@ -144,87 +77,19 @@ class SmallConfig(Section):
 class RobustnessConfig(Section):
     """What the rankings by small models are tested against (supplement S3)."""
 
-    tasks: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+    tasks: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=1), *DISTINCT] = Field(
         "auto", description="Small models to repeat at other widths and stages; auto for all."
     )
-    images: Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(min_length=1)] = Field(
-        (50, 100, 200, 300, 400, 500), description="Numbers of images to rank from."
+    images: Annotated[tuple[Annotated[int, Field(ge=4)], ...], Field(min_length=1), *DISTINCT] = (
+        Field((50, 100, 200, 300, 400, 500), description="Numbers of images to rank from.")
     )
     subsets: int = Field(30, ge=2, description="Random subsets of each size.")
-    widths: tuple[Positive, ...] = Field((8, 32), description="Widths besides small.width.")
-    stages: Annotated[tuple[Annotated[int, Field(ge=0, le=100)], ...], Field(min_length=1)] = Field(
-        (0, 5, 20, 50, 100), description="Percentages of the training; 0 is untrained."
+    widths: Annotated[tuple[Positive, ...], *DISTINCT] = Field(
+        (8, 32), description="Widths besides small.width."
     )
-
-
-# --- targets ---
-
-
-class OutdoorConfig(Section):
-    """The simulated outdoor world, a target that needs no data."""
-
-    image_size: int = Field(64, ge=16, description="Shorter side in pixels.")
-    n_train: Positive = 256
-    n_val: Positive = 96
-    seed: int = Field(0, ge=0)
-
-
-class TargetSmallConfig(Section):
-    """The small models of a target, which rank the bank."""
-
-    seeds: Seeds = (0, 1, 2)
-    width: Positive = 16
-    head: HeadConfig = HeadConfig()
-    recipe: FinetuneConfig = FinetuneConfig()
-
-
-class TargetConfig(Section):
-    """A labelled set for which the bank is ranked, and how networks are fine-tuned on it."""
-
-    kind: Literal["segmentation", "classification", "regression", "values", "network"] = Field(
-        description="Labelled are pixels with classes, images with classes, pixels with values, "
-        "images with one or several numbers; network: a row of the table stands for the target."
-    )
-    source: Literal["folder", "voc2012", "outdoor"] = Field(
-        "folder", description="path; Pascal VOC 2012, fetched; or the simulated outdoor world."
-    )
-    path: Path = Field(None, description="Devkit, labelled folder or CSV file (config/README.md).")
-    outdoor: OutdoorConfig = OutdoorConfig()
-    sbd: Path = Field(None, description="The unpacked SBD, merged into a devkit's training set.")
-    train_list: str = Field("train", description="A devkit's list of training images.")
-    val_list: str = "val"
-    test_list: str = Field("test", description="A devkit's list of images to submit.")
-    network: str | None = Field(None, description="Of kind network, the name of the row.")
-    unknown: float | None = Field(None, description="The value of maps that means unknown.")
-    val_share: Share = Field(0.25, description="Share to score on where the data has no split.")
-    n_train: Positive | None = Field(None, description="Training images; null for all.")
-    same_task: str | None = Field(
-        None, description="The network trained for the same task in another domain."
-    )
-    finetune: Literal["none", "top3", "all"] = Field("none", description="What is fine-tuned.")
-    seeds: Seeds = Field((0,), description="Runs of the fine-tuning.")
-    tap: Literal["block4", "compressed"] = Field(
-        "block4", description="Where the head is attached to encoders of this project."
-    )
-    compare_taps: tuple[str, ...] = Field((), description="Networks fine-tuned at both taps.")
-    head: HeadConfig = HeadConfig()
-    recipe: FinetuneConfig = FinetuneConfig()
-    small: TargetSmallConfig = TargetSmallConfig()
-    mem_mb: Memory = 3500
-    runtime: Minutes = 720
-
-    @model_validator(mode="after")
-    def _consistent(self) -> TargetConfig:
-        if self.kind == "network":
-            if not self.network:
-                raise ValueError("kind network needs network, the name of a row of the table")
-            if self.finetune != "none":
-                raise ValueError("a network has no labels to fine-tune on; set finetune to none")
-        elif self.source == "folder" and not self.path:
-            raise ValueError(f"kind {self.kind} needs path, a labelled folder or CSV file")
-        if self.source != "folder" and self.kind != "segmentation":
-            raise ValueError(f"source {self.source} is a segmentation; set kind to segmentation")
-        return self
+    stages: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=100)], ...], Field(min_length=1), *DISTINCT
+    ] = Field((0, 5, 20, 50, 100), description="Percentages of the training; 0 is untrained.")
 
 
 # --- images, comparisons, downloads ---
@@ -349,7 +214,7 @@ class AssetsConfig(Section):
     local: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (), description="Folders and mirrors searched first, by file name."
     )
-    accept_licences: tuple[str, ...] = Field((), description="Licences read and accepted.")
+    accept_licences: Names = Field((), description="Licences read and accepted.")
     plan_unaccepted: bool = Field(False, description="Dry runs plan as if all were accepted.")
     offline: bool = Field(False, description="Never use the network.")
     tries: int = Field(6, ge=0, description="Retries after a failure.")
@@ -361,9 +226,9 @@ class Config(Section):
 
     run: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Its files lie in results/<run>.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of everything random.")
-    extensions: tuple[str, ...] = Field((), description="Python files (config/EXTENDING.md).")
+    extensions: Names = Field((), description="Python files (config/EXTENDING.md).")
     source: str = Field("simulated", description="Where labelled images of the tasks come from.")
-    tasks: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=4)] = Field(
+    tasks: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=4), *DISTINCT] = Field(
         "auto", description="Task ids, or auto for every task the source can label."
     )
     image_size: int = Field(64, ge=16, le=4096, description="Side of the images, pixels.")
@@ -374,11 +239,11 @@ class Config(Section):
     rgbd: RgbdConfig = RgbdConfig()
     taskonomy: TaskonomyConfig = TaskonomyConfig()
     folder: FolderConfig = FolderConfig()
-    networks: str | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+    networks: str | Annotated[tuple[str, ...], Field(min_length=1), *DISTINCT] = Field(
         "trained",
         description="trained (a network for each task, trained here), or tables of networks.",
     )
-    layers: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=1)] = Field(
+    layers: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=1), *DISTINCT] = Field(
         "auto", description="Layers that are compared, the last of them in rankings."
     )
     n_random: Annotated[int, Field(ge=0, le=99)] | None = Field(
@@ -397,17 +262,108 @@ class Config(Section):
     assets: AssetsConfig = AssetsConfig()
 
 
-def parse(values: Mapping[str, Any]) -> Config:
-    """Return the configuration of a run.
+# --- reading ---
+
+# Keys of earlier versions, and what took their place.
+_FORMER = {
+    "pascal": "targets.<name>, an entry for each target",
+    "target": "targets.<name>, an entry for each target",
+    "bank": "networks, which names a table",
+    "control": "n_random",
+}
+
+
+def parse(values: Mapping[str, Any], added: Iterable[str] = ()) -> tuple[Config, dict[str, dict]]:
+    """Return the configuration of a run, and the sections of sources that extensions added.
+
+    Parameters
+    ----------
+    values : the keys, as YAML gives them
+    added : kinds of sources that extensions added; the options of each, in the section of its
+        name, are checked by the source itself
 
     Raises
     ------
     ConfigError
         If a key is unknown, missing or of another form: one line that names the first such key.
     """
+    values, sections = dict(values), {}
+    for kind in added:
+        if kind in Config.model_fields:
+            raise ConfigError(
+                f"config, extensions: source {kind} has the name of another key; rename it"
+            )
+        section = values.pop(kind, {})
+        if not isinstance(section, dict):
+            raise ConfigError(f"config, {kind}: {section!r} should be a valid dictionary")
+        sections[kind] = section
+    for key, successor in _FORMER.items():
+        if key in values:
+            raise ConfigError(f"config, {key}: is now {successor}; see config/README.md")
+    return parse_section(Config, values), sections
+
+
+def parse_section(kind: type[Section], values: Mapping[str, Any], where: str = "") -> Section:
+    """Return a section from its keys; `where` is the section's own key.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, missing or of another form.
+    """
     try:
-        return Config.model_validate(dict(values))
+        # As JSON, so that neither "5" nor true passes for a number.
+        return kind.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"]) or "top level"
-        raise ConfigError(f"config, {key}: {first['msg']}") from None
+        raise ConfigError(_line(kind, values, where, error)) from None
+
+
+def _line(kind: type[Section], values: Mapping, where: str, error: ValidationError) -> str:
+    """Return one line about the first wrong key."""
+    faults = error.errors(include_url=False)
+    keys = [_key(values, fault) for fault in faults]
+    # Where a key may be one of several things, each of them has its fault; the one that lies
+    # deepest is of what the user had in mind.
+    of_first = [at for at in range(len(keys)) if keys[at][: len(keys[0])] == keys[0]]
+    deepest = max(of_first, key=lambda at: (len(keys[at]), at))
+    key, fault = keys[deepest], faults[deepest]
+    message = fault["msg"].removeprefix("Value error, ")
+    place = ".".join(map(str, [*filter(None, [where]), *key])) or "top level"
+    if fault["type"] == "extra_forbidden":
+        *section, unknown = key
+        known = list(_section(kind, section).model_fields)
+        close = difflib.get_close_matches(str(unknown), known, 1)
+        message = f"unknown key; did you mean {close[0]}?" if close else "unknown key; correct it"
+        if not close and len(known) < 15:
+            message = f"unknown key; there are {', '.join(known)}"
+    elif fault["type"] == "missing":
+        message = "is missing; set it"
+    elif fault["type"] != "value_error":
+        subject, _, rest = message.partition(" ")
+        message = f"{fault['input']!r} {rest}" if subject != "Value" else message
+    return f"config, {place}: {message}"
+
+
+def _key(values: Mapping, fault: Mapping) -> list:
+    """Return the keys that lead to a fault, without pydantic's names for what they may hold."""
+    key, at = [], values
+    for part in fault["loc"]:
+        if isinstance(at, Mapping) and (part in at or fault["type"] == "missing"):
+            at = at.get(part)
+        elif isinstance(at, list | tuple) and isinstance(part, int):
+            at = at[part] if part < len(at) else None
+        else:
+            continue
+        key.append(part)
+    return key
+
+
+def _section(kind: type[BaseModel], key: Iterable[str]) -> type[BaseModel]:
+    """Return the class of a nested section."""
+    for part in key:
+        field = kind.model_fields.get(part)
+        if field is None:  # the name of an entry, as of targets
+            continue
+        found = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        kind = next(one for one in found if isinstance(one, type) and issubclass(one, BaseModel))
+    return kind

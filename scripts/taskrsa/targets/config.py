@@ -1,0 +1,87 @@
+"""The section of a configuration that describes one target."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from taskrsa.recipes import (
+    FinetuneConfig,
+    HeadConfig,
+    Memory,
+    Minutes,
+    Names,
+    Path,
+    Positive,
+    Section,
+    Seeds,
+    Share,
+)
+
+
+class OutdoorConfig(Section):
+    """The simulated outdoor world, a target that needs no data."""
+
+    image_size: int = Field(64, ge=16, description="Shorter side in pixels.")
+    n_train: Positive = 256
+    n_val: Positive = 96
+    seed: int = Field(0, ge=0)
+
+
+class TargetSmallConfig(Section):
+    """The small models of a target, which rank the bank."""
+
+    seeds: Seeds = (0, 1, 2)
+    width: Positive = 16
+    head: HeadConfig = HeadConfig()
+    recipe: FinetuneConfig = FinetuneConfig()
+
+
+class TargetConfig(Section):
+    """A labelled set for which the bank is ranked, and how networks are fine-tuned on it."""
+
+    kind: Literal["segmentation", "classification", "regression", "values", "network"] = Field(
+        description="Labelled are pixels with classes, images with classes, pixels with values, "
+        "images with one or several numbers; network: a row of the table stands for the target."
+    )
+    source: Literal["folder", "voc2012", "outdoor"] = Field(
+        "folder", description="path; Pascal VOC 2012, fetched; or the simulated outdoor world."
+    )
+    path: Path = Field(None, description="Devkit, labelled folder or CSV file (config/README.md).")
+    outdoor: OutdoorConfig = OutdoorConfig()
+    sbd: Path = Field(None, description="The unpacked SBD, merged into a devkit's training set.")
+    train_list: str = Field("train", description="A devkit's list of training images.")
+    val_list: str = "val"
+    test_list: str = Field("test", description="A devkit's list of images to submit.")
+    network: str | None = Field(None, description="Of kind network, the name of the row.")
+    unknown: float | None = Field(None, description="The value of maps that means unknown.")
+    val_share: Share = Field(0.25, description="Share to score on where the data has no split.")
+    n_train: Positive | None = Field(None, description="Training images; null for all.")
+    same_task: str | None = Field(
+        None, description="The network trained for the same task in another domain."
+    )
+    finetune: Literal["none", "top3", "all"] = Field("none", description="What is fine-tuned.")
+    seeds: Seeds = Field((0,), description="Runs of the fine-tuning.")
+    tap: Literal["block4", "compressed"] = Field(
+        "block4", description="Where the head is attached to encoders of this project."
+    )
+    compare_taps: Names = Field((), description="Networks fine-tuned at both taps.")
+    head: HeadConfig = HeadConfig()
+    recipe: FinetuneConfig = FinetuneConfig()
+    small: TargetSmallConfig = TargetSmallConfig()
+    mem_mb: Memory = 3500
+    runtime: Minutes = 720
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TargetConfig:
+        if self.kind == "network":
+            if not self.network:
+                raise ValueError("kind network needs network, the name of a row of the table")
+            if self.finetune != "none":
+                raise ValueError("a network has no labels to fine-tune on; set finetune to none")
+        elif self.source == "folder" and not self.path:
+            raise ValueError(f"kind {self.kind} needs path, a labelled folder or CSV file")
+        if self.source != "folder" and self.kind != "segmentation":
+            raise ValueError(f"source {self.source} is a segmentation; set kind to segmentation")
+        return self
