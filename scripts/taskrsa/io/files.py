@@ -113,6 +113,12 @@ def _cell(value: object) -> object:
     return value
 
 
+def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
+    """Read a tab-separated table of this package: text by the names in its first line."""
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
 def sha256_of(path: str | os.PathLike) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with open(path, "rb") as stream:
