@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,8 +38,11 @@ class TargetSmallConfig(Section):
     recipe: FinetuneConfig = FinetuneConfig()
 
 
-class TargetConfig(Section):
-    """A labelled set for which the bank is ranked, and how networks are fine-tuned on it."""
+class TargetData(Section):
+    """What the labelled images of a target are read from.
+
+    Apart from the rest of the target, so that another recipe does not read them again.
+    """
 
     kind: Literal["segmentation", "classification", "regression", "values", "network"] = Field(
         description="Labelled are pixels with classes, images with classes, pixels with values, "
@@ -53,10 +56,28 @@ class TargetConfig(Section):
     sbd: Path = Field(None, description="The unpacked SBD, merged into a devkit's training set.")
     train_list: str = Field("train", description="A devkit's list of training images.")
     val_list: str = "val"
+    image_size: Annotated[int, Field(ge=8, le=4096)] | None = Field(
+        None,
+        description="Side of the images kept, in pixels, but of segmentation, whose images keep "
+        "their own size; null for the run's image_size.",
+    )
+    unknown: float | None = Field(None, description="The value that means unknown.")
+    val_share: Share = Field(0.25, description="Share to score on where the data has no split.")
+
+    @model_validator(mode="after")
+    def _has_data(self) -> TargetData:
+        if self.kind != "network" and self.source == "folder" and not self.path:
+            raise ValueError(f"kind {self.kind} needs path, a labelled folder or CSV file")
+        if self.source != "folder" and self.kind != "segmentation":
+            raise ValueError(f"source {self.source} is a segmentation; set kind to segmentation")
+        return self
+
+
+class TargetConfig(TargetData):
+    """A labelled set for which the bank is ranked, and how networks are fine-tuned on it."""
+
     test_list: str = Field("test", description="A devkit's list of images to submit.")
     network: str | None = Field(None, description="Of kind network, the name of the row.")
-    unknown: float | None = Field(None, description="The value of maps that means unknown.")
-    val_share: Share = Field(0.25, description="Share to score on where the data has no split.")
     n_train: Positive | None = Field(None, description="Training images; null for all.")
     same_task: str | None = Field(
         None, description="The network trained for the same task in another domain."
@@ -80,8 +101,25 @@ class TargetConfig(Section):
                 raise ValueError("kind network needs network, the name of a row of the table")
             if self.finetune != "none":
                 raise ValueError("a network has no labels to fine-tune on; set finetune to none")
-        elif self.source == "folder" and not self.path:
-            raise ValueError(f"kind {self.kind} needs path, a labelled folder or CSV file")
-        if self.source != "folder" and self.kind != "segmentation":
-            raise ValueError(f"source {self.source} is a segmentation; set kind to segmentation")
         return self
+
+    @property
+    def data(self) -> TargetData:
+        """The part that the images are read from."""
+        return TargetData(**{name: getattr(self, name) for name in TargetData.model_fields})
+
+    def resolved(self, image_size: int) -> TargetConfig:
+        """Return the target with every size that is null filled in.
+
+        Parameters
+        ----------
+        image_size : the run's, pixels
+        """
+        size = self.image_size or image_size
+
+        def with_crop(recipe: FinetuneConfig) -> FinetuneConfig:
+            return recipe.model_copy(update={"crop": recipe.crop or size})
+
+        small = self.small.model_copy(update={"recipe": with_crop(self.small.recipe)})
+        sizes = {"image_size": size, "recipe": with_crop(self.recipe), "small": small}
+        return self.model_copy(update=sizes)
