@@ -4,13 +4,15 @@ The claim about cost stays open here, for timings differ from run to run; the re
 """
 
 from taskrsa.entry import run as run_entry
-from taskrsa.io.files import write_table
-from taskrsa.paper.claims import Run, judge_all, read_tables
+from taskrsa.io.files import read_tables, write_table
+from taskrsa.paper.claims import Run, judge_all
 
 
-def main(tables: list[str], own: str, bank: str, claims: str) -> None:
-    """`own` is the bank's task that is the new task's own kind."""
-    write_table(judge_all(Run(read_tables(tables), None, own, bank)), claims)
+def main(tables: list[str], same_task: str, bank: str, claims: str) -> None:
+    """`tables` are the run's and those of the paper's target; `same_task` is the bank's network of
+    the target's own task; `bank` is trained or taskonomy."""
+    found = Run(read_tables(tables), jobs=None, same_task=same_task, bank=bank)
+    write_table(judge_all(found), claims)
 
 
 if __name__ == "__main__":

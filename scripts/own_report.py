@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 from taskrsa.entry import run
 from taskrsa.io.costs import disk_use, read_jobs
-from taskrsa.io.files import atomic_path, digest_of
+from taskrsa.io.files import atomic_path, digest_of, read_tables
 from taskrsa.networks.table import read_bank, styles
-from taskrsa.paper.claims import read_tables
 from taskrsa.report.own import SMALL, render_own
 from taskrsa.report.page import Inputs, caption
 

@@ -9,8 +9,8 @@ import pandas as pd
 from taskrsa.analysis.tables import read_linkage
 from taskrsa.entry import run
 from taskrsa.io.costs import disk_use, read_jobs
-from taskrsa.io.files import atomic_path, digest_of
-from taskrsa.paper.claims import read_tables, with_timings
+from taskrsa.io.files import atomic_path, digest_of, read_tables
+from taskrsa.paper.claims import with_timings
 from taskrsa.report.page import Inputs, caption, render
 
 

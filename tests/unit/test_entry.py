@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 ENTRY = """
 import sys
@@ -88,22 +86,6 @@ def test_an_unknown_flag_is_an_error(tmp_path):
     assert "typo" in done.stderr
 
 
-def test_a_failed_write_leaves_no_file(tmp_path):
-    from taskrsa.io.files import atomic_path
-
-    target = tmp_path / "out" / "table.csv"
-    with pytest.raises(ValueError), atomic_path(target) as temporary:  # noqa: PT012
-        temporary.write_text("half")
-        raise ValueError
-    assert list(target.parent.iterdir()) == []
-    target.write_text("old")
-    with atomic_path(target) as temporary:
-        assert temporary.suffix == ".csv"
-        temporary.write_text("new")
-    assert target.read_text() == "new"
-    assert target.stat().st_mode & 0o044
-
-
 def test_lists_of_numbers_are_numbers(tmp_path):
     script = tmp_path / "numbers.py"
     script.write_text(
@@ -116,20 +98,3 @@ def test_lists_of_numbers_are_numbers(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
     done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
     assert done.stdout == "21 [0.5]\n", done.stderr
-
-
-def test_rows_are_written_as_pandas_writes_them(tmp_path):
-    import numpy as np
-    import pandas as pd
-    from taskrsa.io.files import write_table
-
-    rows = [
-        {"name": "a, b", "count": 3, "share": 1 / 3, "kept": True, "small": np.float32(0.1)},
-        {"name": "c", "count": np.int64(4), "share": float("nan"), "kept": False, "more": 1e-7},
-        {"name": 'd "e"', "count": 5, "share": np.float64(12345678.9), "kept": True},
-    ]
-    write_table(rows, tmp_path / "rows.csv")
-    write_table(pd.DataFrame(rows), tmp_path / "frame.csv")
-    assert (tmp_path / "rows.csv").read_bytes() == (tmp_path / "frame.csv").read_bytes()
-    write_table([{"a": None, "b": 1}], tmp_path / "none.csv")
-    assert (tmp_path / "none.csv").read_text() == "a,b\n,1\n"

@@ -107,6 +107,29 @@ def write_table(rows: pd.DataFrame | Iterable[dict], path: str | os.PathLike) ->
             writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
 
 
+def read_tables(paths: Iterable[str | os.PathLike]) -> dict[str, pd.DataFrame]:
+    """Read CSV tables by the name of their file; empty files count as tables without rows.
+
+    Raises
+    ------
+    DataError
+        If a file is not there or is not a table.
+    """
+    import pandas as pd
+
+    tables = {}
+    for path in map(Path, paths):
+        try:
+            tables[path.stem] = pd.read_csv(path)
+        except pd.errors.EmptyDataError:
+            tables[path.stem] = pd.DataFrame()
+        except FileNotFoundError:
+            raise DataError(f"{path}: there is no such table; make it again") from None
+        except (pd.errors.ParserError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: not a table ({error}); make it again") from None
+    return tables
+
+
 def _cell(value: object) -> object:
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         return "" if math.isnan(value) else f"{value:.6g}"

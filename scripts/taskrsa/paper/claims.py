@@ -1,53 +1,50 @@
-"""The paper's claims C1 to C12: what it says, by which rule each is judged, what a run found.
+"""The paper's claims C1 to C12 judged by what a run found.
 
-`CLAIMS` is the one table of statements, published values and rules; page or figure of Dwivedi &
-Roig (CVPR 2019) stand in `source`. A verdict is one of `HOLDS`, `FAILS` and `OPEN`. It is about the
-networks and images of the run at hand: whether the claim carries over to them, not whether the
-paper's own number was reproduced. Values come only from the tables of a run and the timings of its
-jobs; what a run lacks makes a claim not comparable, never an error.
+Statements, published values and rules are data (`taskrsa.paper.published`). Here is, for each
+number of a claim, where a run's tables hold ours, and how a rule turns it into one of the verdicts
+`HOLDS`, `FAILS` and `OPEN`. A verdict is about the networks and images of the run: whether the
+claim carries over to them, not whether the paper's own number was reproduced. What a run lacks
+makes a claim not comparable, never an error.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from taskrsa.analysis.outcomes import OURS, PUBLISHED_MIOU, PUBLISHED_ORDER, PUBLISHED_TABLE2
+from taskrsa.analysis.outcomes import OURS
 from taskrsa.errors import DataError
 from taskrsa.io.costs import Job
+from taskrsa.paper.published import CLAIMS, FIGURE8, MIOU, RULES, TABLE2, Claim, Rule
 from taskrsa.tasks.dictionary import TASKS
+from taskrsa.text import p_value
 
 HOLDS, FAILS, OPEN = "holds", "does not", "not comparable"
 COLUMNS = (
     *("claim", "statement", "published", "ours", "ci_low", "ci_high", "verdict", "note"),
     *("rule", "source"),
 )
+COST = "C12"  # the last claim, the only one that is judged by timings
+BELOW_SCRATCH = ("autoencoder", "vanishing_point")  # in Table 2 below random initialisation
 
-ALPHA = 0.05
-TOLERANCE = 0.1  # how far below a published correlation still counts as the same
-TOLERANCE_COUNT = 2 / 17  # how far below a published share of Table 1, likewise
-ALIKE = 0.7  # "very high" similarity at block 1, of which the paper gives no number
-LOW = 0.3  # "low" similarity of labels, likewise
-CLUSTERED = 0.5  # adjusted Rand index from which a cut tree counts as the task types
-ROBUST = 0.8  # correlation from which two rankings count as the same
-FLOOR = 2.0  # classes that the best fine-tuned network must have found (`classes_found`) ...
-SEEDS_AGREE = 0.5  # ... unless the mIoU of its seeds correlate at least so
+_ALPHA = 0.05
+_SEEDS_AGREE = 0.5  # correlation of fine-tuning seeds from which an order counts, however low
+_DEPTH = (*(f"block{n}" for n in range(1, 5)), "compressed")
 
-# Why a run may lack a table; said in the note of the claims that need it.
+# Why a run may lack a table; the note of the claims that need it.
+_NO_LABELS = "the stimuli have no labels"
+_NO_AFFINITIES = "the run has no transfer affinities"
+_NO_TARGET = "the run does not have the paper's target"
+_NOT_FINETUNED = "no network was fine-tuned on the paper's target"
 LACKING = {
-    "label_agreement": "the stimuli have no labels",
-    "taxonomy_agreement": "the run has no transfer affinities",
-    "selection": "the run has no transfer affinities",
-    "table1": "the run has no transfer affinities",
-    "figure8": "the run has no new task",
-    "table2": "the run has no new task",
-    "table2_choice": "the run has no new task",
-    "table2_prediction": "the run has no new task",
+    "label_agreement": _NO_LABELS,
+    **dict.fromkeys(("taxonomy_agreement", "selection", "table1"), _NO_AFFINITIES),
+    "ranking": _NO_TARGET,
+    **dict.fromkeys(("scores", "choice", "prediction"), _NOT_FINETUNED),
 }
 
 
@@ -71,45 +68,18 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How a value becomes a verdict; `words` are printed beside it."""
-
-    words: str
-    judge: Callable[[float | None, Found], tuple[str, str]]  # (published, found): verdict, why
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One number of a claim: what the paper says and where, and how ours is found and judged."""
-
-    id: str
-    key: str  # unique within the claim
-    statement: str
-    source: str
-    published: float | None  # None where the paper has a figure or words only
-    rule: Rule
-    find: Callable[[Run], Found]
-
-
 class Run:
     """The tables of a run by name, the timings of its jobs, and what the claims need of its config.
 
-    `own` is the bank's task that is the new task's own kind; `bank` is "trained" or "taskonomy".
-    Jobs on a GPU are compared by wall time, for their CPU time says little. `jobs` None leaves
-    timings out, which differ from run to run: the claims about cost then stay open.
+    The tables `ranking`, `scores`, `prediction` and `choice` are those of the paper's target.
     """
 
-    def __init__(
-        self,
-        tables: Mapping[str, pd.DataFrame],
-        jobs: Sequence[Job] | None = (),
-        own: str = "segmentsemantic",
-        bank: str = "trained",
-        gpu: bool = False,
-    ):
-        self.tables, self.own = dict(tables), own
-        self.jobs = None if jobs is None else tuple(jobs)
-        self.bank, self.gpu = bank, gpu
+    tables: Mapping[str, pd.DataFrame]
+    jobs: Sequence[Job] | None = ()  # None leaves open what depends on timings, which vary
+    same_task: str = "segmentsemantic"  # the bank's network of the target's own task
+    bank: str = "trained"  # or "taskonomy"
+    gpu: bool = False  # jobs had one: their wall time is compared, for their CPU time says little
+    target: str = ""  # the paper's target, for the timings of its jobs; "" for all targets
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a table; NotComparable, with the reason, where the run has none or no rows."""
@@ -139,91 +109,137 @@ class Run:
         return table.iloc[0].to_dict()
 
 
-# --- rules ---
+# --- verdicts ---
 
 
-def _reaches(tolerance: float) -> Callable[[float, Found], tuple[str, str]]:
-    def judge(published: float, found: Found) -> tuple[str, str]:
-        low = found.value if found.low is None else found.low
-        high = found.value if found.high is None else found.high
-        # A hair's breadth more, for shares that differ by exactly the tolerance.
-        near = high >= published or found.value >= published - tolerance - 1e-9
-        if low <= found.chance or (found.p is not None and found.p >= ALPHA):
-            if near:
-                return OPEN, "the published value and chance are both possible"
-            return FAILS, "below the published value and no better than chance"
-        return (HOLDS, "") if near else (FAILS, "weaker than published, yet above chance")
-
-    return judge
+def _reaches(rule: Rule, published: float, found: Found) -> tuple[str, str]:
+    low = found.value if found.low is None else found.low
+    high = found.value if found.high is None else found.high
+    # Slightly more than the threshold, for shares that differ by exactly that.
+    near = high >= published or found.value >= published - rule.threshold - 1e-9
+    if low <= found.chance or (found.p is not None and found.p >= _ALPHA):
+        if near:
+            return OPEN, "the published value and chance are both possible"
+        return FAILS, "below the published value and no better than chance"
+    return (HOLDS, "") if near else (FAILS, "weaker than published, yet above chance")
 
 
-def _significant(published: float | None, found: Found) -> tuple[str, str]:
-    why = f"p {_p(found.p)}"
-    return (HOLDS if found.value > found.chance and found.p < ALPHA else FAILS), why
+def _significant(rule: Rule, published: float | None, found: Found) -> tuple[str, str]:
+    above = found.value > found.chance and found.p < rule.threshold
+    return (HOLDS if above else FAILS), f"p {p_value(found.p)}"
 
 
-def _not_significant(published: float | None, found: Found) -> tuple[str, str]:
-    apart = found.value > 0 and found.p < ALPHA
-    return (FAILS if apart else HOLDS), f"p {_p(found.p)}"
+def _not_significant(rule: Rule, published: float | None, found: Found) -> tuple[str, str]:
+    verdict, why = _significant(rule, published, found)
+    return (FAILS if verdict == HOLDS else HOLDS), why
 
 
-def _positive(published: float | None, found: Found) -> tuple[str, str]:
+def _positive(rule: Rule, published: float | None, found: Found) -> tuple[str, str]:
     low = found.value if found.low is None else found.low
     if low > 0:
         return HOLDS, ""
     return FAILS, "not above 0" if found.value <= 0 else "the interval reaches 0"
 
 
-def _at_least(threshold: float) -> Callable[[float | None, Found], tuple[str, str]]:
-    return lambda published, found: (HOLDS if found.value >= threshold else FAILS, "")
+def _at_least(rule: Rule, published: float | None, found: Found) -> tuple[str, str]:
+    return (HOLDS if found.value >= rule.threshold else FAILS), ""
 
 
-def _at_most(threshold: float) -> Callable[[float | None, Found], tuple[str, str]]:
-    return lambda published, found: (HOLDS if found.value <= threshold else FAILS, "")
+def _at_most(rule: Rule, published: float | None, found: Found) -> tuple[str, str]:
+    return (HOLDS if found.value <= rule.threshold else FAILS), ""
 
 
-def _not_first(published: float | None, found: Found) -> tuple[str, str]:
+def _not_first(rule: Rule, published: float | None, found: Found) -> tuple[str, str]:
     if found.value <= 1:
-        return FAILS, "it is the first"
+        return FAILS, "it ranks first"
     if found.low is not None and found.low <= 1:
-        return OPEN, "not told from the first at 95 %"
+        return OPEN, "the 95 % interval includes the first place"
     return HOLDS, ""
 
 
-REACHES = Rule(
-    f"holds if the interval reaches the published value or ours is at most {TOLERANCE} below it, "
-    f"and it is told from 0 (interval, and p < {ALPHA} where there is one)",
-    _reaches(TOLERANCE),
-)
-REACHES_COUNT = Rule(
-    "holds if the interval reaches the published share or ours is at most two targets in 17 below "
-    "it, and the interval excludes a random order",
-    _reaches(TOLERANCE_COUNT),
-)
-SIGNIFICANT = Rule(f"holds if above chance with p < {ALPHA}", _significant)
-NOT_SIGNIFICANT = Rule(f"holds unless above 0 with p < {ALPHA}", _not_significant)
-POSITIVE = Rule("holds if above 0, with its interval where it has one", _positive)
-ALL_ALIKE = Rule(f'holds if at least {ALIKE} (the paper says "very high")', _at_least(ALIKE))
-ARE_LOW = Rule(f'holds if at most {LOW} (the paper says "low")', _at_most(LOW))
-_FLOOR = (
-    f"; not comparable where the best network finds fewer than {FLOOR:.0f} classes (sum of IoU "
-    f"over the largest) and the seeds of fine-tuning correlate less than {SEEDS_AGREE}"
-)
-REACHES_MIOU = replace(REACHES, words=REACHES.words + _FLOOR)
-POSITIVE_MIOU = replace(POSITIVE, words=POSITIVE.words + _FLOOR)
-CLUSTERS = Rule(f"holds if the adjusted Rand index is at least {CLUSTERED}", _at_least(CLUSTERED))
-SAME_RANKING = Rule(f"holds if the rankings correlate at least {ROBUST}", _at_least(ROBUST))
-NOT_FIRST = Rule("holds if not the first, with its interval", _not_first)
-CHEAPER = Rule("holds if fine-tuning takes longer than similarity", _at_least(1.0))
+JUDGES: dict[str, Callable[[Rule, float | None, Found], tuple[str, str]]] = {
+    "reaches": _reaches,
+    "significant": _significant,
+    "not_significant": _not_significant,
+    "positive": _positive,
+    "at_least": _at_least,
+    "at_most": _at_most,
+    "not_first": _not_first,
+}
 
 
-# --- where each value is found ---
+def verdict_of(claim: Claim, found: Found) -> tuple[str, str]:
+    """Return the verdict on what a run found for a claim, and in a few words why."""
+    rule = claim.rules[0]
+    return JUDGES[rule.judge](rule, published_value(claim), found)
+
+
+# --- published values that follow from the table of Pascal VOC ---
+
+
+def superiority(above: Iterable[float], below: Iterable[float]) -> float:
+    """Return the share of pairs in which a value of `above` is the larger; ties count half."""
+    above, below = np.asarray(list(above), float), np.asarray(list(below), float)
+    difference = above[:, None] - below[None]
+    return float((np.sign(difference).mean() + 1) / 2)
+
+
+def _published_order_by_type() -> float:
+    place = {name: -at for at, name in enumerate(FIGURE8)}
+    high = [place[name] for name in place if TASKS[name].type in ("3D", "semantic")]
+    return superiority(high, [place[name] for name in place if TASKS[name].type == "2D"])
+
+
+def _published_prediction(order: Sequence[str]) -> float:
+    """Return Spearman's correlation of an order, most similar first, with the published mIoU."""
+    miou = pd.Series([MIOU[name] for name in order if name in MIOU])
+    return float(miou.rank().corr(pd.Series(range(len(miou), 0, -1))))
+
+
+def _published_gain(over: Iterable[str]) -> float:
+    """Return by how much the first choice of Figure 8 beats the mean of others, in mIoU."""
+    return MIOU[FIGURE8[0]] - float(np.mean([MIOU[name] for name in over]))
+
+
+FROM_VOC2012: dict[tuple[str, str], Callable[[], float]] = {
+    ("C9", "types"): _published_order_by_type,
+    ("C9", "same_task"): lambda: float(FIGURE8.index("segmentsemantic") + 1),
+    ("C10", "prediction"): lambda: _published_prediction(FIGURE8),
+    ("C10", "gain_mean"): lambda: _published_gain(name for name in MIOU if name in TASKS),
+    ("C10", "gain_random"): lambda: _published_gain(["random"]),
+    ("C10", "below_scratch"): lambda: (
+        MIOU["random"] - sum(MIOU[name] for name in BELOW_SCRATCH) / 2
+    ),
+}
+
+
+def published_value(claim: Claim) -> float | None:
+    """Return the published value of a claim; None where the paper has a figure or words only."""
+    return FROM_VOC2012[claim.id, claim.key]() if claim.from_voc2012 else claim.published
+
+
+# --- where the tables hold each value ---
+
+
+def _estimate(row: Mapping, statistic: str, **more: object) -> Found:
+    """Return a correlation with its interval, as the tables of this workflow hold them."""
+    value, low, high = (row.get(f"{statistic}{end}") for end in ("", "_low", "_high"))
+    if value is None or math.isnan(value):
+        raise NotComparable("too few networks to correlate")
+    known = not (low is None or math.isnan(low) or math.isnan(high))
+    p = row.get(f"{statistic}_p", math.nan)
+    return Found(
+        float(value),
+        *((float(low), float(high)) if known else (None, None)),
+        p=None if math.isnan(p) else float(p),
+        **more,
+    )
 
 
 def _separation(layer: str, column: str = "difference") -> Callable[[Run], Found]:
     def find(run: Run) -> Found:
         if layer == "labels" and "labels" not in set(run.table("type_separation")["layer"]):
-            raise NotComparable(LACKING["label_agreement"])
+            raise NotComparable(_NO_LABELS)
         row = run.row("type_separation", layer=layer, control="none")
         note = f"within a type {row['within']:.2f}, between types {row['between']:.2f}"
         if column == "ari_average":
@@ -243,11 +259,10 @@ def _alike_at_block1(run: Run) -> Found:
 
 def _fall(run: Run) -> Found:
     """Smallest fall of the mean similarity from one layer to the next."""
-    table = run.table("similarity")
-    means = table[table["layer"] != "labels"].groupby("layer")["rs"].mean()
-    depth = [name for name in (*(f"block{n}" for n in range(1, 5)), "compressed") if name in means]
+    means = run.table("similarity").groupby("layer")["rs"].mean()
+    depth = [name for name in _DEPTH if name in means]
     if len(depth) < 2:
-        raise NotComparable("the run has one layer")
+        raise NotComparable("the run does not compare two layers of the paper's encoders")
     values = means[depth].to_numpy()
     note = "smallest step; means " + ", ".join(f"{value:.2f}" for value in values)
     return Found(float(-np.diff(values).max()), note=note)
@@ -255,11 +270,10 @@ def _fall(run: Run) -> Found:
 
 def _growth(run: Run) -> Found:
     first, last = (
-        run.row("type_separation", layer=layer, control="none")
+        run.row("type_separation", layer=layer, control="none")["difference"]
         for layer in ("block1", "compressed")
     )
-    first, last = first["difference"], last["difference"]
-    note = f"within less between types: {first:.2f} at block 1, {last:.2f} at the output"
+    note = f"within minus between types: {first:.2f} at block 1, {last:.2f} at the output"
     return Found(float(last - first), note=note)
 
 
@@ -267,28 +281,13 @@ def _low_labels(run: Run) -> Found:
     table = run.table("similarity")
     labels = table[table["layer"] == "labels"]["rs"]
     if labels.empty:
-        raise NotComparable(LACKING["label_agreement"])
+        raise NotComparable(_NO_LABELS)
     follow = run.row("label_agreement", layer="compressed")["spearman"]
     note = f"median of pairs; over pairs, networks follow the labels with Spearman {follow:.2f}"
     return Found(float(labels.median()), note=note)
 
 
-def _estimate(row: Mapping, how: str, **more: object) -> Found:
-    """Return a correlation with its interval, as the tables of this workflow write them."""
-    value, low, high = (row.get(f"{how}{end}") for end in ("", "_low", "_high"))
-    if value is None or math.isnan(value):
-        raise NotComparable("too few networks to correlate")
-    known = not (low is None or math.isnan(low) or math.isnan(high))
-    p = row.get(f"{how}_p", math.nan)
-    return Found(
-        float(value),
-        *((float(low), float(high)) if known else (None, None)),
-        p=None if math.isnan(p) else float(p),
-        **more,
-    )
-
-
-def _tree(how: str) -> Callable[[Run], Found]:
+def _tree(statistic: str) -> Callable[[Run], Found]:
     def find(run: Run) -> Found:
         table = run.table("taxonomy_agreement")
         ours = table[table["similarity"] == "ours"].set_index("affinities")
@@ -297,25 +296,29 @@ def _tree(how: str) -> Callable[[Run], Found]:
         if kind == "measured":
             note = f"{row['n_tasks']:.0f} tasks; affinities measured here by probes"
             if "published" in ours.index:
-                note += f"; with Taskonomy's, of another bank, {ours.loc['published', how]:.2f}"
+                other = ours.loc["published", statistic]
+                note += f"; with Taskonomy's, of another bank, {other:.2f}"
         else:
             note = f"{row['n_tasks']:.0f} tasks; Taskonomy's affinities"
             if run.bank != "taskonomy":
                 note += ", which belong to another bank"
-        return _estimate(row, how, note=note)
+        return _estimate(row, statistic, note=note)
 
     return find
 
 
-def _small(how: str) -> Callable[[Run], Found]:
+def _small(statistic: str) -> Callable[[Run], Found]:
     def find(run: Run) -> Found:
         row = run.row("small_vs_bank", task="mean", own_task="left out")
-        return _estimate(row, how, note=f"mean of {row['n_tasks']:.0f} tasks, own network left out")
+        note = f"mean of {row['n_tasks']:.0f} tasks, the task's own network left out"
+        return _estimate(row, statistic, note=note)
 
     return find
 
 
-def _lowest_small(kind: str, without: Sequence[str] = ()) -> Callable[[Run], Found]:
+def _lowest_small(key: str, kind: str, without: Sequence[str] = ()) -> Callable[[Run], Found]:
+    published = next(c.published for c in CLAIMS if (c.id, c.key) == ("C5", key))
+
     def find(run: Run) -> Found:
         table = run.table("small_vs_bank")
         tasks = [name for name, task in TASKS.items() if task.type == kind and name not in without]
@@ -324,68 +327,58 @@ def _lowest_small(kind: str, without: Sequence[str] = ()) -> Callable[[Run], Fou
         if table.empty:
             raise NotComparable(f"no small model of a {kind} task")
         row = table.loc[table["pearson"].idxmin()]
-        reached = (table["pearson"] >= PUBLISHED_SMALL[kind]).sum()
-        note = (
-            f"lowest of {len(table)}: {TASKS[row['task']].label}; "
-            f"{reached} of {len(table)} reach {PUBLISHED_SMALL[kind]}"
-        )
+        reached = (table["pearson"] >= published).sum()
+        note = f"lowest of {len(table)}: {_label(row['task'])}; "
+        note += f"{reached} of {len(table)} reach {published}"
         return _estimate(row, "pearson", note=note)
 
     return find
 
 
-def _small_matrix(how: str) -> Callable[[Run], Found]:
+def _small_matrix(statistic: str) -> Callable[[Run], Found]:
     def find(run: Run) -> Found:
         row = run.row("small_agreement", seeds="mean")
-        return _estimate(row, how, note=f"{row['n_tasks']:.0f} tasks, mean of the seeds")
+        return _estimate(row, statistic, note=f"{row['n_tasks']:.0f} tasks, mean of the seeds")
 
     return find
 
 
-def _transfer(how: str) -> Callable[[Run], Found]:
+def _transfer(statistic: str) -> Callable[[Run], Found]:
     def find(run: Run) -> Found:
         row = run.row("selection", method="rsa", target="mean")
-        note = f"mean of {row['n_targets']:.0f} targets; affinities {_kind(row['affinities'])}"
-        return _estimate(row, how, note=note)
+        measured = row["affinities"] == "measured"
+        kind = "measured here by probes" if measured else "of Taskonomy"
+        note = f"mean of {row['n_targets']:.0f} targets; affinities {kind}"
+        return _estimate(row, statistic, note=note)
 
     return find
 
 
 def _top(n: int) -> Callable[[Run], Found]:
+    key = f"top{n}"
+    claim = next(claim for claim in CLAIMS if (claim.id, claim.key) == ("C8", key))
+
     def find(run: Run) -> Found:
         row, chance = (run.row("table1", method=method) for method in ("rsa", "random"))
-        top = f"top{n}"
-        found = _estimate(row, top)
+        found = _estimate(row, key)
         note = (
-            f"{found.value:.0f} of {row['n']:.0f}; published {PUBLISHED_TOP[n]} of 17; "
-            f"a random order {chance[top]:.1f}"
+            f"{found.value:.0f} of {row['n']:.0f}; published {claim.published * claim.n:.0f} of "
+            f"{claim.n}; a random order {chance[key]:.1f}"
         )
         share = [None if x is None else x / row["n"] for x in (found.value, found.low, found.high)]
-        return Found(*share, note=note, chance=float(chance[top] / row["n"]))
+        return Found(*share, note=note, chance=float(chance[key] / row["n"]))
 
     return find
 
 
-def _kind(affinities: str) -> str:
-    return "measured here by probes" if affinities == "measured" else "of Taskonomy"
-
-
-def superiority(above: Iterable[float], below: Iterable[float]) -> float:
-    """Return the share of pairs in which a value of `above` is the larger; ties count half."""
-    above, below = np.asarray(list(above), float), np.asarray(list(below), float)
-    difference = above[:, None] - below[None]
-    return float((np.sign(difference).mean() + 1) / 2)
-
-
 def _order_by_type(run: Run) -> Found:
-    # Imported here, for it takes longer to import than the rest of this module to run.
-    from scipy.stats import mannwhitneyu
+    from scipy.stats import mannwhitneyu  # takes longer to import than the rest of this module
 
-    table = run.table("figure8")
+    table = run.table("ranking")
     low = table[table["type"] == "2D"]["rs"]
     high = table[table["type"].isin(["3D", "semantic"])]["rs"]
     if low.empty or high.empty:
-        raise NotComparable("the bank has no 2D network, or only those")
+        raise NotComparable("the bank does not hold networks of both kinds")
     p = mannwhitneyu(high, low, alternative="greater").pvalue
     means = table.groupby("type")["rs"].mean()
     note = "mean similarity " + ", ".join(
@@ -394,22 +387,16 @@ def _order_by_type(run: Run) -> Found:
     return Found(superiority(high, low), p=float(p), note=note, chance=0.5)
 
 
-def _published_order_by_type() -> float:
-    place = {name: -at for at, name in enumerate(PUBLISHED_ORDER)}
-    high = [place[name] for name in place if TASKS[name].type in ("3D", "semantic")]
-    return superiority(high, [place[name] for name in place if TASKS[name].type == "2D"])
-
-
-def _own_rank(run: Run) -> Found:
-    row = run.row("figure8", model=run.own)
-    first = run.table("figure8").sort_values("rank", kind="stable").iloc[0]
-    note = f"rank of {row['label']} among {len(run.table('figure8'))}; first is {first['label']}"
-    if row["rank"] <= 1:
-        note = f"rank of {row['label']} among {len(run.table('figure8'))}"
+def _same_task_rank(run: Run) -> Found:
+    row = run.row("ranking", model=run.same_task)
+    table = run.table("ranking")
+    note = f"rank of {row['label']} among {len(table)}"
+    if row["rank"] > 1:
+        note += f"; first is {table.sort_values('rank', kind='stable').iloc[0]['label']}"
     return Found(float(row["rank"]), float(row["rank_low"]), float(row["rank_high"]), note=note)
 
 
-def classes_found(table2: pd.DataFrame) -> tuple[float, str]:
+def classes_found(scores: pd.DataFrame) -> tuple[float, str]:
     """Return how many classes the best network found, and the class it found best.
 
     The number is the sum of its IoU over its largest: 1 for a network that predicts background (or
@@ -420,35 +407,35 @@ def classes_found(table2: pd.DataFrame) -> tuple[float, str]:
     NotComparable
         If the table has no IoU by class, or the best network found nothing at all.
     """
-    classes = [name for name in table2 if name.startswith("iou_")]
-    best = table2.loc[table2["miou_mean"].idxmax(), classes].astype(float).fillna(0)
+    classes = [name for name in scores if name.startswith("iou_")]
+    best = scores.loc[scores["miou_mean"].idxmax(), classes].astype(float).fillna(0)
     if not classes or not best.max() > 0:
         raise NotComparable("fine-tuning found no class at all")
     return float(best.sum() / best.max()), best.idxmax().removeprefix("iou_")
 
 
-def _off_the_floor(run: Run) -> None:
+def _require_learnt(run: Run) -> None:
     """Raise NotComparable where there is no order of networks to predict.
 
     That is where fine-tuning found little but one class, unless its seeds order the networks alike:
     then the order is real, however low the scores.
     """
-    table = run.table("table2")
+    table = run.table("scores")
     found, most = classes_found(table)
-    agree = run.row("table2_prediction", ranking=OURS)["seeds_agree"]
-    if found < FLOOR and not agree >= SEEDS_AGREE:
+    agree = run.row("prediction", ranking=OURS)["seeds_agree"]
+    if found < RULES["floor"].threshold and not agree >= _SEEDS_AGREE:
         raise NotComparable(
-            f"fine-tuning hardly left the floor: the best network, mIoU "
+            f"fine-tuning learnt next to nothing: the best network, mIoU "
             f"{table['miou_mean'].max():.3f}, finds little but {most}"
         )
 
 
 def _prediction(run: Run) -> Found:
-    _off_the_floor(run)
-    row = run.row("table2_prediction", ranking=OURS)
+    _require_learnt(run)
+    row = run.row("prediction", ranking=OURS)
     note = (
-        f"{row['n_models']:.0f} networks, p of a permutation {_p(row['spearman_p'])}; published "
-        f"on the six tasks of Table 2: {PUBLISHED_PREDICTION_6:.2f}"
+        f"{row['n_models']:.0f} networks, p of a permutation {p_value(row['spearman_p'])}; "
+        f"published on the six tasks of Table 2: {_published_prediction(TABLE2):.2f}"
     )
     if not math.isnan(row["seeds_agree"]):
         note += f"; seeds of fine-tuning agree by {row['seeds_agree']:.2f}"
@@ -457,14 +444,13 @@ def _prediction(run: Run) -> Found:
 
 def _gain(statistic: str) -> Callable[[Run], Found]:
     def find(run: Run) -> Found:
-        _off_the_floor(run)
-        row = run.row("table2_choice", statistic=statistic)
+        _require_learnt(run)
+        row = run.row("choice", statistic=statistic)
         if math.isnan(row["value"]):
             raise NotComparable("the ranking has no first choice")
-        choice = run.row("table2_choice", statistic="choice")
-        label = TASKS[choice["model"]].label if choice["model"] in TASKS else choice["model"]
+        choice = run.row("choice", statistic="choice")
         low, high = (None if math.isnan(x) else float(x) for x in (row["low"], row["high"]))
-        note = f"choice {label}, mIoU {choice['value']:.3f}"
+        note = f"choice {_label(choice['model'])}, mIoU {choice['value']:.3f}"
         return Found(float(row["value"]), low, high, note=note)
 
     return find
@@ -472,13 +458,11 @@ def _gain(statistic: str) -> Callable[[Run], Found]:
 
 def _below_scratch(run: Run) -> Found:
     """Random initialisation less the mean of the two networks that the paper found below it."""
-    _off_the_floor(run)
-    random = run.row("table2", model="random")
-    pair = [run.row("table2", model=name)["miou_mean"] for name in BELOW_SCRATCH]
-    note = (
-        f"random {random['miou_mean']:.3f}, {' and '.join(f'{x:.3f}' for x in pair)}; no interval"
-    )
-    return Found(float(random["miou_mean"] - np.mean(pair)), note=note)
+    _require_learnt(run)
+    random = run.row("scores", model="random")["miou_mean"]
+    pair = [run.row("scores", model=name)["miou_mean"] for name in BELOW_SCRATCH]
+    note = f"random {random:.3f}, {' and '.join(f'{x:.3f}' for x in pair)}; no interval"
+    return Found(float(random - np.mean(pair)), note=note)
 
 
 def _draws(table: pd.DataFrame) -> tuple[float, float | None, float | None]:
@@ -500,7 +484,7 @@ def _robust_images(run: Run) -> Found:
     return Found(value, low, high, note=f"two sets of {most:.0f} different images; over draws")
 
 
-def _robust(factor: str) -> Callable[[Run], Found]:
+def _robust_models(factor: str) -> Callable[[Run], Found]:
     def find(run: Run) -> Found:
         """Lowest correlation with the default small model: other widths, half of the training."""
         table = run.table(f"robustness_{factor}")
@@ -514,22 +498,24 @@ def _robust(factor: str) -> Callable[[Run], Found]:
         if table.empty:
             raise NotComparable(f"the run varies no {factor} of the small models")
         row = table.loc[table["spearman"].idxmin()]
-        what = (
-            f"after {row['number']:.0f} % of the steps"
-            if factor == "stage"
-            else f"{row['number']:.0f} channels"
-        )
+        stage, width = "after {:.0f} % of the steps", "{:.0f} channels"
+        what = (stage if factor == "stage" else width).format(row["number"])
         return Found(float(row["spearman"]), note=f"{what}, the lowest; mean over tasks")
 
     return find
 
 
-def _costs(run: Run, prefix: str | tuple[str, ...], lacking: str) -> list[float]:
-    """Return the seconds of all timed jobs of some kinds: of the CPU, or on a GPU of the wall."""
+def _seconds(run: Run, kinds: Sequence[str], lacking: str) -> list[float]:
+    """Return the seconds of all timed jobs of some kinds: of the CPU, or on a GPU of the wall.
+
+    A job's name is its kind, or begins with it and an underscore.
+    """
     if run.jobs is None:
         raise NotComparable("timings differ from run to run; the report has this one's")
     times = [
-        job.wall_s if run.gpu else job.cpu_s for job in run.jobs if job.name.startswith(prefix)
+        job.wall_s if run.gpu else job.cpu_s
+        for job in run.jobs
+        if f"{job.name}_".startswith(tuple(f"{kind}_" for kind in kinds))
     ]
     times = [time for time in times if time]
     if not times:
@@ -537,18 +523,30 @@ def _costs(run: Run, prefix: str | tuple[str, ...], lacking: str) -> list[float]
     return times
 
 
+def _of_target(run: Run, kind: str) -> str:
+    return f"{kind}_{run.target}" if run.target else kind
+
+
+def _finetuning(run: Run) -> float:
+    times = _seconds(run, [_of_target(run, "finetune")], "no fine-tuning was timed")
+    return float(np.median(times))
+
+
+def _rdms(run: Run, *more: str) -> list[float]:
+    return _seconds(run, ["rdms_bank", *more], "no RDMs were timed")
+
+
 def _cost_per_network(run: Run) -> Found:
-    fine = np.median(_costs(run, "finetune_", "no fine-tuning was timed"))
-    rdm = np.median(_costs(run, "rdms_trained_", "no RDMs were timed"))
+    fine, rdm = _finetuning(run), np.median(_rdms(run))
     note = f"{_clock(run)} {fine:.1f} against {rdm:.1f}, medians of jobs"
     return Found(float(fine / rdm), note=note)
 
 
 def _cost_of_choice(run: Run) -> Found:
-    fine = np.median(_costs(run, "finetune_", "no fine-tuning was timed"))
-    n = len(_costs(run, "rdms_trained_", "no RDMs were timed"))
-    rdms = sum(_costs(run, ("rdms_trained_", "rdms_target"), "no RDMs were timed"))
-    small = np.median(_costs(run, "train_target_model_", "no small model was timed"))
+    fine, n = _finetuning(run), len(_rdms(run))
+    rdms = sum(_rdms(run, _of_target(run, "rdms_target")))
+    models = _seconds(run, [_of_target(run, "train_target")], "no small model was timed")
+    small = np.median(models)
     note = (
         f"{_clock(run)} {fine * n:.0f} for {n} networks once, against "
         f"{rdms:.0f} for RDMs and {small:.0f} for a small model"
@@ -560,265 +558,41 @@ def _clock(run: Run) -> str:
     return "seconds on a GPU" if run.gpu else "CPU-seconds"
 
 
+def _label(name: str) -> str:
+    return TASKS[name].label if name in TASKS else name
+
+
+FINDERS: dict[tuple[str, str], Callable[[Run], Found]] = {
+    ("C1", "separation"): _separation("compressed"),
+    ("C1", "clusters"): _separation("compressed", "ari_average"),
+    ("C2", "block1"): _alike_at_block1,
+    ("C2", "fall"): _fall,
+    ("C2", "growth"): _growth,
+    ("C3", "labels"): _separation("labels"),
+    ("C3", "low"): _low_labels,
+    ("C5", "lowest_2d"): _lowest_small("lowest_2d", "2D", ("segment2d",)),
+    ("C5", "lowest_3d"): _lowest_small("lowest_3d", "3D"),
+    **{
+        (claim, statistic): find(statistic)
+        for claim, find in (("C4", _tree), ("C5", _small), ("C6", _small_matrix), ("C7", _transfer))
+        for statistic in ("pearson", "spearman")
+    },
+    **{("C8", f"top{n}"): _top(n) for n in (1, 3, 5)},
+    ("C9", "types"): _order_by_type,
+    ("C9", "same_task"): _same_task_rank,
+    ("C10", "prediction"): _prediction,
+    ("C10", "gain_mean"): _gain("gain_over_mean"),
+    ("C10", "gain_random"): _gain("gain_over_random"),
+    ("C10", "below_scratch"): _below_scratch,
+    ("C11", "images"): _robust_images,
+    ("C11", "width"): _robust_models("width"),
+    ("C11", "stage"): _robust_models("stage"),
+    (COST, "network"): _cost_per_network,
+    (COST, "choice"): _cost_of_choice,
+}
+
+
 # --- the table ---
-
-COST = "C12"  # the last claim, the only one that is judged by timings
-PUBLISHED_TOP = {1: 7, 3: 14, 5: 16}  # Table 1, of 17 targets
-PUBLISHED_SMALL = {"2D": 0.97, "3D": 0.77}  # Figures 7 and S1
-BELOW_SCRATCH = ("autoencoder", "vanishing_point")
-
-
-def _published_prediction(order: Sequence[str]) -> float:
-    """Return Spearman's correlation of an order, most similar first, with the published mIoU."""
-    miou = pd.Series([PUBLISHED_MIOU[name] for name in order if name in PUBLISHED_MIOU])
-    return float(miou.rank().corr(pd.Series(range(len(miou), 0, -1))))
-
-
-def _published_gain(over: Iterable[str]) -> float:
-    """Return by how much the first choice of Figure 8 beats the mean of others, in mIoU."""
-    return PUBLISHED_MIOU[PUBLISHED_ORDER[0]] - float(np.mean([PUBLISHED_MIOU[n] for n in over]))
-
-
-PUBLISHED_PREDICTION = _published_prediction(PUBLISHED_ORDER)  # 17 tasks
-PUBLISHED_PREDICTION_6 = _published_prediction(PUBLISHED_TABLE2)
-
-CLAIMS = (
-    Claim(
-        "C1",
-        "separation",
-        "Networks of one task type are more alike than networks of different types "
-        "(compressed output, within less between)",
-        "Fig. 4",
-        None,
-        SIGNIFICANT,
-        _separation("compressed"),
-    ),
-    Claim(
-        "C1",
-        "clusters",
-        "The tree's clusters are the task types (adjusted Rand index)",
-        "Fig. 4b",
-        None,
-        CLUSTERS,
-        _separation("compressed", "ari_average"),
-    ),
-    Claim(
-        "C2",
-        "block1",
-        "At block 1 all networks are alike, whatever their type",
-        "Fig. 5.1",
-        None,
-        ALL_ALIKE,
-        _alike_at_block1,
-    ),
-    Claim("C2", "fall", "Similarity falls with depth", "Fig. 5.1-5.5", None, POSITIVE, _fall),
-    Claim(
-        "C2",
-        "growth",
-        "The types separate more at the output than at block 1",
-        "Fig. 5.1-5.5",
-        None,
-        POSITIVE,
-        _growth,
-    ),
-    Claim(
-        "C3",
-        "labels",
-        "Labels do not group by task type (within less between)",
-        "Fig. 5.6",
-        None,
-        NOT_SIGNIFICANT,
-        _separation("labels"),
-    ),
-    Claim(
-        "C3",
-        "low",
-        "Most similarities of labels are low",
-        "section 6.1",
-        None,
-        ARE_LOW,
-        _low_labels,
-    ),
-    *(
-        Claim(
-            "C4",
-            how,
-            f"Similarity of representations agrees with that of transfer ({how.title()})",
-            "section 6.1, Fig. 6",
-            published,
-            REACHES,
-            _tree(how),
-        )
-        for how, published in (("pearson", 0.62), ("spearman", 0.65))
-    ),
-    *(
-        Claim(
-            "C5",
-            how,
-            f"A small model ranks the bank as the bank's own network does (mean {how.title()})",
-            "section 6.2",
-            published,
-            REACHES,
-            _small(how),
-        )
-        for how, published in (("pearson", 0.84), ("spearman", 0.85))
-    ),
-    Claim(
-        "C5",
-        "lowest_2d",
-        "Small models of 2D tasks, 2D segmentation excepted, do so (lowest Pearson)",
-        "Fig. 7, S1",
-        PUBLISHED_SMALL["2D"],
-        REACHES,
-        _lowest_small("2D", ("segment2d",)),
-    ),
-    Claim(
-        "C5",
-        "lowest_3d",
-        "Small models of 3D tasks do so (lowest Pearson)",
-        "Fig. 7, S1",
-        PUBLISHED_SMALL["3D"],
-        REACHES,
-        _lowest_small("3D"),
-    ),
-    *(
-        Claim(
-            "C6",
-            how,
-            f"Small models are alike as the bank's networks are ({how.title()})",
-            "section 6.2, Fig. S3",
-            published,
-            REACHES,
-            _small_matrix(how),
-        )
-        for how, published in (("pearson", 0.85), ("spearman", 0.88))
-    ),
-    *(
-        Claim(
-            "C7",
-            how,
-            f"Similarity predicts transfer (mean {how.title()} over targets)",
-            "section 6.3",
-            published,
-            REACHES,
-            _transfer(how),
-        )
-        for how, published in (("pearson", 0.70), ("spearman", 0.76))
-    ),
-    *(
-        Claim(
-            "C8",
-            f"top{n}",
-            f"The most similar source is among the best {n} by transfer (share of targets)"
-            if n > 1
-            else "The most similar source is the best by transfer (share of targets)",
-            "Table 1",
-            count / 17,
-            REACHES_COUNT,
-            _top(n),
-        )
-        for n, count in PUBLISHED_TOP.items()
-    ),
-    Claim(
-        "C9",
-        "types",
-        "For the new task, semantic and 3D networks rank above 2D ones (share of pairs)",
-        "Fig. 8, by the order of its axis",
-        _published_order_by_type(),
-        SIGNIFICANT,
-        _order_by_type,
-    ),
-    Claim(
-        "C9",
-        "own",
-        "The bank's own semantic segmentation is not the first (its rank)",
-        "Fig. 8, by the order of its axis",
-        float(PUBLISHED_ORDER.index("segmentsemantic") + 1),
-        NOT_FIRST,
-        _own_rank,
-    ),
-    Claim(
-        "C10",
-        "prediction",
-        "The ranking predicts fine-tuned mIoU (Spearman, whole bank)",
-        "Fig. 8 with the mIoU published in 2020",
-        PUBLISHED_PREDICTION,
-        REACHES_MIOU,
-        _prediction,
-    ),
-    Claim(
-        "C10",
-        "gain_mean",
-        "The first choice beats the bank's mean (mIoU)",
-        "Fig. 8 with the mIoU published in 2020",
-        _published_gain(name for name in PUBLISHED_MIOU if name in TASKS),
-        POSITIVE_MIOU,
-        _gain("gain_over_mean"),
-    ),
-    Claim(
-        "C10",
-        "gain_random",
-        "The first choice beats random initialisation (mIoU)",
-        "Table 2",
-        _published_gain(["random"]),
-        POSITIVE_MIOU,
-        _gain("gain_over_random"),
-    ),
-    Claim(
-        "C10",
-        "below_scratch",
-        "Autoencoding and vanishing point do worse than random initialisation (mIoU)",
-        "Table 2",
-        PUBLISHED_MIOU["random"] - sum(PUBLISHED_MIOU[name] for name in BELOW_SCRATCH) / 2,
-        POSITIVE_MIOU,
-        _below_scratch,
-    ),
-    Claim(
-        "C11",
-        "images",
-        "The ranking does not hang on the images (Spearman)",
-        "supplement S3",
-        None,
-        SAME_RANKING,
-        _robust_images,
-    ),
-    Claim(
-        "C11",
-        "width",
-        "The ranking does not hang on the small model's size (Spearman with the default size)",
-        "supplement S3",
-        None,
-        SAME_RANKING,
-        _robust("width"),
-    ),
-    Claim(
-        "C11",
-        "stage",
-        "The ranking does not hang on the training's stage (Spearman with the finished model)",
-        "supplement S3",
-        None,
-        SAME_RANKING,
-        _robust("stage"),
-    ),
-    Claim(
-        COST,
-        "network",
-        "Judging a network by similarity costs less than fine-tuning it (ratio of time)",
-        "section 1",
-        None,
-        CHEAPER,
-        _cost_per_network,
-    ),
-    Claim(
-        COST,
-        "choice",
-        "Choosing by similarity costs less than fine-tuning the whole bank (ratio of time)",
-        "section 1",
-        None,
-        CHEAPER,
-        _cost_of_choice,
-    ),
-)
 
 
 def judge(claim: Claim, run: Run) -> dict[str, object]:
@@ -826,19 +600,19 @@ def judge(claim: Claim, run: Run) -> dict[str, object]:
     row = dict.fromkeys(COLUMNS) | {
         "claim": claim.id,
         "statement": claim.statement,
-        "published": claim.published,
-        "rule": claim.rule.words,
+        "published": published_value(claim),
+        "rule": "; ".join(rule.words for rule in claim.rules),
         "source": claim.source,
     }
     try:
-        found = claim.find(run)
+        found = FINDERS[claim.id, claim.key](run)
         if math.isnan(found.value):
             raise NotComparable("undefined in this run")
         if found.p is not None and math.isnan(found.p):
             raise NotComparable("the table has no p value")
     except NotComparable as reason:
         return row | {"verdict": OPEN, "note": str(reason)}
-    verdict, why = claim.rule.judge(claim.published, found)
+    verdict, why = verdict_of(claim, found)
     values = {"ours": found.value, "ci_low": found.low, "ci_high": found.high}
     note = "; ".join(part for part in (why, found.note) if part)
     return row | values | {"verdict": verdict, "note": note}
@@ -850,34 +624,9 @@ def judge_all(run: Run, claims: Sequence[Claim] = CLAIMS) -> list[dict[str, obje
 
 
 def with_timings(
-    rows: Iterable[Mapping[str, object]], jobs: Sequence[Job], gpu: bool
+    rows: Iterable[Mapping[str, object]], jobs: Sequence[Job], gpu: bool, target: str = ""
 ) -> list[Mapping[str, object]]:
     """Return rows of `judge_all`, those about cost judged by the timings of a run's jobs."""
     about_cost = [claim for claim in CLAIMS if claim.id == COST]
-    timed = judge_all(Run({}, jobs, gpu=gpu), about_cost)
+    timed = judge_all(Run({}, jobs, gpu=gpu, target=target), about_cost)
     return [row for row in rows if row["claim"] != COST] + timed
-
-
-def read_tables(paths: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """Read tables by the name of their file; empty files count as tables without rows.
-
-    Raises
-    ------
-    DataError
-        If a file is not there or is no table.
-    """
-    tables = {}
-    for path in map(Path, paths):
-        try:
-            tables[path.stem] = pd.read_csv(path)
-        except pd.errors.EmptyDataError:
-            tables[path.stem] = pd.DataFrame()
-        except FileNotFoundError:
-            raise DataError(f"{path}: there is no such table; make it again") from None
-        except (pd.errors.ParserError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: is no table ({error}); make it again") from None
-    return tables
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.2g}"

@@ -1,0 +1,55 @@
+"""What jobs took: read from their benchmarks, by stage, and the folders they filled."""
+
+import re
+from pathlib import Path
+
+from taskrsa.io.costs import Job, by_stage, disk_use, read_jobs, stage_of
+
+HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+
+
+def benchmark(folder: Path, name: str, *rows: str) -> None:
+    (folder / f"{name}.tsv").write_text(HEAD + "".join(rows))
+
+
+def timed(s: object, rss: object, cpu: object) -> str:
+    return f"{s}\t0:00:0\t{rss}\t1\t1\t1\t0\t0\t90\t{cpu}\n"
+
+
+def test_benchmarks_are_read_summed_and_damaged_ones_left_out(tmp_path):
+    benchmark(tmp_path, "train_edge2d", timed(10.5, 400, 9.5), timed(20, 500, 18))
+    benchmark(tmp_path, "train_small_edge2d_w8_s0", timed(0.4, "-", "-"))
+    benchmark(tmp_path, "rdms_trained_edge2d", timed(3, 300, "NA"))
+    (tmp_path / "finetune_half.tsv").write_text("s\tcpu")
+    (tmp_path / "bad.tsv").write_bytes(b"s\t\xff\xfe\n")
+    jobs = {job.name: job for job in read_jobs(tmp_path)}
+    assert set(jobs) == {"train_edge2d", "train_small_edge2d_w8_s0", "rdms_trained_edge2d"}
+    assert jobs["train_edge2d"] == Job("train_edge2d", 30.5, 27.5, 500)
+    assert jobs["train_small_edge2d_w8_s0"] == Job("train_small_edge2d_w8_s0", 0.4, None, None)
+    assert jobs["rdms_trained_edge2d"].cpu_s is None
+    stages = {stage.name: stage for stage in by_stage(jobs.values())}
+    assert list(stages) == ["small models", "the bank: training", "RDMs of the bank"]
+    assert stages["the bank: training"].peak_mb == 500
+    assert stages["small models"].unsampled == 1
+    assert read_jobs(tmp_path / "none") == []
+
+
+def test_every_timed_rule_has_a_stage():
+    root = Path(__file__).parents[2] / "workflow/rules"
+    names = {
+        name
+        for path in root.glob("*.smk")
+        for name in re.findall(r"/benchmarks/([a-z_]+)", path.read_text())
+    }
+    assert names
+    assert not [name for name in sorted(names) if stage_of(name) == "other"]
+
+
+def test_disk_use_by_folder(tmp_path):
+    (tmp_path / "bank/edge2d").mkdir(parents=True)
+    (tmp_path / "bank/edge2d/w").write_bytes(b"x" * 100)
+    (tmp_path / "bank/v").write_bytes(b"x" * 10)
+    (tmp_path / "stimuli.csv").write_bytes(b"x" * 5)
+    (tmp_path / "report.html").write_bytes(b"x" * 7)
+    (tmp_path / "link").symlink_to(tmp_path / "stimuli.csv")
+    assert disk_use(tmp_path, but=tmp_path / "report.html") == {"bank": 110, ".": 5}
