@@ -16,7 +16,8 @@ from scipy.spatial.distance import squareform
 from taskrsa.errors import DataError
 from taskrsa.figures.style import task_style
 from taskrsa.io.costs import Job
-from taskrsa.paper.claims import Run, judge_all, read_tables
+from taskrsa.io.files import read_tables
+from taskrsa.paper.claims import Run, judge_all
 from taskrsa.report import draw, view
 from taskrsa.report.answer import answer, runners_up
 from taskrsa.report.page import PICTURES, Inputs, caption, render
