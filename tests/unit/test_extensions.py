@@ -16,8 +16,8 @@ from taskrsa.tasks.dictionary import INPUTS, LOSSES_OF, TASKS, task
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 TASK = """
-from taskrsa.labels import Label
-from taskrsa.tasks import task
+from taskrsa.tasks.labels import Label
+from taskrsa.tasks.dictionary import task
 
 @task("mine", label="mine", type="new", output="image", loss="l1")
 def mine(view, info):

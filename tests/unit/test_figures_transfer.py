@@ -22,7 +22,7 @@ from test_figures import (
     world,
 )
 
-SMALL = [name for name in ALL if TASKS[name].small]
+SMALL = [name for name in ALL if TASKS[name].has_small_model]
 KNOWN = [name for name in ALL if TASKS[name].affinity_name]
 METHODS = {
     "rsa": "RSA (Pearson, Spearman)",

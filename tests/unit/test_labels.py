@@ -281,9 +281,9 @@ def test_what_a_source_does_not_know_is_named():
         labels.vanishing_point(photograph, INFO)
 
 
-def test_a_task_of_ones_own_needs_a_function_that_exists():
+def test_an_added_task_needs_a_function_that_exists():
     task = replace(TASKS["edge2d"], derive="taskrsa.tasks.labels:nothing")
-    with pytest.raises(ConfigError, match=r"taskrsa\.labels:nothing"):
+    with pytest.raises(ConfigError, match=r"taskrsa\.tasks\.labels:nothing"):
         labels.derive_label(task, View("a", GREY), INFO, 32)
 
 

@@ -100,7 +100,7 @@ def test_tasks_are_those_of_the_paper():
 
     assert len(TASKS) == 20
     assert sum(task.affinity_name is not None for task in TASKS.values()) == 17
-    assert sum(task.small for task in TASKS.values()) == 14
+    assert sum(task.has_small_model for task in TASKS.values()) == 14
     assert sum(task.clip for task in TASKS.values()) == 14
     counts = {
         kind: sum(t.type == kind for t in TASKS.values())

@@ -327,7 +327,7 @@ def small_tasks() -> list[str]:
     """List the tasks of which small models are trained: by default the paper's 14."""
     chosen = config["small"]["tasks"]
     if chosen == "auto":
-        chosen = [task for task in TASKS if TASKS[task].small]
+        chosen = [task for task in TASKS if TASKS[task].has_small_model]
     return [task for task in TASK_IDS if task in chosen]
 
 

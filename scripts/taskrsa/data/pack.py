@@ -17,6 +17,7 @@ import numpy as np
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import DataError
 from taskrsa.io.files import atomic_path, digest_of
+from taskrsa.tasks.colour import ab_bins
 
 if TYPE_CHECKING:
     from taskrsa.tasks.task import Task
@@ -293,8 +294,6 @@ def write_labels(
     DataError
         If targets and validity differ in number, or splits in shape.
     """
-    from taskrsa.tasks.labels import n_outputs
-
     shapes = {targets.shape[1:] for targets, _ in splits.values()}
     if len(shapes) != 1 or any(len(targets) != len(valid) for targets, valid in splits.values()):
         raise DataError(f"{path}: the splits' labels differ in shape; derive them again")
@@ -306,13 +305,11 @@ def write_labels(
             for name, values in (("targets", stored), ("valid", np.asarray(valid, bool))):
                 _create(group, name, len(values), values.shape[1:], values.dtype)[...] = values
             if len(targets):
-                outputs = max(outputs, n_outputs(task, info or SourceInfo(), targets))
+                outputs = max(outputs, task.n_outputs(info or SourceInfo(), targets))
         file.attrs["task"] = task.id
         file.attrs["output"] = task.output
         file.attrs["n_outputs"] = outputs
         if task.id == "colorization":
-            from taskrsa.tasks.colour import ab_bins
-
             file.attrs["ab_bins"] = ab_bins()
         file.attrs["taskrsa_labels"] = FORMAT
 

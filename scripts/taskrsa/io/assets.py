@@ -25,6 +25,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from taskrsa.errors import ConfigError, DataError
+from taskrsa.io.archive import check
 from taskrsa.io.files import atomic_path
 from taskrsa.io.locks import locked
 
@@ -188,8 +189,6 @@ def _fault(path: Path, asset: Asset, record: Path) -> str:
                 f"{record} to take the new content"
             )
     elif asset.file.endswith(ARCHIVES):
-        from taskrsa.io.archive import check
-
         try:
             check(path)
         except DataError as error:

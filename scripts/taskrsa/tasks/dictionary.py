@@ -1,16 +1,19 @@
-"""The task dictionary: one row per task of the paper (section 5.1; Zamir et al. 2018).
+"""The task dictionary: the 20 tasks of the paper, and those that extensions add.
 
-Rows stand in the order of the paper's figures. Types and colours are those of Fig. 4. The loss and
-the input preprocessing are those of the public bank.
+`tasks.tsv` has a row for each task of the paper (section 5.1; Zamir et al. 2018), in the order of
+its figures. Types and colours are those of Fig. 4. The loss and the input preprocessing are those
+of the public bank.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from taskrsa import extensions
 from taskrsa.errors import ConfigError
+from taskrsa.io.files import read_rows
 from taskrsa.tasks.task import Task
 
 # The losses that fit an output, for tasks that are added.
@@ -33,235 +36,29 @@ class BankTask(Task):
     label: str = ""  # name in figures
     type: str = ""  # "2D", "3D", "geometric" or "semantic"
     affinity_name: str | None = None  # None where no affinities were published
-    small: bool = False  # one of the paper's 14 small models (section 5.2)
+    has_small_model: bool = False  # one of the paper's 14 small models (section 5.2)
 
     @property
     def colour(self) -> str:
         return TYPE_COLOURS[self.type]
 
 
-def _row(
-    id: str, bank_name: str, label: str, type: str, output: str, loss: str, **more
-) -> BankTask:
-    return BankTask(
-        id,
-        output,
-        loss,
-        f"taskrsa.tasks.labels:{id}",
-        bank_name=bank_name,
-        label=label,
-        type=type,
-        **more,
-    )
+def _read() -> dict[str, BankTask]:
+    tasks = {}
+    for row in read_rows(Path(__file__).with_name("tasks.tsv")):
+        flags = {
+            name: row.pop(name) == "yes" for name in ("clip", "quarter_size", "has_small_model")
+        }
+        numbers = {"embedding": int(row.pop("embedding"))}
+        affinity_name = row.pop("affinity_name") or None
+        derive = f"taskrsa.tasks.labels:{row['id']}"
+        tasks[row["id"]] = BankTask(
+            **row, **flags, **numbers, affinity_name=affinity_name, derive=derive
+        )
+    return tasks
 
 
-_ROWS = (
-    _row(
-        "autoencoder",
-        "autoencoding",
-        "autoencoding",
-        "2D",
-        "image",
-        "l1",
-        affinity_name="autoencoder",
-        small=True,
-    ),
-    _row(
-        "colorization",
-        "colorization",
-        "colorization",
-        "2D",
-        "ids",
-        "cross_entropy",
-        input="lightness",
-        clip=False,
-        quarter=True,
-    ),
-    _row(
-        "denoise",
-        "denoising",
-        "denoising",
-        "2D",
-        "image",
-        "l1",
-        input="noisy",
-        affinity_name="denoise",
-        small=True,
-    ),
-    _row(
-        "edge2d",
-        "edge_texture",
-        "2D edges",
-        "2D",
-        "image",
-        "l1",
-        affinity_name="edge2d",
-        small=True,
-    ),
-    _row(
-        "inpainting_whole",
-        "inpainting",
-        "inpainting",
-        "2D",
-        "image",
-        "l1",
-        input="masked",
-        clip=False,
-        small=True,
-    ),
-    _row(
-        "keypoint2d",
-        "keypoints2d",
-        "2D keypoints",
-        "2D",
-        "image",
-        "l1",
-        affinity_name="keypoint2d",
-        small=True,
-    ),
-    _row(
-        "segment2d",
-        "segment_unsup2d",
-        "2D segmentation",
-        "2D",
-        "embedding",
-        "metric",
-        embedding=64,
-        affinity_name="segment2d",
-        small=True,
-    ),
-    _row(
-        "curvature",
-        "curvature",
-        "curvature",
-        "3D",
-        "image",
-        "l2",
-        affinity_name="curvature",
-        small=True,
-    ),
-    _row(
-        "edge3d",
-        "edge_occlusion",
-        "occlusion edges",
-        "3D",
-        "image",
-        "l1",
-        affinity_name="edge3d",
-        small=True,
-    ),
-    _row(
-        "keypoint3d",
-        "keypoints3d",
-        "3D keypoints",
-        "3D",
-        "image",
-        "l1",
-        affinity_name="keypoint3d",
-        small=True,
-    ),
-    _row(
-        "reshade",
-        "reshading",
-        "reshading",
-        "3D",
-        "image",
-        "l1",
-        affinity_name="reshade",
-        small=True,
-    ),
-    _row(
-        "rgb2depth",
-        "depth_zbuffer",
-        "z-depth",
-        "3D",
-        "image",
-        "l1",
-        affinity_name="rgb2depth",
-        small=True,
-    ),
-    _row(
-        "rgb2mist",
-        "depth_euclidean",
-        "distance",
-        "3D",
-        "image",
-        "l1",
-        affinity_name="rgb2mist",
-        small=True,
-    ),
-    _row(
-        "rgb2sfnorm",
-        "normal",
-        "surface normals",
-        "3D",
-        "image",
-        "l1",
-        affinity_name="rgb2sfnorm",
-        small=True,
-    ),
-    _row(
-        "segment25d",
-        "segment_unsup25d",
-        "2.5D segmentation",
-        "3D",
-        "embedding",
-        "metric",
-        embedding=64,
-        affinity_name="segment25d",
-        small=True,
-    ),
-    _row(
-        "room_layout",
-        "room_layout",
-        "room layout",
-        "geometric",
-        "vector",
-        "l2",
-        affinity_name="room_layout",
-    ),
-    _row(
-        "vanishing_point",
-        "vanishing_point",
-        "vanishing point",
-        "geometric",
-        "vector",
-        "l2",
-        clip=False,
-        affinity_name="vanishing_point_well_defined",
-    ),
-    _row(
-        "class_1000",
-        "class_object",
-        "object class",
-        "semantic",
-        "class",
-        "soft_cross_entropy",
-        clip=False,
-        affinity_name="class_1000",
-    ),
-    _row(
-        "class_places",
-        "class_scene",
-        "scene class",
-        "semantic",
-        "class",
-        "soft_cross_entropy",
-        clip=False,
-    ),
-    _row(
-        "segmentsemantic",
-        "segment_semantic",
-        "semantic segmentation",
-        "semantic",
-        "ids",
-        "cross_entropy",
-        clip=False,
-        affinity_name="segmentsemantic_rb",
-    ),
-)
-
-TASKS: dict[str, Task] = {row.id: row for row in _ROWS}
+TASKS = _read()
 
 
 def task(

@@ -38,6 +38,7 @@ from taskrsa.data.images import resize_majority, resize_mean
 from taskrsa.data.view import SourceInfo, View
 from taskrsa.errors import ConfigError, TaskrsaError
 from taskrsa.tasks import geometry
+from taskrsa.tasks.colour import ab_index
 
 if TYPE_CHECKING:
     from taskrsa.data.pack import Pack
@@ -181,8 +182,6 @@ def inpainting_whole(view: View, info: SourceInfo) -> Label:
 @_official("colorization")
 def colorization(view: View, info: SourceInfo) -> Label:
     """Index of each pixel's CIELAB ab bin, (H, W); bins as in `taskrsa.tasks.colour`."""
-    from taskrsa.tasks.colour import ab_index
-
     return Label(ab_index(view.rgb), np.ones(view.rgb.shape[:2], bool))
 
 
@@ -462,22 +461,6 @@ def available_tasks(
         else:
             able.append(task.id)
     return able, reasons
-
-
-def n_outputs(task: Task, info: SourceInfo, target: np.ndarray) -> int:
-    """Return the channels a network needs for a task: classes, values or embedding channels.
-
-    `target` is any label of the task, one view's or several.
-    """
-    if task.output == "embedding":
-        return task.embedding
-    if task.output == "ids":
-        if task.id == "colorization":
-            from taskrsa.tasks.colour import n_bins
-
-            return n_bins()
-        return max(len(info.semantic_classes), int(target.max()) + 1)
-    return target.shape[-3] if task.output == "image" else target.shape[-1]
 
 
 def derive_labels(task: Task, pack: Pack, size: int) -> tuple[np.ndarray, np.ndarray]:
