@@ -1,110 +1,89 @@
-"""Make the RDMs of one network: load it, stream the stimuli, keep the features in memory.
+"""Make the RDMs of networks of any loader: show each the stimuli, keep the features in memory.
 
-Reads weights and the pack of stimuli. Writes one file with the RDM of every layer, one with the
-RDMs of the compressed output under other choices of method (`variants`), and one with its matrices
-under every measure of similarity. Layers that do not fit into `features_mb` go to a temporary file.
+Reads the pack of stimuli and the networks' weights. Writes for each network one file with the RDM
+of every layer and, where asked, one with the RDMs of one layer under other choices of method
+(`variants`) and one with its matrices under every measure of similarity. Layers that do not fit
+into `features_mb` go to a temporary file.
 """
 
-from functools import cache, partial
+from functools import partial
 
-import numpy as np
 import torch
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
-from taskrsa.io.files import sha256_of
-from taskrsa.networks.extraction import extract, fused
-from taskrsa.networks.preprocessing import network_input
-from taskrsa.networks.weights import load_encoder, on_accelerator
-from taskrsa.rsa.gram_cache import GramCache, code_digest, digests_of
+from taskrsa.errors import ConfigError
+from taskrsa.networks.loading import tap_network
+from taskrsa.networks.network import Network
+from taskrsa.networks.representations import Representations
+from taskrsa.rsa.gram_cache import code_digest
 from taskrsa.rsa.measures import MEASURES, make_measures
 from taskrsa.rsa.rdm_file import make_rdms
 
 
 def main(
-    model: str,
-    kind: str,
-    may_clip: bool,
+    rows: list[dict],
     choices: dict,
     constant_images: str,
     batch_size: int,
     stimuli: str,
-    weights: str,
-    rdms: str,
-    variants: dict,
-    variant_rdms: str,
-    measures: str,
+    rdms: list[str],
+    weights: list[str],
+    layer: str = "compressed",
+    variants: dict | None = None,
+    variant_rdms: list[str] | None = None,
+    measures: list[str] | None = None,
     precision: str = "no",
     features_mb: float | None = None,
     grams: str | None = None,
     code: list[str] | None = None,
     threads: int = 1,
 ) -> None:
-    """`kind` names the network's input; `may_clip` says whether the authors clip it; `choices` and
-    each of `variants` hold centre, clip and group_norm; `grams` is the folder of what is kept of
-    features between runs, of use as long as the files of `code` are the same."""
+    """`rows` are networks as JSON, each with its file in `rdms` and in `weights`, "-" where its
+    loader brings its own. `choices` and each of `variants` hold centre, clip and group_norm;
+    `variants` and `measures` are of `layer`. `grams` is the folder of what is kept of features
+    between runs, of use as long as the files of `code` are the same."""
     torch.set_num_threads(threads)
-    encoder = load_encoder(weights)
-    channels = encoder.spec.code_channels
-    encoder.use_group_norm(False)  # done afterwards: it is the compressed output's alone
-    encoder = fused(on_accelerator(encoder))
+    networks = [Network.from_json(row) for row in rows]
     pack = Pack(stimuli)
-    images, conditions, digest = pack.photographs, pack.ids, pack.digest
-
-    if grams:
-        known = digests_of(images)
-        made_by = [sha256_of(weights), precision, torch.__version__, code_digest(code or [])]
-
-    def features(clip: bool, layers: list[str] | None = None) -> dict:
-        extracted = partial(
-            *(extract, encoder, partial(network_input, kind=kind, clip=clip), images),
-            *(batch_size, model),
-            layers=layers,
+    # Several networks read the images once; one need not hold them.
+    images = pack.photographs if len(networks) == 1 else pack.rgb()
+    outputs = [rdms, variant_rdms or [None] * len(rows), measures or [None] * len(rows)]
+    for row, path, *files in zip(networks, weights, *outputs, strict=True):
+        network, layers = tap_network(row, images.shape[1], None if path == "-" else path)
+        for name, found in layers.items():
+            print(f"{row.name}, {name}: {found.name}, {' x '.join(map(str, found.shape))}")
+        if layer not in layers and any(files[1:]):
+            raise ConfigError(f"{row.where('layers')}: has no {layer}; name one of them so")
+        made = Representations(
+            network,
+            layers,
+            images,
+            kept=[layer] * any(files[1:]),
+            batch_size=batch_size,
             precision=precision,
             features_mb=features_mb,
+            grams=grams,
+            code=code_digest(code or []),
         )
-        if not grams:
-            return extracted()
-        kept = GramCache(grams, {"made by": made_by, "input": [kind, clip]})
-        return kept.layers(known, layers, choices["centre"], extracted, whole=["compressed"])
-
-    taps = features(choices["clip"] and may_clip)
-    plain = np.asarray(taps["compressed"])
-
-    @cache
-    def compressed(clip: bool, group_norm: bool) -> np.ndarray:
-        if group_norm:
-            return group_normed(compressed(clip, False), channels)
-        if clip == (choices["clip"] and may_clip):
-            return plain
-        return np.asarray(features(clip, ["compressed"])["compressed"])
-
-    def chosen(way: dict) -> np.ndarray:
-        return compressed(way["clip"] and may_clip, way["group_norm"])
-
-    write = partial(
-        make_rdms,
-        model=model,
-        task=model,
-        conditions=conditions,
-        stimuli_digest=digest,
-        centre=choices["centre"],
-        constant=constant_images,
-    )
-    taps["compressed"] = chosen(choices)
-    write(rdms, {layer: (values, choices["centre"]) for layer, values in taps.items()})
-    taps.clear()  # the other layers, gigabytes of them, are not needed any more
-    write(variant_rdms, {name: (chosen(way), way["centre"]) for name, way in variants.items()})
-    make_measures(measures, chosen(choices), list(MEASURES), **write.keywords)
-
-
-def group_normed(features: np.ndarray, channels: int) -> np.ndarray:
-    """Return (n, d) features, channels last, each channel of each image normalised by itself.
-
-    As `torch.nn.GroupNorm` with one group a channel and no weights; the features come back channels
-    first, which no RDM depends on.
-    """
-    values = torch.from_numpy(features).view(len(features), -1, channels).transpose(1, 2)
-    return torch.nn.functional.group_norm(values, channels).flatten(1).numpy()
+        del network
+        write = partial(
+            make_rdms,
+            model=row.name,
+            task=row.task or row.type or row.name,
+            conditions=pack.ids,
+            stimuli_digest=pack.digest,
+            centre=choices["centre"],
+            constant=constant_images,
+        )
+        taps = made.all_layers(choices)
+        write(files[0], {name: (taps[name], choices["centre"]) for name in layers})
+        taps.clear()  # the other layers, gigabytes of them, are not needed any more
+        if files[1]:
+            others = {key: (made.layer(layer, v), v["centre"]) for key, v in variants.items()}
+            write(files[1], others)
+        if files[2]:
+            features = made.layer(layer, choices)
+            make_measures(files[2], features, list(MEASURES), layer=layer, **write.keywords)
 
 
 if __name__ == "__main__":

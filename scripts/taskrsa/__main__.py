@@ -1,46 +1,38 @@
-"""`python -m taskrsa layers TABLE ROW` lists the places of a network that RDMs can be made of."""
+"""`python -m taskrsa layers TABLE ROW` lists the layers of a network that RDMs can be made of."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from taskrsa.errors import ConfigError, TaskrsaError
+from taskrsa.networks.layers import choose
+from taskrsa.networks.loading import layers_of, load_network
 from taskrsa.networks.table import read_bank
 
 
-def layers(table: str, row: str, weights: str | None, size: int, schema: str | None) -> None:
-    """Print name, kind and shape of every place of a network, and which the row chooses.
+def layers(table: str, row: str, weights: str | None, size: int) -> None:
+    """Print name, kind and shape of every layer of a network, and which the row chooses.
 
     Raises
     ------
     ConfigError, DataError
         If the table or the row cannot be used, or the network cannot be loaded.
     """
-    rules = None
-    if schema is not None:
-        import yaml
-
-        rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
-    networks = read_bank(table, rules)
+    networks = read_bank(table)
     if row not in networks:
         raise ConfigError(f"{table}: has no row {row}; there are {', '.join(networks)}")
-
-    from taskrsa.networks.foreign import network_of, places_of
-    from taskrsa.networks.layers import choose
-
     network = networks[row]
-    places = places_of(network_of(network, weights), network, size)
+    found = layers_of(load_network(network, weights), size)
     try:
-        chosen, error = choose(places, network), None
+        chosen, error = choose(found, network), None
     except ConfigError as fault:  # the list is what helps then
         chosen, error = {}, fault
-    names = {place.name: layer for layer, place in chosen.items()}
+    names = {layer.name: name for name, layer in chosen.items()}
     lines = [("name", "kind", "shape", "layer")]
-    for place in places:
-        shape = " x ".join(map(str, place.shape)) if not place.fault else f"- {place.fault}"
-        lines.append((place.name, place.kind, shape, names.get(place.name, "")))
+    for layer in found:
+        shape = " x ".join(map(str, layer.shape)) if not layer.fault else f"- {layer.fault}"
+        lines.append((layer.name, layer.kind, shape, names.get(layer.name, "")))
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line[:3], widths, strict=True)]
@@ -59,7 +51,6 @@ def main() -> None:
     listing.add_argument(
         "--size", type=int, default=256, help="side of the stimuli in pixels (default 256)"
     )
-    listing.add_argument("--schema", help="JSON schema of a row, checked first (.yaml)")
     try:
         layers(**vars(parser.parse_args()))
     except TaskrsaError as error:

@@ -20,7 +20,7 @@ from taskrsa.rsa.rdm import compute_rdm
 from taskrsa.rsa.rdm_file import read_rdms, stack_rdms
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = {row["name"]: row for _, row in read_rows(ROOT / "config/banks/example.tsv")}
+EXAMPLE = {row["name"]: row for _, row in read_rows(ROOT / "config/networks/example.tsv")}
 NETWORK = """
 from torch import nn
 
@@ -176,7 +176,7 @@ def test_the_command_lists_an_example_s_layers(tmp_path):
     schema = ROOT / "workflow/schemas/bank.schema.yaml"
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "taskrsa", "layers", ROOT / "config/banks/example.tsv"),
+            *(sys.executable, "-m", "taskrsa", "layers", ROOT / "config/networks/example.tsv"),
             *("text_direction", "--schema", schema),
         ],
         cwd=tmp_path,

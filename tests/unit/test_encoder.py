@@ -1,11 +1,9 @@
 """The Taskonomy encoder: published shapes and names, strict loading, preprocessing."""
 
-import numpy as np
 import pytest
 import torch
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.encoder import LAYERS, EncoderSpec, TaskonomyEncoder
-from taskrsa.networks.preprocessing import network_input
 from taskrsa.networks.weights import load_encoder, random_encoder, save_encoder
 
 SMALL = EncoderSpec(width=4, units=(1, 2, 1, 2), strides=(2, 1, 1, 1))
@@ -174,38 +172,3 @@ def test_the_code_s_size_is_that_of_the_output():
         assert code.shape[-1] == spec.code_size(image_size)
     with pytest.raises(ConfigError, match="image_size: 52 must be a multiple of 8"):
         SMALL.code_size(52)
-
-
-# --- preprocessing ---
-
-
-def test_scaling_and_clipping_by_hand():
-    rgb = np.array([0, 51, 255], np.uint8).reshape(1, 1, 1, 3)
-    plain = network_input(rgb, clip=False).flatten().tolist()
-    assert plain == pytest.approx([-1, -0.6, 1])
-    assert network_input(rgb, clip=True).flatten().tolist() == pytest.approx([-0.8, -0.6, 0.8])
-
-
-def test_inpainting_masks_the_centre_quarter():
-    rgb = np.full((1, 8, 8, 3), 255, np.uint8)
-    image = network_input(rgb, "masked", clip=False)
-    assert (image[0, :, 2:6, 2:6] == 0).all()
-    assert (image == 0).sum() == 3 * 16
-    assert (image[0, :, :2] == 1).all()
-
-
-def test_colorization_sees_lightness_only():
-    rgb = np.zeros((1, 2, 2, 3), np.uint8)
-    rgb[0, 0] = 255
-    image = network_input(rgb, "lightness", clip=False)
-    assert image.shape == (1, 1, 2, 2)
-    assert image[0, 0].tolist() == [[pytest.approx(1, abs=1e-4)] * 2, [-1.0] * 2]
-
-
-def test_denoising_adds_noise_only_where_asked():
-    rgb = np.full((1, 32, 32, 3), 128, np.uint8)
-    clean = network_input(rgb, "noisy", clip=False)
-    assert clean.std() == 0
-    noisy = network_input(rgb, "noisy", False, torch.Generator().manual_seed(0))
-    # Variance 0.01 on [0, 1] is a deviation of 0.2 on [-1, 1].
-    assert noisy.std().item() == pytest.approx(0.2, rel=0.05)

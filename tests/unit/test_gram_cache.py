@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from taskrsa.data.pack import write_pack
 from taskrsa.data.view import SourceInfo, View
 from taskrsa.errors import DataError
 from taskrsa.networks.spec import EncoderSpec
+from taskrsa.networks.table import random_network
 from taskrsa.networks.weights import random_encoder, save_encoder
 from taskrsa.rsa.gram_cache import GramCache, code_digest, digests_of
 from taskrsa.rsa.rdm import ShiftedProducts, compute_rdm, shifted_products
@@ -220,17 +222,16 @@ class Network:
         write_pack(self.folder / f"{name}.h5", views, SourceInfo(), len(views))
         written = {key: self.folder / name / f"{key}.h5" for key in FILES}
         choices = {"centre": centre, "clip": True, "group_norm": True}
+        row = random_network("a").to_json()
         network_rdms.main(
-            model="a",
-            kind="rgb",
-            may_clip=True,
+            rows=[json.loads(row)],
             choices=choices,
             constant_images="error",
             batch_size=8,
             stimuli=str(self.folder / f"{name}.h5"),
-            weights=str(self.folder / "weights.safetensors"),
+            weights=[str(self.folder / "weights.safetensors")],
             variants={"unclipped": choices | {"clip": False}},
-            **{key: str(path) for key, path in written.items()},
+            **{key: [str(path)] for key, path in written.items()},
             grams=grams and str(grams),
         )
         return {key: path.read_bytes() for key, path in written.items()}

@@ -1,6 +1,6 @@
 """Which layers of a network are compared: by name, with wildcards, or by the network's own shape.
 
-Apart from networks: a place is a module of a torch network or a value of an ONNX graph.
+Apart from networks: a layer is a module of a torch network, a value of an ONNX graph or an RDM.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from taskrsa.errors import ConfigError
-from taskrsa.networks.table import AUTO, Network
+from taskrsa.networks.network import AUTO, Network
 
 N_AUTO = 6  # five evenly spaced, and the last before the head
 LAST = "last"
 SHOWN = 8  # names that an error lists
-# Operations at the end that the head is said to include with what they are applied to.
+# Operations at the end that count as part of the head, with what they are applied to.
 PASSED = ("softmax", "logsoftmax", "sigmoid", "bias", "identity")
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a network can be listened to.
+class Layer:
+    """Where a network can be tapped.
 
     Attributes
     ----------
@@ -42,69 +42,69 @@ class Place:
     images_at: int = 0
 
 
-def choose(places: Sequence[Place], network: Network) -> dict[str, Place]:
-    """Return the places that a row of a bank asks for, by the names of their layers.
+def choose(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
+    """Return the layers that a row of a bank asks for, by the names it gives them.
 
-    `*` matches any characters, dots too; of what a wildcard matches, places that cannot be used
-    are passed over. `auto` gives layers the names depth1 to depth5 and `last`, alike for all
-    networks: at equal shares of the places that all information passes through, in the order in
-    which they are reached, the last right before the head. Of fewer than six all are taken. Blocks
-    of a torch network count as one, without what is inside, if that leaves six. The head is what
-    makes the output, with a softmax or sigmoid after it.
+    `*` matches any characters, dots too; of what a wildcard matches, layers that cannot be used
+    are passed over. `auto` gives the names depth1 to depth5 and `last`, alike for all networks: at
+    equal shares of the layers that all information passes through, in the order in which they are
+    reached, the last right before the head. Of fewer than six all are taken. Blocks of a torch
+    network count as one, without what is inside, if that leaves six. The head is what makes the
+    output, with a softmax or sigmoid after it.
 
     Raises
     ------
     ConfigError
         If a pattern matches nothing, or nothing that can be used, two layers would have one name, a
-        named place cannot be used, or a new name is given to several.
+        named layer cannot be used, or a new name is given to several.
     """
     if network.layers == (("", AUTO),):
-        return _spread([place for place in places if place.trunk], network)
+        return _spread([layer for layer in layers if layer.trunk], network)
     where = network.where("layers")
-    chosen: dict[str, Place] = {}
+    chosen: dict[str, Layer] = {}
     for name, pattern in network.layers:
-        found = _matching(places, pattern, where)
-        if name and len(found) > 1:
+        matching = _matching(layers, pattern, where)
+        if name and len(matching) > 1:
             raise ConfigError(
-                f"{where}: {name}={pattern} matches {len(found)}, {_list(found)}; name one"
+                f"{where}: {name}={pattern} matches {len(matching)}, {_list(matching)}; name one"
             )
-        for place in found:
-            other = chosen.setdefault(name or place.name, place)
-            if other is not place:
+        for layer in matching:
+            other = chosen.setdefault(name or layer.name, layer)
+            if other is not layer:
                 raise ConfigError(
-                    f"{where}: {other.name} and {place.name} would both be layer "
-                    f"{name or place.name}; rename one"
+                    f"{where}: {other.name} and {layer.name} would both be layer "
+                    f"{name or layer.name}; rename one"
                 )
     return chosen
 
 
-def _matching(places: Sequence[Place], pattern: str, where: str) -> list[Place]:
-    exact = [place for place in places if place.name == pattern]
-    found = exact or [place for place in places if fnmatchcase(place.name, pattern)]
-    if not found:
-        usable = [place for place in places if not place.fault]
+def _matching(layers: Sequence[Layer], pattern: str, where: str) -> list[Layer]:
+    exact = [layer for layer in layers if layer.name == pattern]
+    matching = exact or [layer for layer in layers if fnmatchcase(layer.name, pattern)]
+    if not matching:
+        usable = [layer for layer in layers if not layer.fault]
         raise ConfigError(f"{where}: nothing is named {pattern}; there are {_list(usable)}")
-    usable = [place for place in found if not place.fault]
+    usable = [layer for layer in matching if not layer.fault]
     if not usable:
-        raise ConfigError(f"{where}: {found[0].name} cannot be used: it {found[0].fault}")
+        raise ConfigError(f"{where}: {matching[0].name} cannot be used: it {matching[0].fault}")
     return usable
 
 
-def _spread(places: Sequence[Place], network: Network) -> dict[str, Place]:
-    n = min(N_AUTO, len(places))
+def _spread(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
+    n = min(N_AUTO, len(layers))
     if not n:
         raise ConfigError(
             f"{network.where('layers')}: auto finds nothing before the head; name the layers"
         )
-    picked = [places[-(-len(places) * step // n) - 1] for step in range(1, n + 1)]
+    picked = [layers[-(-len(layers) * step // n) - 1] for step in range(1, n + 1)]
     names = [*(f"depth{step}" for step in range(1, n)), LAST]
     return dict(zip(names, picked, strict=True))
 
 
-def _list(places: Sequence[Place]) -> str:
-    step = max(1, len(places) // SHOWN)
-    shown = [place.name for place in places[::step][:SHOWN]]
-    more = f" and {len(places) - len(shown)} more" if len(places) > len(shown) else ""
+def _list(layers: Sequence[Layer]) -> str:
+    step = max(1, len(layers) // SHOWN)
+    shown = [layer.name for layer in layers[::step][:SHOWN]]
+    more = f" and {len(layers) - len(shown)} more" if len(layers) > len(shown) else ""
     return ", ".join(shown) + more
 
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from taskrsa.errors import ConfigError, DataError, RepresentationError
-from taskrsa.networks.foreign import extra
-from taskrsa.networks.layers import Place, ancestors, bottlenecks, head
-from taskrsa.networks.table import Network
+from taskrsa.io.files import sha256_of
+from taskrsa.networks.layers import Layer, ancestors, bottlenecks, head
+from taskrsa.networks.network import Network
+from taskrsa.networks.optional import optional_package
+from taskrsa.networks.taps import Precision, TapNetwork, Taps
 
 _SIZES = ("Shape", "Size")  # operations whose result does not depend on what images show
 _VIEWS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")  # the same numbers
 
 
-class OnnxNetwork(nn.Module):
-    """A network in a file, whose forward pass returns the values it listens to.
+class OnnxNetwork(TapNetwork):
+    """A network in a file, run on the processor, without gradients.
 
     A network for one image at a time is given one image at a time. Images are handed over in the
     order of dimensions that its input has, and in its type.
@@ -33,23 +35,26 @@ class OnnxNetwork(nn.Module):
         If the file is no ONNX network.
     """
 
+    trainable = False
+    device = torch.device("cpu")
+
     def __init__(self, row: Network, path: Path) -> None:
-        super().__init__()
-        # What extraction asks for its device.
-        self.place = nn.Parameter(torch.zeros(()), requires_grad=False)
-        self.row, self.path = row, path
-        self.onnx, self.runtime = (extra(name, row, "onnx") for name in ("onnx", "onnxruntime"))
+        super().__init__(row)
+        self.path = path
+        self.onnx, self.runtime = (
+            optional_package(name, row, "onnx") for name in ("onnx", "onnxruntime")
+        )
         try:
             self.model = self.onnx.load(str(path))
             self.onnx.checker.check_model(self.model)
         except Exception as error:  # protobuf and the checker have errors of their own
             reason = " ".join(str(error).split())[:200]
             raise DataError(
-                f"{row.where('weights')}: {path} is no whole ONNX network ({reason})"
+                f"{row.where('weights')}: {path} is not a whole ONNX network ({reason})"
             ) from None
         self._read_input()
         self.session = None
-        self.chosen: dict[str, Place] = {}
+        self.chosen: dict[str, Layer] = {}
 
     def _read_input(self) -> None:
         graph = self.model.graph
@@ -107,7 +112,7 @@ class OnnxNetwork(nn.Module):
         ]
         return list(zip(*parts, strict=True))
 
-    def places(self, images: Tensor) -> list[Place]:
+    def find_layers(self, images: Tensor) -> list[Layer]:
         """Return the values inside the graph that depend on the images, in its order.
 
         Raises
@@ -125,7 +130,7 @@ class OnnxNetwork(nn.Module):
         values = self._try(images, graph.values)
         trunk = graph.trunk()
         return [
-            self._place(name, kind, value, name in trunk)
+            self._layer(name, kind, value, name in trunk)
             for (name, kind), value in zip(graph.values.items(), values, strict=True)
         ]
 
@@ -138,41 +143,48 @@ class OnnxNetwork(nn.Module):
                 self.batch = 1
         return [parts[0] for parts in self._run(session, images[: self.batch], self.batch)]
 
-    def _place(self, name: str, kind: str, value: object, trunk: bool) -> Place:
+    def _layer(self, name: str, kind: str, value: object, trunk: bool) -> Layer:
         n = self.batch or 2
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
-            return Place(name, kind, fault="holds no floating-point numbers")
+            return Layer(name, kind, fault="holds no floating-point numbers")
         if value.ndim < 2 or len(value) != n:
-            return Place(name, kind, fault=f"is {value.shape} for {n} images, not one row an image")
-        return Place(name, kind, value.shape[1:], trunk=trunk)
+            return Layer(name, kind, fault=f"is {value.shape} for {n} images, not one row an image")
+        return Layer(name, kind, value.shape[1:], trunk=trunk)
 
-    def listen(self, chosen: Mapping[str, Place]) -> None:
-        """Choose the values, by the names of their layers."""
-        self.chosen = dict(chosen)
-        self.names = list(dict.fromkeys(place.name for place in chosen.values()))
+    def tap(self, layers: Mapping[str, Layer]) -> None:
+        self.chosen = dict(layers)
+        self.names = list(dict.fromkeys(layer.name for layer in layers.values()))
         self.session = self._session(self.names)
-        self.eval()
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the layers' features, by name.
+    def forward(self, images: Tensor) -> Taps:
+        """Return the chosen values, by name.
 
         Raises
         ------
         RepresentationError
             If there is not one row an image.
         """
-        found = self._run(self.session, images.cpu(), self.batch or len(images))
-        values = dict(zip(self.names, map(np.concatenate, found), strict=True))
+        outputs = self._run(self.session, images.cpu(), self.batch or len(images))
+        values = dict(zip(self.names, map(np.concatenate, outputs), strict=True))
         taps = {}
-        for layer, place in self.chosen.items():
-            rows = torch.from_numpy(values[place.name])
+        for name, layer in self.chosen.items():
+            rows = torch.from_numpy(values[layer.name])
             if len(rows) < len(images):
                 raise RepresentationError(
-                    f"{self.row.where('layers')}: {place.name} is {tuple(rows.shape)} for "
+                    f"{self.row.where('layers')}: {layer.name} is {tuple(rows.shape)} for "
                     f"{len(images)} images, not one row an image; name another value"
                 )
-            taps[layer] = rows[: len(images)]
+            taps[name] = rows[: len(images)]
         return taps
+
+    def fingerprint(self) -> list[str]:
+        return [sha256_of(self.path), self.runtime.__version__]
+
+    def extractor(self, precision: Precision = "no") -> Callable[[Tensor], Taps]:
+        """As of any network, in the precision of the file whatever is asked for."""
+        if precision != "no":
+            print(f"{self.row.name}: ONNX networks run in the precision of their file", flush=True)
+        return self.eval()
 
 
 class _Graph:

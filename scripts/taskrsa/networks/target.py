@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.networks.foreign import Foreign, Own, network_of, normalisation_of, places_of
-from taskrsa.networks.layers import Place
+from taskrsa.networks.layers import Layer
+from taskrsa.networks.loading import layers_of, load_network
+from taskrsa.networks.network import Network
+from taskrsa.networks.preprocessing import normalisation_of
 from taskrsa.networks.segmentation import ASPP, HeadSpec
 from taskrsa.networks.spec import encoder_spec
-from taskrsa.networks.table import OWN, Network
 from taskrsa.networks.weights import random_encoder
 
 WHOLE, HEAD_ONLY = "whole network", "head only"
@@ -173,36 +174,30 @@ def row_network(
     Raises
     ------
     ConfigError, DataError
-        As `taskrsa.networks.foreign.network_of`, and if a map is to be predicted and no layer has
-        positions.
+        As `taskrsa.networks.loading.load_network`, and if a map is to be predicted and no layer
+        has positions.
     """
-    network = network_of(row, weights)
-    place = _last_place(places_of(network, row, side), kind, row)
-    chosen = {_TAP: place}
-    trains = row.loader != "onnx"
-    if not trains:
-        network.listen(chosen)
-    else:
-        network = (Own if row.loader in OWN else Foreign)(network, chosen, row)
+    network = load_network(row, weights)
+    network.tap({_TAP: _last_layer(layers_of(network, side), kind, row)})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return TargetNetwork(
             network,
             _TAP,
-            normalisation_of(row),
+            normalisation_of(network.row),
             kind,
             classes,
             head,
             side,
-            trains_encoder=trains,
-            keeps_layout=row.loader not in OWN,
+            trains_encoder=network.trainable,
+            keeps_layout=network.keeps_layout,
         )
 
 
-def _last_place(places: Sequence[Place], kind: str, row: Network) -> Place:
-    usable = [place for place in places if place.trunk and not place.fault]
+def _last_layer(layers: Sequence[Layer], kind: str, row: Network) -> Layer:
+    usable = [layer for layer in layers if layer.trunk and not layer.fault]
     if kind != "classification":
-        usable = [place for place in usable if _has_positions(place.shape)]
+        usable = [layer for layer in usable if _has_positions(layer.shape)]
     if not usable:
         raise ConfigError(
             f"{row.where('loader')}: {row.name} has no layer with positions before its head; "

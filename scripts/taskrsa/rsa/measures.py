@@ -152,6 +152,7 @@ def make_measures(
     features: np.ndarray,
     measures: Sequence[str],
     *,
+    layer: str = "compressed",
     model: str,
     task: str,
     conditions: Sequence[str],
@@ -169,6 +170,8 @@ def make_measures(
         (n, d), as for `compute_rdm`.
     measures
         Names of `MEASURES`.
+    layer
+        Name of the representation, for messages.
 
     Other parameters are those of `rdm_file.make_rdms`.
 
@@ -177,7 +180,7 @@ def make_measures(
     RepresentationError
         As `compute_rdm` and `represent`.
     """
-    n, where = len(features), f"{model}, compressed"
+    n, where = len(features), f"{model}, {layer}"
     kept = np.ones(n, dtype=bool)
     for centred in (True, False):
         result = compute_rdm(

@@ -135,7 +135,7 @@ def target_settings(
 @lru_cache(maxsize=1)
 def _program_digest() -> str:
     library = Path(__file__).parents[1]
-    networks = ("target", "foreign", "layers", "onnx_network")
+    networks = ("target", "loading", "taps", "probing", "layers", "onnx_network")
     names = ("training/goals.py", *(f"networks/{name}.py" for name in networks))
     return digest_of(sha256_of(library / name) for name in names)
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from taskrsa.errors import ConfigError, DataError
+from taskrsa.networks.network import Network, weights_file
 from taskrsa.networks.table import (
     COLUMNS,
-    Network,
     asset_of,
-    check_weights,
     network,
+    random_network,
     read_bank,
+    small_network,
     styles,
-    weights_file,
+    trained_network,
 )
+from taskrsa.tasks.dictionary import TASKS
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/bank.schema.yaml").read_text())
 SHA256 = "ab" * 32
 ROW = {
     "name": "resnet",
@@ -58,18 +57,49 @@ def test_what_may_be_left_empty():
     empty = dict.fromkeys(COLUMNS, "")
     found = network(empty | {"name": "depth", "loader": "taskonomy", "weights": "depth.pth"})
     assert found == Network("depth", "depth", "", "taskonomy", "depth.pth")
+    found = network(empty | {"name": "net", "loader": "timm:resnet10t"})
+    assert (found.size, found.mean, found.std, found.channels) == (None, (), (), "rgb")
+    found = network(empty | {"name": "brain", "loader": "rdms", "weights": "it.npz"})
+    assert found == Network("brain", "brain", "", "rdms", "it.npz")
+
+
+def test_a_task_gives_encoders_their_input_and_every_network_its_label_and_type():
+    empty = dict.fromkeys(COLUMNS, "")
+    found = network(empty | {"name": "a", "loader": "trained", "task": "colorization"})
+    assert (found.label, found.type) == ("colorization", "2D")
+    assert (found.input, found.clip, found.channels) == ("lightness", False, "lightness")
+    assert found.mean == (0.5,)
+    found = network(empty | {"name": "a", "loader": "random", "task": "class_1000"})
+    assert (found.input, found.clip) == ("rgb", False)
+    found = network(ROW | {"label": "", "type": "", "task": "class_1000"})
+    assert (found.label, found.type, found.clip) == ("object class", "semantic", True)
+    plain = network(empty | {"name": "a", "loader": "random", "channels": "lightness"})
+    assert (plain.input, plain.clip) == ("lightness", True)
+
+
+def test_rows_that_a_run_makes_are_those_that_a_table_would_hold():
+    empty = dict.fromkeys(COLUMNS, "")
+    layers = "block1 block2 block3 block4 compressed"
+    for task in TASKS.values():
+        cells = {"name": task.id, "loader": "trained", "layers": layers, "task": task.id}
+        assert trained_network(task) == network(empty | cells)
+    small = small_network(TASKS["colorization"], "colorization_w4_s0")
+    assert (small.loader, small.channels) == ("small", "lightness")
+    assert small.layers == (("", "compressed"),)
+    cells = {"name": "random_00", "loader": "random", "layers": layers}
+    assert random_network("random_00") == network(empty | cells)
 
 
 def test_a_table_keeps_its_order_and_passes_comments_over(tmp_path):
     path = table(tmp_path / "bank.tsv", ROW | {"name": "b"}, ROW | {"name": "a", "type": "küche"})
     path.write_text("# my networks\n\n" + path.read_text())
-    found = read_bank(path, SCHEMA)
+    found = read_bank(path)
     assert list(found) == ["b", "a"]
     assert styles(found) == {"b": ("ResNet", "objects"), "a": ("ResNet", "küche")}
 
 
 def test_the_example_is_a_bank():
-    found = read_bank(ROOT / "config/banks/example.tsv", SCHEMA)
+    found = read_bank(ROOT / "config/networks/example.tsv")
     kinds = {row.loader.partition(":")[0] for row in found.values()}
     assert {"taskonomy", "onnx", "timm"} <= kinds
 
@@ -78,28 +108,38 @@ def test_the_example_is_a_bank():
     ("changes", "words"),
     [
         ({"name": "../x"}, r"row \.\./x, name: '\.\./x' must be letters"),
-        ({"loader": "keras"}, r"row resnet, loader: there is no loader 'keras'; give taskonomy"),
+        ({"loader": "keras"}, r"loader: there is no loader 'keras'; give trained, random"),
         ({"loader": "timm:"}, "no loader 'timm:'"),
         ({"loader": "onnx", "weights": "", "sha256": ""}, "weights: is empty; onnx needs a file"),
         ({"sha256": "12"}, "sha256: '12' is not 64"),
-        ({"weights": "https://x.org/a.pth", "sha256": ""}, "sha256: is empty; what an address"),
+        ({"weights": "https://x.org/a.pth", "sha256": ""}, "sha256: is empty; what is downloaded"),
         ({"weights": ""}, "sha256: is given without weights"),
         ({"weights": "package:timm"}, "weights: 'package:timm' names no file"),
         ({"channels": "hsv"}, "channels: 'hsv' is none of rgb, bgr, grey, lightness"),
         ({"channels": ""}, "channels: '' is none of"),
-        ({"size": "-3"}, "size: '-3' is no number"),
-        ({"size": "²"}, "size: '²' is no number"),
+        ({"size": "-3"}, "size: '-3' is not a number"),
+        ({"size": "²"}, "size: '²' is not a number"),
         ({"mean": "0.5 0.5"}, r"mean: '0.5 0.5' must be 1 or 3 numbers for the channels rgb"),
         ({"mean": ""}, "mean: '' must be"),
         ({"mean": "nan"}, "mean: 'nan' must be"),
         ({"std": "1/0"}, "std: '1/0' must be"),
         ({"std": "0"}, "std: must be positive"),
-        ({"arguments": "{"}, "arguments: is no JSON"),
+        ({"arguments": "{"}, "arguments: is not JSON"),
         ({"arguments": "[1]"}, "arguments: must be a JSON object"),
-        ({"loader": "onnx", "arguments": '{"a": 1}'}, "arguments: is of no use to onnx"),
+        ({"loader": "onnx", "arguments": '{"a": 1}'}, "arguments: has no effect on onnx"),
         ({"layers": "auto layer1"}, "layers: auto stands alone"),
         ({"layers": "a=layer1 a=layer2"}, "layers: a is given twice"),
         ({"colour": "red"}, "colour: there is no such column"),
+        ({"task": "juggling"}, "task: there is no task 'juggling'; there are autoencoder"),
+        ({"loader": "trained", "weights": "", "sha256": ""}, "task: is empty; name the task"),
+        ({"loader": "random"}, "weights: has no effect on random"),
+        ({"loader": "small"}, "no loader 'small'"),
+        ({"loader": "checkpoint"}, r"mean: checkpoint networks take \[-1, 1\]"),
+        (
+            {"loader": "checkpoint", "channels": "lightness", "task": "edge2d"},
+            "channels: networks of edge2d take rgb, not lightness",
+        ),
+        ({"loader": "rdms"}, "size: has no effect on rdms"),
     ],
 )
 def test_what_is_wrong_with_a_row_is_one_line(changes, words):
@@ -110,54 +150,23 @@ def test_what_is_wrong_with_a_row_is_one_line(changes, words):
 
 
 def test_what_is_wrong_with_a_table(tmp_path):
-    def refuses(words: str, path: Path, schema: dict | None = None) -> None:
+    def refuses(words: str, *paths: Path) -> None:
         with pytest.raises(ConfigError, match=words):
-            read_bank(path, schema)
+            read_bank(*paths)
 
     path = tmp_path / "bank.tsv"
     refuses("bank.tsv: no such table", path)
     refuses("has no row; add a network", table(path))
-    refuses(r"line 3: name resnet stands twice", table(path, ROW, ROW))
+    refuses(r"line 3: name resnet is used twice", table(path, ROW, ROW))
     refuses("has no column std", table(path, header="\t".join(COLUMNS[:-2])))
     refuses("unknown column 'colour'", table(path, header="\t".join([*COLUMNS, "colour"])))
-    refuses("a column stands twice", table(path, header="\t".join([*COLUMNS, "name"])))
+    refuses("a column is twice in the header", table(path, header="\t".join([*COLUMNS, "name"])))
     refuses("line 2: 12 cells for 11 columns", table(path, ROW | {"more": "x"}))
     refuses(r"line 2: bank, row resnet, size", table(path, ROW | {"size": "big"}))
-    refuses(r"line 2, row resnet, size: 'big' does not match", path, SCHEMA)
+    other = table(tmp_path / "other.tsv", ROW)
+    refuses("other.tsv, line 2: name resnet is used twice", table(path, ROW), other)
     path.write_bytes(b"\xff\xfe")
     refuses("cannot be read .not UTF-8", path)
-
-
-def test_schema_and_library_know_the_same_columns():
-    assert SCHEMA["required"] == list(COLUMNS)
-    assert list(SCHEMA["properties"]) == [*COLUMNS, "arguments"]
-
-
-def test_weights_are_found_and_checked(tmp_path, monkeypatch):
-    file = tmp_path / "a.pth"
-    file.write_bytes(b"weights")
-    monkeypatch.setenv("BANK", str(tmp_path))
-    right = hashlib.sha256(b"weights").hexdigest()
-    row = network(ROW | {"weights": "$BANK/a.pth", "sha256": right})
-    assert weights_file(row) == file
-    check_weights(row, file)
-    with pytest.raises(DataError, match=f"row resnet, sha256: .*has SHA-256 {right}, not {SHA256}"):
-        check_weights(network(ROW), file)
-    with pytest.raises(DataError, match="row resnet, weights: there is no file resnet.pth"):
-        weights_file(network(ROW))
-    assert weights_file(network(ROW | {"weights": "", "sha256": ""})) is None
-
-
-def test_weights_inside_a_package(tmp_path, monkeypatch):
-    folder = tmp_path / "some_weights"
-    folder.mkdir()
-    (folder / "__init__.py").write_text("raise RuntimeError('must not be run')")
-    (folder / "a.onnx").write_bytes(b"")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    row = network(ROW | {"weights": "package:some_weights/a.onnx"})
-    assert weights_file(row) == folder / "a.onnx"
-    with pytest.raises(ConfigError, match="weights: package no_such_one is not installed"):
-        weights_file(network(ROW | {"weights": "package:no_such_one/a.onnx"}))
 
 
 def test_weights_at_an_address_are_fetched_like_any_other_file(tmp_path):
@@ -168,6 +177,8 @@ def test_weights_at_an_address_are_fetched_like_any_other_file(tmp_path):
     assert asset.hash == f"sha256:{SHA256}"
     with pytest.raises(DataError, match="is not fetched yet"):
         weights_file(row)
+    named = network(ROW | {"weights": f"https://example.org/normal_encoder-{SHA256}.pth"})
+    assert asset_of(named).file == f"normal_encoder-{SHA256}.pth"
     (tmp_path / asset.file).write_bytes(b"")
     assert weights_file(row, tmp_path / asset.file) == tmp_path / asset.file
 

@@ -1,0 +1,315 @@
+"""Networks of every loader, from a row of a bank.
+
+What `package.module:function` names is code that is run, as trusted as any other that the user
+imports; state dictionaries are only read (`weights_only`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.networks.layers import Layer, choose
+from taskrsa.networks.network import Network, check_weights, weights_file
+from taskrsa.networks.onnx_network import OnnxNetwork
+from taskrsa.networks.optional import blamed, optional_package
+from taskrsa.networks.preprocessing import normalisation_of
+from taskrsa.networks.taps import HookedNetwork, NativeNetwork, TapNetwork
+from taskrsa.networks.weights import (
+    load_encoder,
+    load_strictly,
+    on_accelerator,
+    unpickling_reason,
+)
+
+PROBED = 2  # images that a network is tried with
+_WRAPPED = ("state_dict", "model")  # under which training loops store the weights
+_DEFAULT_SIDE = 256  # pixels, of stimuli
+
+
+def load_network(row: Network, weights: str | os.PathLike | None = None) -> TapNetwork:
+    """Return the network of a row, in evaluation mode and single precision, without gradients.
+
+    Parameters
+    ----------
+    weights : where the file lies whose address is in the table, or that the run has made
+
+    Raises
+    ------
+    ConfigError
+        If the loader's package is missing, there is no such function or it fails.
+    DataError
+        If the weights are missing, have another SHA-256 or do not fit; keys are named.
+    """
+    path = weights_file(row, weights)
+    if path is not None:
+        check_weights(row, path)
+    if row.is_native:
+        network = NativeNetwork(native_encoder(row, path), row)
+    elif row.loader == "onnx":
+        network = OnnxNetwork(row, path)
+    else:
+        network = _torch_network(row, path)
+    return network.eval().requires_grad_(False)
+
+
+def native_encoder(row: Network, path: str | os.PathLike) -> nn.Module:
+    """Return an encoder of this project's architectures, in evaluation mode, without gradients.
+
+    Parameters
+    ----------
+    row : of loader trained, random, small, taskonomy or checkpoint
+    path : its weights, `.safetensors`, or for taskonomy a checkpoint of the public bank
+
+    Raises
+    ------
+    ConfigError, DataError
+        If the file is of another kind or takes other channels, or as `load_encoder`.
+    """
+    path = Path(path)
+    if row.loader != "taskonomy" and path.suffix != ".safetensors":
+        raise ConfigError(
+            f"{row.where('weights')}: {path} is not a .safetensors file, as this project writes "
+            "encoders; for the public bank's set loader to taskonomy"
+        )
+    try:
+        encoder = load_encoder(path)
+    except DataError as error:
+        raise DataError(f"{row.where('weights')}: {error}") from None
+    taken = encoder.spec.input_channels
+    if taken != row.n_channels:
+        fit = "lightness" if taken == 1 else "rgb"
+        raise ConfigError(
+            f"{row.where('channels')}: {path} takes {taken} channels and {row.channels} has "
+            f"{row.n_channels}; set channels to {fit}"
+        )
+    return encoder
+
+
+def layers_of(network: TapNetwork, side: int = _DEFAULT_SIDE) -> list[Layer]:
+    """Return where a network can be tapped, in the order in which images reach it, and what they
+    never reach last.
+
+    Parameters
+    ----------
+    side : of the stimuli, pixels; what the network is shown where its row gives no size
+
+    Raises
+    ------
+    ConfigError
+        If the network refuses its input.
+    """
+    row = network.row
+    side = row.size or side
+    # Any images would do; noise reaches everything that does not ask for a certain content.
+    pixels = torch.rand(PROBED, 3, side, side, generator=torch.Generator().manual_seed(0))
+    shape = f"{row.n_channels} x {side} x {side}"
+    with blamed(row, "channels and size", f"the network fails on images of {shape}"):
+        return network.find_layers(normalisation_of(row)(pixels))
+
+
+def tap_network(
+    row: Network, side: int, weights: str | os.PathLike | None = None
+) -> tuple[TapNetwork, dict[str, Layer]]:
+    """Return a row's network, on the accelerator if there is one, tapped at the row's layers.
+
+    Parameters
+    ----------
+    side : of the stimuli, pixels
+    weights : where the file lies whose address is in the table, or that the run has made
+
+    Raises
+    ------
+    ConfigError, DataError
+        As `load_network`, `layers_of` and `taskrsa.networks.layers.choose`.
+    """
+    network = on_accelerator(load_network(row, weights))
+    try:
+        layers = layers_of(network, side)
+    except ConfigError as error:
+        if network.device.type == "cpu":
+            raise
+        print(f"{row.name}: fails on {network.device.type}, so it runs on the processor ({error})")
+        network = network.cpu()
+        layers = layers_of(network, side)
+    chosen = choose(layers, row)
+    network.tap(chosen)
+    return network, chosen
+
+
+# --- torch modules ---
+
+
+def _torch_network(row: Network, path: Path | None) -> HookedNetwork:
+    # Weights that a function draws are the same in every job.
+    with torch.random.fork_rng(devices=[]), blamed(row, "loader", f"{row.loader} fails"):
+        torch.manual_seed(0)
+        network, row = _MAKERS.get(row.library, _from_function)(row, path is None)
+    if not isinstance(network, nn.Module):
+        raise ConfigError(
+            f"{row.where('loader')}: {row.loader} returns a {type(network).__name__}, not a torch "
+            "module; return the network"
+        )
+    if any(nn.parameter.is_lazy(tensor) for tensor in network.parameters()):
+        raise ConfigError(
+            f"{row.where('loader')}: {row.loader} returns a network of lazy modules; run it once "
+            "on a batch before it is returned"
+        )
+    network.float()
+    if path is not None:
+        _load_state(network, path, row)
+    return HookedNetwork(network, row)
+
+
+def _from_timm(row: Network, pretrained: bool) -> tuple[object, Network]:
+    timm = optional_package("timm", row)
+    name = row.loader.partition(":")[2]
+    network = timm.create_model(name, **{"pretrained": pretrained, **row.arguments})
+    config = timm.data.resolve_model_data_config(network)
+    _, height, width = config["input_size"]
+    if row.size is None and height != width:
+        raise ConfigError(f"{row.where('size')}: timm's is {height} x {width}; give one number")
+    return network, _completed(row, height, config["mean"], config["std"], config["interpolation"])
+
+
+def _from_torchvision(row: Network, pretrained: bool) -> tuple[object, Network]:
+    models = optional_package("torchvision", row).models
+    name = row.loader.partition(":")[2]
+    asked = row.arguments.get("weights") or "DEFAULT"
+    known = getattr(models.get_model_weights(name), asked.rpartition(".")[2])
+    network = models.get_model(name, **{"weights": known if pretrained else None, **row.arguments})
+    # Networks of other kinds than classification know some of it only.
+    shown = vars(known.transforms())
+    sides = shown.get("crop_size") or shown.get("resize_size") or [None]
+    mean, std = (shown.get(column) or () for column in ("mean", "std"))
+    interpolation = getattr(shown.get("interpolation"), "value", "")
+    return network, _completed(row, sides[0], mean, std, interpolation)
+
+
+def _completed(
+    row: Network,
+    size: int | None,
+    mean: Sequence[float],
+    std: Sequence[float],
+    interpolation: str,
+) -> Network:
+    """Return a row whose empty cells are filled by what a library says of its network.
+
+    Photographs are shown whole at that size: networks are compared by what they make of the same
+    image, so the library's centre crop is left out.
+    """
+    for column, values in (("mean", mean), ("std", std)):
+        if not getattr(row, column) and len(values) != row.n_channels:
+            raise ConfigError(
+                f"{row.where(column)}: {row.library} gives {len(values)} numbers for the "
+                f"{row.n_channels} channels of {row.channels}; fill it in"
+            )
+    found = replace(
+        row,
+        size=row.size or size,
+        mean=row.mean or tuple(map(float, mean)),
+        std=row.std or tuple(map(float, std)),
+        interpolation="bicubic" if interpolation == "bicubic" else "bilinear",
+    )
+    numbers = (" ".join(f"{v:g}" for v in values) for values in (found.mean, found.std))
+    print(
+        f"{row.name}: images at {found.size or 'their own'} pixels, {found.interpolation}, mean "
+        "{}, std {}".format(*numbers)
+        + f"; {row.library}'s where the table says nothing",
+        flush=True,
+    )
+    return found
+
+
+def _from_function(row: Network, pretrained: bool) -> tuple[object, Network]:
+    module, _, name = row.loader.partition(":")
+    function = _function(module, name, row)
+    print(f"{row.name}: runs {row.loader}, code that you trust as your own", flush=True)
+    return function(**row.arguments), row
+
+
+_MAKERS = {"timm": _from_timm, "torchvision": _from_torchvision}
+
+
+def _function(module: str, name: str, row: Network) -> Callable:
+    """Import a function of the user's; modules in the working folder are found, too."""
+    where = row.where("loader")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        found: object = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # a module that the user's own imports
+        raise ConfigError(
+            f"{where}: there is no module {error.name}, neither installed nor in {here}; install "
+            "it or correct the name"
+        ) from None
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise ConfigError(f"{where}: {module} has no {name}; correct the name")
+        found = getattr(found, part)
+    if not callable(found):
+        raise ConfigError(f"{where}: {row.loader} cannot be called; name a function or class")
+    return found
+
+
+def _load_state(network: nn.Module, path: Path, row: Network) -> None:
+    where = row.where("weights")
+    state = _read_state(path, where)
+    if state and all(key.startswith("module.") for key in state):
+        state = {key.removeprefix("module."): value for key, value in state.items()}
+    # Half-precision files fit networks in single precision; other types are another network's.
+    expected = network.state_dict()
+    for key, value in state.items():
+        if key in expected and value.is_floating_point() and expected[key].is_floating_point():
+            state[key] = value.to(expected[key].dtype)
+    try:
+        load_strictly(network, state, path)
+    except DataError as error:
+        line = str(error).replace("does not fit the encoder", "does not fit the network")
+        raise DataError(f"{where}: {line}") from None
+
+
+def _read_state(path: Path, where: str) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise DataError(f"{where}: {path} is not a whole safetensors file ({error})") from None
+    try:
+        payload = torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError),
+        *(LookupError, TypeError, AttributeError, AssertionError),
+    ) as error:
+        raise DataError(
+            f"{where}: {path} cannot be loaded with weights_only=True "
+            f"({unpickling_reason(error)}); save the network's state_dict"
+        ) from None
+    for key in _WRAPPED:
+        if isinstance(payload, dict) and isinstance(payload.get(key), dict):
+            payload = payload[key]
+            break
+    if not isinstance(payload, dict) or not payload:
+        raise DataError(f"{where}: {path} holds no state_dict; save the network's")
+    for key, value in payload.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise DataError(
+                f"{where}: {path} holds a {type(value).__name__} under {key!r}; save the network's "
+                "state_dict alone"
+            )
+    return dict(payload)

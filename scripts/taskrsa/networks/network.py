@@ -1,0 +1,165 @@
+"""A network: one row of a table, its cells read. Jobs get it as JSON; PyTorch is not needed.
+
+Apart from `taskrsa.networks.table`, which reads and checks cells: what only changes how they are
+checked leaves results as they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.io.files import sha256_of
+
+CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1, "lightness": 1}
+# Encoders of this project's architectures, whose input is known.
+NATIVE_LOADERS = ("trained", "random", "small", "taskonomy", "checkpoint")
+LIBRARIES = ("timm", "torchvision")  # loaders that know how their networks want to be shown images
+RDMS = "rdms"
+AUTO = "auto"
+PACKAGE = "package:"
+
+
+@dataclass(frozen=True)
+class Network:
+    """One row of a table; `taskrsa.networks.table` says what its columns hold.
+
+    Attributes
+    ----------
+    layers : the patterns, each with the name that its layer gets or "" for the module's own
+    size : side of the input in pixels, or None for the stimuli's own (of a library's network: for
+        the library's)
+    mean, std : one number for each channel; empty for those of the library
+    input, clip : what an encoder of this project is shown, as `network_input` takes it
+    interpolation : how photographs are resized, "bilinear" or "bicubic"
+    """
+
+    name: str
+    label: str
+    type: str
+    loader: str
+    weights: str = ""
+    sha256: str = ""
+    layers: tuple[tuple[str, str], ...] = (("", AUTO),)
+    size: int | None = None
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    channels: str = "rgb"
+    arguments: dict = field(default_factory=dict)
+    task: str = ""
+    input: str = "rgb"
+    clip: bool = True
+    interpolation: str = "bilinear"
+
+    @classmethod
+    def from_json(cls, values: str | Mapping) -> Network:
+        """Return the network that `to_json` wrote, as text or already decoded."""
+        values = dict(json.loads(values) if isinstance(values, str) else values)
+        values.setdefault("label", values["name"])
+        for key in ("layers", "mean", "std"):
+            if key in values:
+                values[key] = tuple(map(_as_tuple, values[key]))
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """Return all that a job needs, as JSON: the fields that differ from their defaults.
+
+        The label is left out, which figures alone write: a new one makes no result stale.
+        """
+        plain = {f.name: f.default for f in dataclasses.fields(self)} | {"arguments": {}}
+        values = {key: value for key, value in vars(self).items() if value != plain[key]}
+        del values["label"]
+        return json.dumps(values)
+
+    def features_key(self) -> str:
+        """Return the fields that features depend on, beside weights and clipping, as JSON."""
+        names = ("loader", "layers", "size", "mean", "std", "channels", "arguments", "input")
+        values = {name: getattr(self, name) for name in (*names, "interpolation")}
+        return json.dumps(values, sort_keys=True)
+
+    @property
+    def n_channels(self) -> int:
+        return CHANNELS[self.channels]
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it is an encoder of this project's architectures."""
+        return self.loader in NATIVE_LOADERS
+
+    @property
+    def library(self) -> str:
+        """The library that makes the network, one of `LIBRARIES`, or ""."""
+        kind = self.loader.partition(":")[0]
+        return kind if kind in LIBRARIES else ""
+
+    @property
+    def is_address(self) -> bool:
+        """Whether the weights have to be fetched."""
+        return self.weights.startswith(("http://", "https://"))
+
+    def where(self, column: str) -> str:
+        """Return how an error names a cell of this row."""
+        return f"bank, row {self.name}, {column}"
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def weights_file(network: Network, fetched: str | os.PathLike | None = None) -> Path | None:
+    """Return the file of a network's weights, None if the loader brings its own.
+
+    Parameters
+    ----------
+    fetched : where the file lies whose address is in the table, or that the run has made
+
+    Raises
+    ------
+    ConfigError
+        If the file is inside a package that is not installed.
+    DataError
+        If there is no such file, or it is yet to be fetched.
+    """
+    if fetched is None and not network.weights:
+        return None
+    where = network.where("weights")
+    if fetched is None and network.is_address:
+        raise DataError(
+            f"{where}: {network.weights} is not fetched yet; fetch it and name the file"
+        )
+    if fetched is None and network.weights.startswith(PACKAGE):
+        package, _, inside = network.weights.removeprefix(PACKAGE).partition("/")
+        path = _package_folder(package, where) / inside
+    else:
+        path = Path(os.path.expandvars(fetched or network.weights))
+    if not path.is_file():
+        raise DataError(f"{where}: there is no file {path}; correct the path")
+    return path
+
+
+def _package_folder(package: str, where: str) -> Path:
+    """Return the folder of an installed package, without running its code."""
+    try:
+        spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    except (ImportError, ValueError):
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError(f"{where}: package {package} is not installed; install it with pip")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def check_weights(network: Network, path: str | os.PathLike) -> None:
+    """Raise DataError unless a file has the SHA-256 of the table, if one is given there."""
+    if network.sha256:
+        found = sha256_of(path)
+        if found != network.sha256:
+            raise DataError(
+                f"{network.where('sha256')}: {path} has SHA-256 {found}, not {network.sha256}; it "
+                "is another file or damaged: get it again or correct the table"
+            )

@@ -1,0 +1,108 @@
+"""ONNX networks: values inside the graph, the layers that auto takes, one-line errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.networks.extraction import extract
+from taskrsa.networks.loading import tap_network
+from taskrsa.networks.network import Network
+from taskrsa.networks.preprocessing import input_of
+from torch import nn
+from user_networks import IMAGES, row
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def features(chosen: Network) -> dict[str, np.ndarray]:
+    network, _ = tap_network(chosen, 32)
+    return extract(network.extractor("bf16"), input_of(chosen, False), IMAGES, 2, "net")
+
+
+def refuses(error: type[Exception], words: str, chosen: Network) -> None:
+    with pytest.raises(error, match=f"^bank, row net, {words}") as caught:
+        tap_network(chosen, 32)
+    assert "\n" not in str(caught.value)
+
+
+def write_onnx(path: Path, batch: int | str = "n", last: bool = False, side: int | str = "h"):
+    """Write conv, ReLU, a branch that asks for its shape, mean over space, linear, softmax."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    make, array = onnx.helper, onnx.numpy_helper.from_array
+    draw = np.random.default_rng(0).standard_normal
+    weights = {"k": draw((4, 3, 3, 3)), "w": draw((4, 5)), "b": draw(5)}
+    nodes = [
+        make.make_node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+        make.make_node("Conv", ["t" if last else "x", "k"], ["conv"]),
+        make.make_node("Relu", ["conv"], ["relu"]),
+        make.make_node("Shape", ["relu"], ["shape"]),
+        make.make_node("Neg", ["relu"], ["left"]),
+        make.make_node("Abs", ["relu"], ["right"]),
+        make.make_node("Mul", ["left", "right"], ["both"]),
+        make.make_node("Reshape", ["both", "shape"], ["again"]),
+        make.make_node("ReduceMean", ["again"], ["mean"], axes=[2, 3], keepdims=0),
+        make.make_node("MatMul", ["mean", "w"], ["linear"]),
+        make.make_node("Add", ["linear", "b"], ["logits"]),
+        make.make_node("Softmax", ["logits"], ["y"]),
+    ][0 if last else 1 :]
+    shape = [batch, side, side, 3] if last else [batch, 3, side, side]
+    value = make.make_tensor_value_info
+    graph = make.make_graph(
+        nodes, "g", [value("x", 1, shape)], [value("y", 1, [batch, 5])],
+        [array(v.astype(np.float32), name) for name, v in weights.items()],
+    )  # fmt: skip
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, path)
+    return weights
+
+
+@pytest.mark.parametrize(("batch", "last"), [("n", False), (1, False), (2, True)])
+def test_onnx_values_inside_the_graph(folder, batch, last):
+    weights = write_onnx(folder / "net.onnx", batch, last)
+    chosen = row("onnx", weights="net.onnx", layers="relu bottleneck=mean")
+    taps = features(chosen)
+    assert list(taps) == ["relu", "bottleneck"]
+    kernel = torch.from_numpy(weights["k"].astype(np.float32))
+    relu = nn.functional.conv2d(input_of(chosen, False)(IMAGES), kernel).relu()
+    np.testing.assert_allclose(taps["relu"], relu.permute(0, 2, 3, 1).flatten(1).numpy(), atol=1e-5)
+    np.testing.assert_allclose(taps["bottleneck"], (-relu * relu).mean((2, 3)).numpy(), atol=1e-4)
+
+
+def test_auto_on_an_onnx_graph(folder):
+    write_onnx(folder / "net.onnx")
+    _, chosen = tap_network(row("onnx", weights="net.onnx"), 32)
+    # Not the two branches, and not linear, bias and softmax, which are the head.
+    assert [layer.name for layer in chosen.values()] == ["conv", "relu", "both", "mean"]
+
+
+def test_what_is_wrong_with_an_onnx_network(folder):
+    write_onnx(folder / "net.onnx", side=24)
+    plain = row("onnx", weights="net.onnx")
+    refuses(ConfigError, "size: net.onnx takes images of 24 x 24", plain)
+    assert len(features(row("onnx", weights="net.onnx", size="24"))) == 4
+    grey = row("onnx", weights="net.onnx", channels="grey", size="24")
+    refuses(ConfigError, "channels: net.onnx takes 3 channels", grey)
+    missing = row("onnx", weights="net.onnx", size="24", layers="block*")
+    refuses(ConfigError, r"layers: nothing is named block\*; there are conv", missing)
+    Path("net.onnx").write_bytes(b"no network")
+    refuses(DataError, "weights: net.onnx is not a whole ONNX network", plain)
+
+
+def test_half_precision_leaves_the_network_as_it_is_and_says_so(folder, capsys):
+    write_onnx(folder / "net.onnx")
+    chosen = row("onnx", weights="net.onnx", layers="relu")
+    network, _ = tap_network(chosen, 32)
+    images = input_of(chosen, False)(IMAGES)
+    plain = network.extractor()(images)["relu"]
+    assert not capsys.readouterr().out
+    assert torch.equal(network.extractor("bf16")(images)["relu"], plain)
+    assert "net: ONNX networks run in the precision of their file" in capsys.readouterr().out
