@@ -1,7 +1,7 @@
 """Draw the similarity of networks against the similarity of their tasks' labels."""
 
 import pandas as pd
-from taskrsa.analysis.tables import label_pairs
+from taskrsa.analysis.taxonomy import label_pairs
 from taskrsa.entry import run
 from taskrsa.figures.save import save_data, save_figure
 from taskrsa.figures.taxonomy import figure_label_agreement

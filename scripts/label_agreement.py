@@ -5,7 +5,7 @@ with a permutation of the tasks.
 """
 
 import pandas as pd
-from taskrsa.analysis.tables import label_agreement_rows
+from taskrsa.analysis.taxonomy import label_agreement_rows
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
 

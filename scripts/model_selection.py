@@ -10,15 +10,16 @@ their own tasks.
 import numpy as np
 import pandas as pd
 from taskrsa.analysis.selection import baseline_rows, selection_rows, with_published
-from taskrsa.analysis.tables import common_images, read_affinity
+from taskrsa.analysis.tables import read_affinity
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
 from taskrsa.rsa.comparison import compare, resampled
 from taskrsa.rsa.inference import bootstrap_counts, resampled_similarity
 from taskrsa.rsa.measures import MEASURES
-from taskrsa.rsa.rdm import n_images_of
-from taskrsa.rsa.rdm_file import stack_rdms
 from taskrsa.rsa.similarity import similarity_between
+from taskrsa.rsa.stacks import load_stacks, stack_rdms
+
+SMALL_MODELS = "RSA, small models as queries"
 
 
 def main(
@@ -28,11 +29,12 @@ def main(
     bank: list[str],
     small: list[str],
     tasks: list[str],
-    n_seeds: int,
     resamples: int,
     seed: int,
     selection: str,
     quality: str | None = None,
+    layer: str = "compressed",
+    small_layer: str = "compressed",
 ) -> None:
     """`kind` is measured or published; `small` holds the files of all `tasks` of the first seed,
     then of the next; `quality` is what the sources have learnt, where they were trained here."""
@@ -50,26 +52,21 @@ def main(
         # The paper's own measure comes first; the others are compared with it.
         reference = reference or (similarity, draws)
 
-    stacks = [stack_rdms(bank, "compressed").only(sources), stack_rdms(small, "compressed")]
-    of_bank, of_small = common_images(stacks)
-    n_images = n_images_of(of_bank.shape[1])
-    counts = bootstrap_counts(n_images, resamples, seed)
-    names = {"names": sources, "other_names": stacks[1].models}
+    of_bank, of_small = load_stacks(bank, small, layer, small_layer)
+    of_bank = of_bank.only(sources)
+    counts = bootstrap_counts(of_bank.n_images, resamples, seed)
+    names = {"names": sources, "other_names": of_small.models}
     found = np.concatenate(
         [
-            similarity_between(of_bank, of_small, **names)[None],
-            resampled_similarity(of_bank, counts, others=of_small, **names),
+            similarity_between(of_bank.rdms, of_small.rdms, **names)[None],
+            resampled_similarity(of_bank.rdms, counts, others=of_small.rdms, **names),
         ]
-    ).reshape(1 + resamples, len(sources), n_seeds, len(tasks))
-    found = found.mean(axis=2)
+    )
+    # The mean over the seeds of each task.
+    found = found.reshape(1 + resamples, len(sources), -1, len(tasks)).mean(axis=2)
+    similarity = pd.DataFrame(found[0], sources, tasks)
     rows += selection_rows(
-        kind,
-        "rsa_small",
-        "RSA, small models as queries",
-        pd.DataFrame(found[0], sources, tasks),
-        found[1:],
-        transfer,
-        reference=reference,
+        kind, "rsa_small", SMALL_MODELS, similarity, found[1:], transfer, reference=reference
     )
 
     scores = None

@@ -1,13 +1,11 @@
 """Rank the user's own bank for a target: by its small models, or by one network of the bank."""
 
 from taskrsa.analysis.advice import advice_by_images, advice_rows
-from taskrsa.analysis.tables import common_images
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
 from taskrsa.networks.table import read_bank, styles
 from taskrsa.rsa.inference import bootstrap_counts
-from taskrsa.rsa.rdm import n_images_of
-from taskrsa.rsa.rdm_file import stack_rdms
+from taskrsa.rsa.stacks import load_stacks
 
 
 def main(
@@ -25,16 +23,15 @@ def main(
 ) -> None:
     """`networks` is the table of the bank; `target` holds one file for each seed of the small
     model, or that of one network."""
-    stacks = [stack_rdms(bank, layer), stack_rdms(target, target_layer)]
-    of_bank, of_target = common_images(stacks)
-    names = stacks[0].models
-    n_images = n_images_of(of_bank.shape[1])
+    of_bank, of_target = load_stacks(bank, target, layer, target_layer)
+    names = of_bank.models
+    n_images = of_bank.n_images
     counts = bootstrap_counts(n_images, resamples, seed)
     models = styles(read_bank(networks))
     rows = advice_rows(
-        of_target, of_bank, names, n_images, counts, permutations, seed, models=models
+        of_target.rdms, of_bank.rdms, names, n_images, counts, permutations, seed, models=models
     )
-    fewer = advice_by_images(of_target, of_bank, names, n_images, sizes, resamples, seed)
+    fewer = advice_by_images(of_target.rdms, of_bank.rdms, names, n_images, sizes, resamples, seed)
     write_table(fewer, by_images)
     write_table(rows, table)
 

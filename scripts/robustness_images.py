@@ -1,11 +1,9 @@
 """Rank the bank by small models from fewer images than there are (supplement S3, claim C11)."""
 
-from taskrsa.analysis.ranking import images_rows
-from taskrsa.analysis.tables import common_images
+from taskrsa.analysis.robustness import images_rows
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
-from taskrsa.rsa.rdm import n_images_of
-from taskrsa.rsa.rdm_file import stack_rdms
+from taskrsa.rsa.stacks import load_stacks
 
 
 def main(
@@ -16,13 +14,12 @@ def main(
     subsets: int,
     seed: int,
     table: str,
+    layer: str = "compressed",
+    small_layer: str = "compressed",
 ) -> None:
     """`small` holds one file for each of `tasks`."""
-    stacks = [stack_rdms(bank, "compressed"), stack_rdms(small, "compressed")]
-    of_bank, of_small = common_images(stacks)
-    n_images = n_images_of(of_bank.shape[1])
-    rows = images_rows(of_small, of_bank, n_images, sizes, subsets, seed, tasks, stacks[0].models)
-    write_table(rows, table)
+    of_bank, of_small = load_stacks(bank, small, layer, small_layer)
+    write_table(images_rows(of_small, of_bank, tasks, sizes, subsets, seed), table)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@ Reads the RDMs of the bank and of the small models at each value of the factor. 
 their rankings agree with those by the bank's networks of the tasks, and with each other.
 """
 
-from taskrsa.analysis.ranking import models_rows, seeds_rows
-from taskrsa.analysis.tables import common_images
+from taskrsa.analysis.robustness import models_rows, seeds_rows
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
-from taskrsa.rsa.rdm_file import stack_rdms
 from taskrsa.rsa.similarity import similarity_between, similarity_matrix
+from taskrsa.rsa.stacks import load_stacks
 
 
 def main(
@@ -20,20 +19,22 @@ def main(
     small: list[str],
     tasks: list[str],
     table: str,
+    layer: str = "compressed",
+    small_layer: str = "compressed",
 ) -> None:
     """`small` holds the files of all `tasks` at the first of `values`, then at the next;
     `default` is the value that the others are compared with."""
-    stacks = [stack_rdms(bank, "compressed"), stack_rdms(small, "compressed")]
-    of_bank, of_small = common_images(stacks)
-    sources = stacks[0].models
+    of_bank, of_small = load_stacks(bank, small, layer, small_layer)
+    sources = of_bank.models
     rankings = similarity_between(
-        of_small, of_bank, names=stacks[1].models, other_names=sources
+        of_small.rdms, of_bank.rdms, names=of_small.models, other_names=sources
     ).reshape(len(values), len(tasks), -1)
-    own = similarity_matrix(of_bank, names=sources)[[sources.index(task) for task in tasks]]
+    among_bank = similarity_matrix(of_bank.rdms, names=sources)
+    of_tasks = among_bank[[sources.index(task) for task in tasks]]
     if factor == "seed":
-        rows = seeds_rows(rankings, own, tasks, sources)
+        rows = seeds_rows(rankings, of_tasks, tasks, sources)
     else:
-        rows = models_rows(factor, values, rankings, own, tasks, sources, default=default)
+        rows = models_rows(factor, values, rankings, of_tasks, tasks, sources, default=default)
     write_table(rows, table)
 
 

@@ -6,12 +6,10 @@ similarity would have gained.
 
 import pandas as pd
 from taskrsa.analysis.outcomes import choice_gain, prediction_rows, table2, target_similarity
-from taskrsa.analysis.tables import common_images
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
 from taskrsa.rsa.inference import bootstrap_counts
-from taskrsa.rsa.rdm import n_images_of
-from taskrsa.rsa.rdm_file import stack_rdms
+from taskrsa.rsa.stacks import load_stacks
 
 
 def main(
@@ -28,11 +26,10 @@ def main(
     choice: str,
 ) -> None:
     """`own` is the bank's task that is the new task's own in the bank's domain."""
-    stacks = [stack_rdms(bank, "compressed"), stack_rdms(target, "compressed")]
-    of_bank, of_target = common_images(stacks)
-    sources = stacks[0].models
-    counts = bootstrap_counts(n_images_of(of_bank.shape[1]), resamples, seed)
-    similarity, draws = target_similarity(of_target, of_bank, sources, counts)
+    of_bank, of_target = load_stacks(bank, target, "compressed")
+    sources = of_bank.models
+    counts = bootstrap_counts(of_bank.n_images, resamples, seed)
+    similarity, draws = target_similarity(of_target.rdms, of_bank.rdms, sources, counts)
     reached = pd.read_csv(scores)
     write_table(table2(reached, pd.read_csv(rankings)), table)
     write_table(

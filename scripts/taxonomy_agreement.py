@@ -2,15 +2,15 @@
 
 Reads a table of affinities of each kind (measured on this bank, published for Taskonomy's) and the
 RDMs of the bank. Writes the task similarity made from each, and the agreement of the similarity
-matrices with intervals (paper Fig. 6; published: Pearson 0.62, Spearman 0.65).
+matrices with intervals (Fig. 6, claim C4), the published one last.
 """
 
 import pandas as pd
-from taskrsa.analysis.affinity import PUBLISHED_AGREEMENT, transfer_similarity
-from taskrsa.analysis.tables import agreement_rows, long_table, read_affinity
+from taskrsa.analysis.affinity import agreement_rows, published_agreement, transfer_similarity
+from taskrsa.analysis.tables import long_table, read_affinity
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
-from taskrsa.rsa.rdm_file import stack_rdms
+from taskrsa.rsa.stacks import stack_rdms
 
 
 def main(
@@ -22,8 +22,9 @@ def main(
     seed: int,
     agreement: str,
     similarities: list[str],
+    layer: str = "compressed",
 ) -> None:
-    bank = stack_rdms(rdms, "compressed")
+    bank = stack_rdms(rdms, layer)
     rows = []
     for kind, path, similarity in zip(kinds, affinities, similarities, strict=True):
         matrix = read_affinity(path)
@@ -32,7 +33,7 @@ def main(
         write_table(long_table(transfer, "model_a", "model_b", "rs"), similarity)
         found = agreement_rows(bank.only(names), matrix, resamples, permutations, seed)
         rows += [{"affinities": kind, **row} for row in found]
-    write_table([*rows, PUBLISHED_AGREEMENT], agreement)
+    write_table([*rows, published_agreement()], agreement)
 
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ def test_a_constant_image_is_an_error_or_dropped_and_counted(rgbd):
     assert "004" in error_lines(printed)[0]
     config["rsa"] = {"constant_images": "drop"}
     rgbd.snakemake(*with_config(rgbd, config), "--", target)
-    from taskrsa.rsa.rdm_file import stack_rdms
+    from taskrsa.rsa.stacks import stack_rdms
 
     stacked = stack_rdms([rgbd.path / target], "pixels")
     assert stacked.n_dropped == 1

@@ -17,7 +17,8 @@ from taskrsa.data.sources import open_source
 from taskrsa.data.view import SourceInfo, View
 from taskrsa.networks.table import network, read_rows, weights_file
 from taskrsa.rsa.rdm import compute_rdm
-from taskrsa.rsa.rdm_file import read_rdms, stack_rdms
+from taskrsa.rsa.rdm_file import read_rdms
+from taskrsa.rsa.stacks import stack_rdms
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = {row["name"]: row for _, row in read_rows(ROOT / "config/networks/example.tsv")}

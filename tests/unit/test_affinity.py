@@ -4,12 +4,16 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from made_rdms import stack_of
 from scipy.spatial.distance import squareform
 from scipy.stats import pearsonr, spearmanr
 from taskrsa.analysis.affinity import (
     affinity_matrix,
+    agreement_rows,
     compare_similarity,
+    published_agreement,
     read_affinity_pickle,
     transfer_similarity,
 )
@@ -127,7 +131,6 @@ def test_published_matrix(published):
     ("options", "within", "between", "ari"),
     [
         ({}, 0.60, -0.31, 1.00),
-        ({"correlation": "spearman"}, 0.70, -0.33, 1.00),
         ({"normalise": "log"}, 0.73, -0.36, 1.00),
         ({"normalise": "rank"}, 0.56, -0.30, 0.38),
         ({"normalise": "sum"}, 0.65, -0.07, 0.72),
@@ -161,25 +164,17 @@ def some_affinities(m=7, seed=0):
     return np.random.default_rng(seed).uniform(0.01, 0.1, (m, m))
 
 
-@pytest.mark.parametrize(
-    ("correlation", "reference"), [("pearson", pearsonr), ("spearman", spearmanr)]
-)
-@pytest.mark.parametrize("own_targets", ["leave_out", "keep"])
-def test_transfer_similarity_equals_its_definition(correlation, reference, own_targets):
+def test_transfer_similarity_equals_its_definition():
     values = some_affinities()
-    found = transfer_similarity(values, correlation=correlation, own_targets=own_targets)
+    found = transfer_similarity(values)
     for i in range(7):
         for j in range(i):
             a, b = [], []
-            for target in range(7):
-                if own_targets == "leave_out" and target in (i, j):
-                    continue
-                column = values[:, target]
-                if own_targets == "leave_out":
-                    column = np.delete(column, target)
+            for target in set(range(7)) - {i, j}:
+                column = np.delete(values[:, target], target)
                 a.append((values[i, target] - column.mean()) / column.std())
                 b.append((values[j, target] - column.mean()) / column.std())
-            assert found[i, j] == pytest.approx(reference(a, b).statistic)
+            assert found[i, j] == pytest.approx(pearsonr(a, b).statistic)
     np.testing.assert_array_equal(found, found.T)
     np.testing.assert_array_equal(np.diag(found), 1)
 
@@ -195,15 +190,11 @@ def test_scale_of_a_target_does_not_matter(normalise):
     )
 
 
-def test_diagonal_does_not_matter_when_left_out():
+def test_diagonal_does_not_matter():
     values = some_affinities()
     changed = values.copy()
     np.fill_diagonal(changed, -5)
     np.testing.assert_array_equal(transfer_similarity(changed), transfer_similarity(values))
-    assert not np.allclose(
-        transfer_similarity(changed, own_targets="keep"),
-        transfer_similarity(values, own_targets="keep"),
-    )
 
 
 def test_transfer_similarity_refuses():
@@ -230,3 +221,21 @@ def test_compare_similarity():
     assert compare_similarity(a, b) == pytest.approx(found)
     with pytest.raises(RepresentationError, match="7 and 6 tasks"):
         compare_similarity(a, b[:6, :6])
+
+
+def test_agreement_leaves_out_logarithms_of_affinities_that_have_none():
+    stack = stack_of("abcdef")
+    rng = np.random.default_rng(0)
+    affinity = pd.DataFrame(rng.random((6, 6)) + 0.1, list("abcdef"), list("abcdef"))
+    found = agreement_rows(stack, affinity, 10, 9, 0)
+    assert [row["normalisation"] for row in found] == ["zscore", "log", "rank", "sum", "none"]
+    affinity.loc["a", "b"] = -0.01
+    found = agreement_rows(stack, affinity, 10, 9, 0)
+    assert "log" not in {row["normalisation"] for row in found}
+    assert len(found) == 4
+
+
+def test_published_agreement():
+    row = published_agreement()
+    assert (row["pearson"], row["spearman"], row["n_tasks"]) == (0.62, 0.65, 17)
+    assert row["affinities"] == row["similarity"] == "published"

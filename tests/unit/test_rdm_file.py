@@ -1,35 +1,10 @@
 import numpy as np
 import pytest
+from made_rdms import IMAGES, LAYERS, features, write
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.io.files import digest_of
 from taskrsa.rsa.rdm import compute_rdm
-from taskrsa.rsa.rdm_file import read_rdms, stack_rdms, write_rdms
-
-IMAGES = [f"point_{i}" for i in range(8)]
-LAYERS = ["block1", "compressed"]
-
-
-def features(seed, n=8, dead=()):
-    values = np.random.default_rng(seed).standard_normal((n, 50)).astype(np.float32)
-    values[list(dead)] = 0
-    return values
-
-
-def write(path, model="edges", seed=0, dead=(), images=IMAGES, **changes):
-    results = [
-        compute_rdm(features(seed, len(images)), constant="drop"),
-        compute_rdm(features(seed + 100, len(images), dead), constant="drop"),
-    ]
-    arguments = {
-        "model": model,
-        "task": "edge2d",
-        "conditions": images,
-        "stimuli_digest": digest_of(images),
-        "centre": True,
-        "dropped": [result.dropped for result in results],
-    } | changes
-    write_rdms(path, np.array([r.dissimilarities for r in results]), LAYERS, **arguments)
-    return path
+from taskrsa.rsa.rdm_file import layers_of, read_rdms, write_rdms
 
 
 def test_round_trip(tmp_path):
@@ -120,61 +95,6 @@ def test_write_refuses(tmp_path):
     assert not path.exists()
 
 
-def test_stack(tmp_path):
-    paths = [write(tmp_path / f"{m}.h5", m, seed) for seed, m in enumerate(["a", "b", "c"])]
-    stack = stack_rdms(paths, "block1")
-    assert stack.models == ("a", "b", "c")
-    assert stack.tasks == ("edge2d",) * 3
-    assert stack.rdms.shape == (3, 28)
-    for seed, row in enumerate(stack.rdms):
-        expected = compute_rdm(features(seed)).dissimilarities
-        np.testing.assert_allclose(row, expected, atol=1e-7)
-    assert stack.conditions == tuple(IMAGES)
-    assert (stack.n_images, stack.n_dropped, stack.centre) == (8, 0, True)
-    np.testing.assert_array_equal(stack.kept_images, range(8))
-
-
-def test_image_dropped_once_is_dropped_everywhere(tmp_path):
-    paths = [
-        write(tmp_path / "a.h5", "a", 0, dead=[1]),
-        write(tmp_path / "b.h5", "b", 1, dead=[6]),
-        write(tmp_path / "c.h5", "c", 2),
-    ]
-    stack = stack_rdms(paths, "compressed")
-    assert stack.n_dropped == 2
-    np.testing.assert_array_equal(stack.kept_images, [0, 2, 3, 4, 5, 7])
-    assert stack.conditions == tuple(IMAGES[i] for i in (0, 2, 3, 4, 5, 7))
-    kept = stack.kept_images
-    square = compute_rdm(features(102)).square()[np.ix_(kept, kept)]
-    np.testing.assert_allclose(stack.rdms[2], square[np.triu_indices(6, 1)], atol=1e-7)
-    assert np.isfinite(stack.rdms).all()
-    assert stack_rdms(paths, "block1").n_dropped == 0
-
-
-def test_too_few_images_in_common(tmp_path):
-    paths = [
-        write(tmp_path / "a.h5", "a", dead=[0, 1, 2, 3, 4]),
-        write(tmp_path / "b.h5", "b", dead=[6]),
-    ]
-    with pytest.raises(RepresentationError, match=r"only 2 of 8 .*drops most \(a\)"):
-        stack_rdms(paths, "compressed")
-
-
-def test_stack_refuses(tmp_path):
-    a = write(tmp_path / "a.h5", "a")
-    other = write(tmp_path / "other.h5", "b", images=[f"x{i}" for i in range(8)])
-    with pytest.raises(RepresentationError, match=r"a\.h5 and .*other\.h5 come from different"):
-        stack_rdms([a, other], "block1")
-    with pytest.raises(RepresentationError, match=r"a\.h5 and .*copy\.h5 are both of model a"):
-        stack_rdms([a, write(tmp_path / "copy.h5", "a")], "block1")
-    with pytest.raises(RepresentationError, match=r"a\.h5 was made with centring and .*raw\.h5"):
-        stack_rdms([a, write(tmp_path / "raw.h5", "c", centre=False)], "block1")
-    with pytest.raises(RepresentationError, match=r"a\.h5: no layer block9; it has block1, comp"):
-        stack_rdms([a], "block9")
-    with pytest.raises(DataError, match="no RDM files"):
-        stack_rdms([], "block1")
-
-
 def test_damaged_files(tmp_path):
     with pytest.raises(DataError, match=r"gone\.h5: no such RDM file"):
         read_rdms(tmp_path / "gone.h5")
@@ -185,6 +105,12 @@ def test_damaged_files(tmp_path):
         with pytest.raises(DataError, match=r"b\.h5: not a whole RDM file") as error:
             read_rdms(path)
         assert "\n" not in str(error.value)
+
+
+def test_layers(tmp_path):
+    assert layers_of(write(tmp_path / "a.h5")) == LAYERS
+    with pytest.raises(DataError, match=r"gone\.h5: no such RDM file"):
+        layers_of(tmp_path / "gone.h5")
 
 
 def test_hdf5_of_something_else(tmp_path):

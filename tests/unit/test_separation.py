@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from taskrsa.analysis.separation import adjusted_rand, adjusted_rand_index, type_separation
+from made_rdms import stack_of
+from scipy.stats import spearmanr
+from taskrsa.analysis.separation import (
+    adjusted_rand,
+    adjusted_rand_index,
+    separable,
+    separation_rows,
+    type_separation,
+)
 from taskrsa.errors import DataError, RepresentationError
 
 TYPES = ["2D", "2D", "3D", "3D"]
@@ -105,3 +113,46 @@ def test_index_equals_counting_pairs(pair):
         assert index == pytest.approx(((same_a & same_b).sum() - expected) / (largest - expected))
     assert index == adjusted_rand_index(b, a)
     assert adjusted_rand_index(a, a) == 1
+
+
+def test_separation_finds_planted_types_and_partials_the_pixels_out():
+    rng = np.random.default_rng(2)
+    pixels, two, three = (rng.normal(size=(12, 200)) for _ in range(3))
+    kinds = {"a": two, "b": two, "c": two, "d": three, "e": three, "f": three}
+    features = {
+        model: np.hstack([2 * pixels, kind + 0.2 * rng.normal(size=(12, 200))])
+        for model, kind in kinds.items()
+    }
+    trained = stack_of("abcdef", features=features)
+    control = stack_of("p", features={"p": pixels})
+    random = stack_of("rs", seed=5)
+    types = {model: "2D" if model in "abc" else "3D" for model in kinds}
+    rows = separation_rows("compressed", trained, types, 2, 999, 0, pixels=control, random=random)
+    by_control = {row["control"]: row for row in rows}
+    assert list(by_control) == ["none", "pixels", "random", "pixels+random"]
+    plain, partial = by_control["none"], by_control["pixels"]
+    # Of 20 ways to split six tasks in halves, two are the planted one.
+    assert plain["p"] == pytest.approx(0.1, abs=0.03)
+    assert plain["ari_average"] == partial["ari_average"] == 1
+    assert plain["between"] > 0.5  # what the pixels make alike
+    assert abs(partial["between"]) < 0.25
+    assert partial["difference"] > plain["difference"]
+    expected = spearmanr(random.rdms[0], random.rdms[1]).statistic
+    assert plain["random_mean"] == pytest.approx(expected, abs=1e-6)
+    without = separation_rows("compressed", trained, types, 2, 99, 0, pixels=control)
+    assert [row["control"] for row in without] == ["none", "pixels"]
+    assert np.isnan(without[0]["random_mean"])
+
+
+@pytest.mark.parametrize(
+    ("types", "expected"),
+    [(["2D", "3D", "3D"], True), (["2D"] * 3, False), (["a", "b", "c"], False), (["a"], False)],
+)
+def test_types_can_be_compared_where_there_are_pairs_of_both_kinds(types, expected):
+    assert separable(types) == expected
+    values = np.full((len(types), len(types)), 0.5)
+    if len(types) > 1 and not expected:
+        with pytest.raises(RepresentationError, match="give the networks at least two types, one"):
+            type_separation(values, types, 9, seed=0)
+    elif expected:  # a type of one network has no pair within
+        assert type_separation(values, types, 9, seed=0)["difference"] == pytest.approx(0)

@@ -15,38 +15,24 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from taskrsa.analysis.ranking import FEWEST, task_agreement
+from taskrsa.analysis.ranking import CORRELATIONS, FEWEST, task_agreement
 from taskrsa.errors import DataError, RepresentationError
-from taskrsa.rsa.inference import confidence_interval
-from taskrsa.rsa.rdm import standardise
+from taskrsa.paper import published
+from taskrsa.rsa.inference import with_interval
+from taskrsa.rsa.rdm import descending_ranks, standardise
 
 TOPS = (1, 3, 5)
 _LEVEL = 0.95
-_METHODS = ("pearson", "spearman")
 _ENDS = ("", "_low", "_high")
 
 COLUMNS = (
     *("affinities", "method", "label", "target"),
-    *(f"{how}{end}" for how in _METHODS for end in _ENDS),
+    *(f"{name}{end}" for name in CORRELATIONS for end in _ENDS),
     *("choice", "choice_rank", "n_sources"),
     *(f"top{n}{end}" for n in TOPS for end in _ENDS),
     "n_targets",
     *(f"spearman_less_rsa{end}" for end in _ENDS),
 )
-
-# Paper section 6.3 (mean correlations) and Table 1 (counts of 17 targets), for the public bank.
-PUBLISHED_SELECTION = {
-    "affinities": "published",
-    "method": "published",
-    "label": "published",
-    "target": "mean",
-    "pearson": 0.70,
-    "spearman": 0.76,
-    "top1": 7,
-    "top3": 14,
-    "top5": 16,
-    "n_targets": 17,
-}
 
 
 def column_correlations(
@@ -105,7 +91,9 @@ def choice_ranks(
     ranks = np.empty((*similarity.shape[:-2], len(targets)))
     for t, target in enumerate(targets):
         keep = _others(sources, target)
-        ranks[..., t] = _worst_of_first(similarity[..., keep, t], _places(affinity[keep, t]))
+        ranks[..., t] = _worst_of_first(
+            similarity[..., keep, t], descending_ranks(affinity[keep, t])
+        )
     return ranks
 
 
@@ -125,7 +113,7 @@ def choices(
     chosen = []
     for t, target in enumerate(targets):
         keep = _others(sources, target)
-        scores, places = similarity[keep, t], _places(affinity[keep, t])
+        scores, places = similarity[keep, t], descending_ranks(affinity[keep, t])
         first = (scores == scores.max()) & (places == _worst_of_first(scores, places))
         chosen.append(sources[keep[np.flatnonzero(first)[0]]])
     return chosen
@@ -171,12 +159,12 @@ def random_order(
         As `column_correlations`.
     """
     _, affinity = _checked(affinity, affinity, sources, targets)
-    places = [_places(affinity[_others(sources, t), i]) for i, t in enumerate(targets)]
+    places = [descending_ranks(affinity[_others(sources, t), i]) for i, t in enumerate(targets)]
     variance = sum(1 / (len(place) - 1) for place in places) / len(places) ** 2
     reach = NormalDist().inv_cdf((1 + _LEVEL) / 2) * variance**0.5
     found = {}
-    for how in _METHODS:
-        found |= {how: 0.0, f"{how}_low": -reach, f"{how}_high": reach}
+    for name in CORRELATIONS:
+        found |= {name: 0.0, f"{name}_low": -reach, f"{name}_high": reach}
     for n in TOPS:
         chances = np.array([(place <= n).mean() for place in places])
         low, high = count_interval(count_distribution(chances))
@@ -279,17 +267,17 @@ def selection_rows(
     rows = []
     for t, target in enumerate(targets):
         row = _blank(names | {"target": target})
-        for how in _METHODS:
-            row |= _estimate(how, correlations[how][:, t])
+        for name in CORRELATIONS:
+            row |= with_interval(name, correlations[name][:, t])
         row["choice"] = chosen[t]
         row["choice_rank"] = int(ranks[0, t])
         row["n_sources"] = len(_others(own.sources, target))
         rows.append(row)
     mean = _blank(names | {"target": "mean", "n_targets": len(targets)})
-    for how in _METHODS:
-        mean |= _estimate(how, correlations[how].mean(axis=-1))
+    for name in CORRELATIONS:
+        mean |= with_interval(name, correlations[name].mean(axis=-1))
     for n in TOPS:
-        mean |= _estimate(f"top{n}", tops[n])
+        mean |= with_interval(f"top{n}", tops[n])
     if reference is not None:
         rsa = _matched("rsa", affinities, *reference, affinity, targets)
         theirs = column_correlations(rsa.values, rsa.affinity, rsa.sources, targets)["spearman"]
@@ -341,7 +329,13 @@ def baseline_rows(
 
 def with_published(rows: Sequence[dict]) -> pd.DataFrame:
     """Return rows of selection as a table, the published values (C7, C8) as its last row."""
-    return pd.DataFrame([*rows, PUBLISHED_SELECTION], columns=list(COLUMNS))
+    values = published.values_of("C7", *CORRELATIONS)
+    n_targets = values.pop("n")
+    shares = published.values_of("C8", *(f"top{n}" for n in TOPS))
+    counts = {f"top{n}": round(shares[f"top{n}"] * shares["n"]) for n in TOPS}
+    names = dict.fromkeys(("affinities", "method", "label"), "published") | {"target": "mean"}
+    row = names | values | counts | {"n_targets": n_targets}
+    return pd.DataFrame([*rows, row], columns=list(COLUMNS))
 
 
 def table1(selection: pd.DataFrame) -> pd.DataFrame:
@@ -451,11 +445,6 @@ def _others(sources: Sequence[str], target: str) -> np.ndarray:
     return np.flatnonzero([source != target for source in sources])
 
 
-def _places(column: np.ndarray) -> np.ndarray:
-    """Return the rank of each number (k,), 1 for the largest; equal ones share the better rank."""
-    return 1 + (column[None, :] > column[:, None]).sum(axis=1)
-
-
 def _worst_of_first(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return the worst place (...) among the largest of the scores (..., k)."""
     first = scores == scores.max(axis=-1, keepdims=True)
@@ -465,15 +454,6 @@ def _worst_of_first(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 def _blank(filled: dict) -> dict:
     return dict.fromkeys(COLUMNS, np.nan) | filled
-
-
-def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
-    """Return a statistic and its interval: the estimate is at 0, any resamples after it."""
-    row = {name: float(values[0]), f"{name}_low": np.nan, f"{name}_high": np.nan}
-    if len(values) > 1:
-        low, high = confidence_interval(values[1:], _LEVEL)
-        row |= {f"{name}_low": float(low), f"{name}_high": float(high)}
-    return row
 
 
 def _difference(method: str, ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
@@ -486,4 +466,4 @@ def _difference(method: str, ours: np.ndarray, theirs: np.ndarray) -> dict[str, 
         ours = np.broadcast_to(ours, theirs.shape)
     if len(theirs) == 1:
         theirs = np.broadcast_to(theirs, ours.shape)
-    return _estimate("spearman_less_rsa", ours - theirs)
+    return with_interval("spearman_less_rsa", ours - theirs)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from taskrsa.errors import DataError, RepresentationError
-from taskrsa.rsa.clustering import average_linkage, cut, paper_linkage, require_similarity
+from taskrsa.rsa.clustering import LINKAGES, cut, require_similarity
+from taskrsa.rsa.similarity import partial_similarity_matrix, similarity_matrix
+from taskrsa.rsa.stacks import RDMStack, common_images
 
 _TOLERANCE = 1e-12
 
@@ -53,8 +55,8 @@ def type_separation(
     same = labels[lower[0]] == labels[lower[1]]
     if same.all() or not same.any():
         raise RepresentationError(
-            "the task types leave no pair within a type or none between types; choose tasks of at "
-            "least two types, one of them with two tasks"
+            "the types leave no pair within a type or none between types; give the networks at "
+            "least two types, one of them two networks"
         )
     within, between = values[same].mean(), values[~same].mean()
     rng = np.random.default_rng(seed)
@@ -98,9 +100,8 @@ def adjusted_rand(
     RepresentationError
         If the matrix is not symmetric and finite.
     """
-    linkage = {"paper": paper_linkage, "average": average_linkage}[method]
     labels = _labels(types, len(np.asarray(similarity)))
-    tree = linkage(similarity, names=names)
+    tree = LINKAGES[method](similarity, names=names)
     return adjusted_rand_index(labels, cut(tree, n_clusters or len(set(types))))
 
 
@@ -121,6 +122,73 @@ def adjusted_rand_index(first: Sequence, second: Sequence) -> float:
     if largest == expected:
         return 1.0
     return float((together - expected) / (largest - expected))
+
+
+def separable(types: Sequence[str]) -> bool:
+    """Return whether types can be compared: at least two, one of them of at least two networks."""
+    return len(set(types)) > 1 and len(set(types)) < len(types)
+
+
+def separation_rows(
+    layer: str,
+    stacked: RDMStack,
+    types: Mapping[str, str],
+    n_clusters: int,
+    n_permutations: int,
+    seed: int,
+    *,
+    pixels: RDMStack,
+    random: RDMStack | None = None,
+) -> list[dict]:
+    """Return how types separate at one layer: a row without controls and one per set of controls.
+
+    Controls are partialled out of the ranks of the RDMs: the RDM of the pixels, the mean RDM of
+    random-weight networks at the same layer, and both.
+
+    Parameters
+    ----------
+    types
+        The type of each network in `stacked`.
+    n_clusters
+        Clusters that trees are cut into.
+    random
+        Random-weight networks; None where there are none, and random_mean is then nan.
+
+    Raises
+    ------
+    RepresentationError
+        If the types leave no pair within or between, or RDMs cannot be compared.
+    """
+    by_name = {"pixels": pixels} | ({"random": random} if random else {})
+    own, *others = common_images(stacked, *by_name.values())
+    controls = {name: other.rdms.mean(axis=0) for name, other in zip(by_name, others, strict=True)}
+    random_mean = np.nan
+    if random and len(random) > 1:
+        among_random = similarity_matrix(others[-1].rdms, names=random.models)
+        random_mean = among_random[np.tril_indices(len(among_random), -1)].mean()
+    sets = [(), *((name,) for name in controls)] + [tuple(controls)] * (len(controls) > 1)
+    labels = [types[model] for model in own.models]
+    rows = []
+    for names in sets:
+        chosen = [controls[name] for name in names]
+        partialled = np.array(chosen).reshape(len(chosen), own.rdms.shape[1])
+        matrix = partial_similarity_matrix(own.rdms, partialled, names=own.models)
+        rows.append(
+            {
+                "layer": layer,
+                "control": "+".join(names) or "none",
+                **type_separation(matrix, labels, n_permutations, seed, names=own.models),
+                **{
+                    f"ari_{method}": adjusted_rand(matrix, labels, method, n_clusters=n_clusters)
+                    for method in ("paper", "average")
+                },
+                "n_clusters": n_clusters,
+                "random_mean": random_mean,
+                "n_models": len(own),
+                "n_images": own.n_images,
+            }
+        )
+    return rows
 
 
 def _pairs(counts: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tidy tables of similarities, trees and tests: their rows, and reading them back."""
+"""Tidy tables as matrices and trees, and back."""
 
 from __future__ import annotations
 
@@ -8,50 +8,9 @@ from os import PathLike
 import numpy as np
 import pandas as pd
 
-from taskrsa.analysis.affinity import compare_similarity, transfer_similarity
-from taskrsa.analysis.separation import adjusted_rand, type_separation
-from taskrsa.errors import DataError, RepresentationError
-from taskrsa.rsa.inference import (
-    bootstrap_similarity,
-    confidence_interval,
-    mantel_p,
-    permutation_p,
-)
-from taskrsa.rsa.rdm import condensed, n_images_of, square_form
-from taskrsa.rsa.rdm_file import StackedRDMs
-from taskrsa.rsa.similarity import partial_similarity_matrix, similarity_matrix
+from taskrsa.errors import DataError
 
-# --- similarity ---
-
-
-def similarity_table(
-    stacked: StackedRDMs, layer: str, n_resamples: int, n_permutations: int, seed: int
-) -> pd.DataFrame:
-    """Return one row for every pair of models: layer, model_a, model_b, rs, ci_low, ci_high, p and
-    n_images.
-
-    The interval is the 95 % percentile interval of a bootstrap over images; p is that of a
-    randomisation of the condition labels.
-    """
-    models, n = stacked.models, stacked.n_images
-    rs = similarity_matrix(stacked.rdms, names=models)
-    low, high = confidence_interval(
-        bootstrap_similarity(stacked.rdms, n, n_resamples, seed, names=models)
-    )
-    p = permutation_p(stacked.rdms, None, n, n_permutations, seed, names=models)
-    i, j = np.triu_indices(len(models), 1)
-    return pd.DataFrame(
-        {
-            "layer": layer,
-            "model_a": np.array(models)[i],
-            "model_b": np.array(models)[j],
-            "rs": rs[i, j],
-            "ci_low": low[i, j],
-            "ci_high": high[i, j],
-            "p": p[i, j],
-            "n_images": n,
-        }
-    )
+# --- matrices ---
 
 
 def read_similarity(path: str | PathLike, layer: str | None = None) -> pd.DataFrame:
@@ -60,24 +19,56 @@ def read_similarity(path: str | PathLike, layer: str | None = None) -> pd.DataFr
     Raises
     ------
     DataError
-        If the table lacks the layer.
+        As `similarity_square`.
     """
     return similarity_square(pd.read_csv(path), layer, str(path))
 
 
 def similarity_square(
-    table: pd.DataFrame, layer: str | None = None, name: str = "similarity"
+    table: pd.DataFrame, layer: str | None = None, name: str = "similarity table"
 ) -> pd.DataFrame:
-    """Return one layer of a similarity table as a symmetric matrix with ones on its diagonal."""
+    """Return one layer of a similarity table as a symmetric matrix with ones on its diagonal.
+
+    Parameters
+    ----------
+    table
+        Columns model_a, model_b, rs and, with a layer, layer: a row for each pair, in any order of
+        the two, once or in both orders. The diagonal need not be there.
+    name
+        Of the table, for messages.
+
+    Raises
+    ------
+    DataError
+        If a column or the layer is missing, or a pair has no value or two different ones.
+    """
+    for column in ("model_a", "model_b", "rs", *(["layer"] if layer is not None else [])):
+        if column not in table:
+            raise DataError(f"{name} has no column {column}; make the table again")
+    where = name
     if layer is not None:
+        where = f"{name}: layer {layer}"
+        if not (table["layer"] == layer).any():
+            layers = ", ".join(dict.fromkeys(table["layer"]))
+            raise DataError(f"{name} has no layer {layer}; it has {layers}; compute that layer")
         table = table[table["layer"] == layer]
-    if table.empty:
-        raise DataError(f"{name}: no rows for layer {layer}; compute its similarities first")
     models = list(dict.fromkeys([*table["model_a"], *table["model_b"]]))
-    matrix = pd.DataFrame(np.eye(len(models)), index=models, columns=models)
-    for a, b, rs in table[["model_a", "model_b", "rs"]].itertuples(index=False):
-        matrix.loc[a, b] = matrix.loc[b, a] = rs
-    return matrix
+    index = {model: i for i, model in enumerate(models)}
+    matrix = np.full((len(models), len(models)), np.nan)
+    for a, b, rs in zip(table["model_a"], table["model_b"], table["rs"], strict=True):
+        known = matrix[index[a], index[b]]
+        if a != b and abs(known - rs) > 1e-6:
+            raise DataError(
+                f"{where} has two values for {a} and {b} ({known:.4f}, {rs:.4f}); leave one out"
+            )
+        matrix[index[a], index[b]] = matrix[index[b], index[a]] = rs
+    np.fill_diagonal(matrix, 1.0)
+    for i, j in np.argwhere(np.isnan(matrix))[:1]:
+        raise DataError(
+            f"{where} has no value for {models[i]} and {models[j]}; add the pair or leave one of "
+            f"the two models out"
+        )
+    return pd.DataFrame(matrix, models, models)
 
 
 def long_table(matrix: pd.DataFrame, row: str, column: str, value: str) -> pd.DataFrame:
@@ -123,181 +114,3 @@ def read_linkage(path: str | PathLike) -> tuple[np.ndarray, list[str]]:
     is_leaf = table["leaf"].notna()
     merges = table.loc[~is_leaf, ["left", "right", "distance", "n_models"]]
     return merges.to_numpy(float), list(table.loc[is_leaf, "leaf"])
-
-
-# --- taxonomy ---
-
-
-def separation_rows(
-    layer: str,
-    stacked: StackedRDMs,
-    types: dict[str, str],
-    n_clusters: int,
-    n_permutations: int,
-    seed: int,
-    *,
-    pixels: StackedRDMs,
-    random: StackedRDMs | None = None,
-) -> list[dict]:
-    """Return how types separate at one layer: a row without controls and one per set of controls.
-
-    Controls are partialled out of the ranks of the RDMs: the RDM of the pixels, the mean RDM of
-    random-weight networks at the same layer, and both.
-    """
-    by_name = {"pixels": pixels} | ({"random": random} if random else {})
-    rdms, *others = common_images([stacked, *by_name.values()])
-    controls = {name: other.mean(axis=0) for name, other in zip(by_name, others, strict=True)}
-    random_mean = np.nan
-    if random:
-        among_random = similarity_matrix(others[-1], names=random.models)
-        random_mean = among_random[np.tril_indices(len(among_random), -1)].mean()
-    sets = [(), *((name,) for name in controls)] + [tuple(controls)] * (len(controls) > 1)
-    labels = [types[model] for model in stacked.models]
-    rows = []
-    for names in sets:
-        chosen = np.array([controls[name] for name in names]).reshape(len(names), rdms.shape[1])
-        matrix = partial_similarity_matrix(rdms, chosen, names=stacked.models)
-        rows.append(
-            {
-                "layer": layer,
-                "bank": "labels" if layer == "labels" else "trained",
-                "control": "+".join(names) or "none",
-                **type_separation(matrix, labels, n_permutations, seed, names=stacked.models),
-                **{
-                    f"ari_{method}": adjusted_rand(matrix, labels, method, n_clusters=n_clusters)
-                    for method in ("paper", "average")
-                },
-                "n_clusters": n_clusters,
-                "random_mean": random_mean,
-                "n_models": len(stacked.models),
-                "n_images": n_images_of(rdms.shape[1]),
-            }
-        )
-    return rows
-
-
-def common_images(stacks: Sequence[StackedRDMs]) -> list[np.ndarray]:
-    """Return the RDMs (m, n_pairs) of each stack over the images that none of them dropped.
-
-    Raises
-    ------
-    RepresentationError
-        If the stacks come from different stimuli.
-    """
-    digests = {stack.stimuli_digest for stack in stacks}
-    if len(digests) > 1:
-        raise RepresentationError(
-            f"{stacks[0].models[0]} and {stacks[-1].models[0]} were shown different stimuli; "
-            "make their RDMs from one list"
-        )
-    common = set(stacks[0].kept_images)
-    for stack in stacks[1:]:
-        common &= set(stack.kept_images)
-    chosen = []
-    for stack in stacks:
-        keep = np.flatnonzero(np.isin(stack.kept_images, list(common)))
-        chosen.append(
-            np.array([condensed(square_form(rdm)[np.ix_(keep, keep)]) for rdm in stack.rdms])
-        )
-    return chosen
-
-
-def label_pairs(similarity: pd.DataFrame) -> pd.DataFrame:
-    """Return for every layer and pair the similarity of the networks and of their labels."""
-    keys = ["model_a", "model_b"]
-    labels = similarity[similarity["layer"] == "labels"][[*keys, "rs"]]
-    networks = similarity[similarity["layer"] != "labels"][["layer", *keys, "rs"]]
-    return networks.merge(labels, on=keys, suffixes=("_network", "_labels"))
-
-
-def label_agreement_rows(similarity: pd.DataFrame, n_permutations: int, seed: int) -> list[dict]:
-    """Return, for every layer, how far the labels' similarity explains the networks' (claim C3)."""
-    labels = similarity_square(similarity, "labels")
-    rows = []
-    for layer in dict.fromkeys(similarity["layer"]):
-        if layer == "labels":
-            continue
-        networks = similarity_square(similarity, layer).loc[labels.index, labels.index]
-        first, second = networks.to_numpy(), labels.to_numpy()
-        spearman, p = mantel_p(first, second, n_permutations, seed)
-        pearson, _ = mantel_p(first, second, n_permutations, seed, method="pearson")
-        rows.append(
-            {
-                "layer": layer,
-                "spearman": spearman,
-                "pearson": pearson,
-                "p": p,
-                "n_models": len(labels),
-            }
-        )
-    return rows
-
-
-def agreement_rows(
-    stacked: StackedRDMs,
-    affinity: pd.DataFrame,
-    n_resamples: int,
-    n_permutations: int,
-    seed: int,
-) -> list[dict]:
-    """Compare the bank's similarity matrix with that of Taskonomy's transfers (Fig. 6, claim C4).
-
-    The interval is that of a bootstrap over images, p that of a permutation of the tasks. The
-    first row uses the default way to make similarities of affinities; since the paper does not
-    name one, a row follows for each other normalisation that these affinities admit.
-    """
-    names = list(stacked.models)
-    ours = similarity_matrix(stacked.rdms, names=names)
-    drawn = bootstrap_similarity(stacked.rdms, stacked.n_images, n_resamples, seed, names=names)
-    rows = []
-    off_diagonal = affinity.to_numpy()[~np.eye(len(affinity), dtype=bool)]
-    for normalise in NORMALISATIONS:
-        if normalise == "log" and off_diagonal.min() <= 0:
-            continue  # a source worse than the constant predictor has no logarithm
-        theirs = transfer_similarity(affinity.loc[names, names], normalise=normalise)
-        resampled = pd.DataFrame([compare_similarity(one, theirs) for one in drawn])
-        row = {
-            "similarity": "ours" if not rows else f"ours ({normalise})",
-            "normalisation": normalise,
-            "n_tasks": len(names),
-        }
-        for method in ("pearson", "spearman"):
-            value, p = mantel_p(ours, theirs, n_permutations, seed, method=method)
-            low, high = confidence_interval(resampled[method].to_numpy())
-            row |= {
-                method: value,
-                f"{method}_low": float(low),
-                f"{method}_high": float(high),
-                f"{method}_p": p,
-            }
-        rows.append(row)
-    return rows
-
-
-NORMALISATIONS = ("zscore", "log", "rank", "sum", "none")  # the default first
-
-
-def preset_rows(
-    own: StackedRDMs, others: dict[str, StackedRDMs], choices: dict, variants: dict
-) -> list[dict]:
-    """Return how far each choice of method moves the entries of the similarity matrix."""
-    rows = []
-    for name, other in others.items():
-        first, second = common_images([own, other])
-        before = similarity_matrix(first, names=own.models)
-        after = similarity_matrix(second, names=own.models)
-        lower = np.tril_indices(len(before), -1)
-        change = np.abs(after[lower] - before[lower])
-        changed = {k: v for k, v in variants[name].items() if v != choices[k]}
-        rows.append(
-            {
-                "choice": name,
-                "change": "; ".join(f"{k}: {choices[k]} -> {v}" for k, v in changed.items()),
-                "layer": "compressed",
-                "mean_abs_change": change.mean(),
-                "max_abs_change": change.max(),
-                "spearman": compare_similarity(before, after)["spearman"],
-                "n_images": n_images_of(first.shape[1]),
-            }
-        )
-    return rows

@@ -206,6 +206,19 @@ def confidence_interval(
     return low, high
 
 
+def with_interval(name: str, values: np.ndarray) -> dict[str, float]:
+    """Return a statistic as the columns `name`, `name`_low and `name`_high of a table.
+
+    Parameters
+    ----------
+    values
+        (1 + R,): the estimate, then its resamples, of which the bounds are the 95 % percentile
+        interval; nan where there are none.
+    """
+    low, high = confidence_interval(values[1:]) if len(values) > 1 else (np.nan, np.nan)
+    return {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
 def permutation_p(
     rdms: np.ndarray,
     others: np.ndarray | None,

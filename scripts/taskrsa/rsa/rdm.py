@@ -496,6 +496,11 @@ def mid_ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
+def descending_ranks(values: np.ndarray) -> np.ndarray:
+    """Return ranks along the last axis, 1 for the largest; equal values share the better rank."""
+    return 1 + (values[..., None, :] > values[..., :, None]).sum(axis=-1)
+
+
 def _rank_long(row: np.ndarray, ranks: np.ndarray) -> None:
     """Put the mid-ranks of one row into `ranks`.
 

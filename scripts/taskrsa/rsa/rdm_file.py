@@ -12,8 +12,9 @@ attribute dissimilarity_measure = "correlation"
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -41,45 +42,6 @@ class RDMs:
     centre: bool  # each feature's mean over the images was subtracted first
     dropped: tuple[tuple[int, ...], ...]  # for each layer, indices of the images left out
     extra: dict[str, str | int | float]  # further descriptors
-
-
-@dataclass(frozen=True)
-class StackedRDMs:
-    """One layer of several networks, over the images that all of them have."""
-
-    models: tuple[str, ...]
-    tasks: tuple[str, ...]
-    rdms: np.ndarray  # (m, n_pairs) float32 without nan
-    conditions: tuple[str, ...]  # ids of the images kept
-    kept_images: np.ndarray  # their indices in the list of stimuli
-    n_dropped: int  # images dropped in at least one network
-    stimuli_digest: str
-    centre: bool
-
-    @property
-    def n_images(self) -> int:
-        return len(self.conditions)
-
-    def only(self, models: Sequence[str]) -> StackedRDMs:
-        """Return the RDMs of some of the models, in the order given, over the same images.
-
-        Raises
-        ------
-        RepresentationError
-            If a model is not among them.
-        """
-        for model in models:
-            if model not in self.models:
-                raise RepresentationError(
-                    f"no RDM of {model} among {', '.join(self.models)}; make it first"
-                )
-        rows = [self.models.index(model) for model in models]
-        return replace(
-            self,
-            models=tuple(models),
-            tasks=tuple(self.tasks[row] for row in rows),
-            rdms=self.rdms[rows],
-        )
 
 
 def write_rdms(
@@ -213,6 +175,18 @@ def make_rdms(
     )
 
 
+def layers_of(path: str | os.PathLike) -> list[str]:
+    """Return the layers that an RDM file holds.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, truncated or not an RDM file.
+    """
+    with _opened(path) as file:
+        return _strings(file["rdm_descriptors/layer"])
+
+
 def read_rdms(path: str | os.PathLike, layers: Sequence[str] | None = None) -> RDMs:
     """Read an RDM file, or only some of its layers.
 
@@ -223,30 +197,19 @@ def read_rdms(path: str | os.PathLike, layers: Sequence[str] | None = None) -> R
     RepresentationError
         If a layer is missing.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such RDM file; make it first")
-    try:
-        with h5py.File(path, "r") as file:
-            stored = _strings(file["rdm_descriptors/layer"])
-            wanted = stored if layers is None else list(layers)
-            for layer in wanted:
-                if layer not in stored:
-                    raise RepresentationError(
-                        f"{path}: no layer {layer}; it has {', '.join(stored)}"
-                    )
-            rows = [stored.index(layer) for layer in wanted]
-            dataset = file["dissimilarities"]
-            values = np.array([dataset[row] for row in rows], dtype=np.float32)
-            values = values.reshape(len(rows), dataset.shape[1])
-            conditions = tuple(_strings(file["pattern_descriptors/image"]))
-            attributes = dict(file["descriptors"].attrs)
-            own = {key: attributes.pop(key) for key in _OWN}
-    except (OSError, KeyError, ValueError, RuntimeError, IndexError) as error:
-        reason = " ".join(str(error).strip("'\"").split())
-        raise DataError(
-            f"{path}: not a whole RDM file ({reason}); delete it and make it again"
-        ) from None
+    with _opened(path) as file:
+        stored = _strings(file["rdm_descriptors/layer"])
+        wanted = stored if layers is None else list(layers)
+        for layer in wanted:
+            if layer not in stored:
+                raise RepresentationError(f"{path}: no layer {layer}; it has {', '.join(stored)}")
+        rows = [stored.index(layer) for layer in wanted]
+        dataset = file["dissimilarities"]
+        values = np.array([dataset[row] for row in rows], dtype=np.float32)
+        values = values.reshape(len(rows), dataset.shape[1])
+        conditions = tuple(_strings(file["pattern_descriptors/image"]))
+        attributes = dict(file["descriptors"].attrs)
+        own = {key: attributes.pop(key) for key in _OWN}
     if values.shape[1] != len(conditions) * (len(conditions) - 1) // 2:
         raise DataError(
             f"{path}: {values.shape[1]} pairs for {len(conditions)} images; delete it and make it "
@@ -266,69 +229,19 @@ def read_rdms(path: str | os.PathLike, layers: Sequence[str] | None = None) -> R
     )  # fmt: skip
 
 
-def stack_rdms(paths: Sequence[str | os.PathLike], layer: str) -> StackedRDMs:
-    """Read one layer of several networks for comparison.
-
-    Images dropped in any network are dropped everywhere, and counted.
-
-    Raises
-    ------
-    DataError
-        If a file is missing, truncated or not an RDM file.
-    RepresentationError
-        If a layer is missing, two files name one model, the files come from different lists of
-        stimuli or differ in centring, or fewer than three images are left.
-    """
-    if len(paths) == 0:
-        raise DataError(f"no RDM files to compare at layer {layer}; name at least one")
-    seen: dict[str, Path] = {}
-    stack: list[RDMs] = []
-    for path in map(Path, paths):
-        rdms = read_rdms(path, [layer])
-        if rdms.model in seen:
-            raise RepresentationError(
-                f"{seen[rdms.model]} and {path} are both of model {rdms.model}; leave one out"
-            )
-        seen[rdms.model] = path
-        stack.append(rdms)
-        _require_comparable(stack[0], rdms, Path(paths[0]), path)
-    n = len(stack[0].conditions)
-    kept = np.ones(n, dtype=bool)
-    for rdms in stack:
-        kept[list(rdms.dropped[0])] = False
-    if kept.sum() < 3:
-        raise RepresentationError(
-            f"layer {layer}: only {int(kept.sum())} of {n} images are kept in all {len(stack)} "
-            f"networks; leave out the network that drops most ({_worst(stack)})"
-        )
-    pairs = slice(None) if kept.all() else pairs_among(kept)
-    return StackedRDMs(
-        models=tuple(seen),
-        tasks=tuple(rdms.task for rdms in stack),
-        rdms=np.stack([rdms.dissimilarities[0][pairs] for rdms in stack]),
-        conditions=tuple(np.array(stack[0].conditions, dtype=object)[kept]),
-        kept_images=np.flatnonzero(kept),
-        n_dropped=int(n - kept.sum()),
-        stimuli_digest=stack[0].stimuli_digest,
-        centre=stack[0].centre,
-    )
-
-
-def _require_comparable(first: RDMs, other: RDMs, first_path: Path, path: Path) -> None:
-    if (first.stimuli_digest, first.conditions) != (other.stimuli_digest, other.conditions):
-        raise RepresentationError(
-            f"{first_path} and {path} come from different lists of stimuli; make both from one list"
-        )
-    if first.centre != other.centre:
-        words = {True: "with", False: "without"}
-        raise RepresentationError(
-            f"{first_path} was made {words[first.centre]} centring and {path} "
-            f"{words[other.centre]}; make both alike"
-        )
-
-
-def _worst(stack: Sequence[RDMs]) -> str:
-    return max(stack, key=lambda rdms: len(rdms.dropped[0])).model
+@contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
+    """Open an RDM file to read; DataError where it is missing or not a whole one."""
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such RDM file; make it first")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError, ValueError, RuntimeError, IndexError) as error:
+        reason = " ".join(str(error).strip("'\"").split())
+        raise DataError(
+            f"{path}: not a whole RDM file ({reason}); delete it and make it again"
+        ) from None
 
 
 def _require_shape(

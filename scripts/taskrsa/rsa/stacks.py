@@ -1,0 +1,172 @@
+"""RDMs of several networks at one layer, over the images that all of them have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from taskrsa.errors import DataError, RepresentationError
+from taskrsa.rsa.rdm import condensed, n_images_of, pairs_among, square_form
+from taskrsa.rsa.rdm_file import RDMs, layers_of, read_rdms
+from taskrsa.text import first_few
+
+
+@dataclass(frozen=True)
+class RDMStack:
+    """One layer of several networks, over the images that all of them have."""
+
+    models: tuple[str, ...]
+    rdms: np.ndarray  # (m, n_pairs) without nan
+    kept_images: np.ndarray | None = None  # their indices in the list of stimuli; None for all
+    n_dropped: int = 0  # images dropped in at least one network
+    stimuli_digest: str = ""
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    @property
+    def n_images(self) -> int:
+        return n_images_of(np.shape(self.rdms)[1])
+
+    @property
+    def images(self) -> np.ndarray:
+        """The (n_images,) indices of the images in the list of stimuli."""
+        return np.arange(self.n_images) if self.kept_images is None else self.kept_images
+
+    def only(self, models: Sequence[str]) -> RDMStack:
+        """Return the RDMs of some of the models, in the order given, over the same images.
+
+        Raises
+        ------
+        RepresentationError
+            If a model is not among them.
+        """
+        for model in models:
+            if model not in self.models:
+                raise RepresentationError(
+                    f"no RDM of {model} among {', '.join(self.models)}; make it first"
+                )
+        rows = [self.models.index(model) for model in models]
+        return replace(self, models=tuple(models), rdms=self.rdms[rows])
+
+    def over(self, images: Sequence[int]) -> RDMStack:
+        """Return the RDMs over those of its images that are in `images`, indices of stimuli."""
+        keep = np.flatnonzero(np.isin(self.images, list(images)))
+        if len(keep) == self.n_images:
+            return self
+        rdms = [condensed(square_form(rdm)[np.ix_(keep, keep)]) for rdm in self.rdms]
+        return replace(self, rdms=np.array(rdms), kept_images=self.images[keep])
+
+
+def having_layer(paths: Sequence[str | os.PathLike], layer: str) -> list[Path]:
+    """Return the RDM files that hold a layer; one printed line names the others.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, truncated or not an RDM file.
+    """
+    found = {path: layer in layers_of(path) for path in map(Path, paths)}
+    lacking = [path.stem for path, has in found.items() if not has]
+    if lacking:
+        print(f"layer {layer}: left out {first_few(lacking)}, without that layer", flush=True)
+    return [path for path, has in found.items() if has]
+
+
+def stack_rdms(paths: Sequence[str | os.PathLike], layer: str) -> RDMStack:
+    """Read one layer of several networks for comparison.
+
+    Images dropped in any network are dropped everywhere, and counted.
+
+    Raises
+    ------
+    DataError
+        If there is no file, or one is missing, truncated or not an RDM file.
+    RepresentationError
+        If a layer is missing, two files name one model, the files come from different lists of
+        stimuli or differ in centring, or fewer than three images are left.
+    """
+    if len(paths) == 0:
+        raise DataError(f"no RDM files to compare at layer {layer}; name at least one")
+    read: dict[Path, RDMs] = {}
+    for path in map(Path, paths):
+        read[path] = read_rdms(path, [layer])
+        _require_comparable(read, path)
+    stack = list(read.values())
+    n = len(stack[0].conditions)
+    kept = np.ones(n, dtype=bool)
+    for rdms in stack:
+        kept[list(rdms.dropped[0])] = False
+    if kept.sum() < 3:
+        worst = max(stack, key=lambda rdms: len(rdms.dropped[0])).model
+        raise RepresentationError(
+            f"layer {layer}: only {int(kept.sum())} of {n} images are kept in all {len(stack)} "
+            f"networks; leave out the network that drops most ({worst})"
+        )
+    pairs = slice(None) if kept.all() else pairs_among(kept)
+    return RDMStack(
+        models=tuple(rdms.model for rdms in stack),
+        rdms=np.stack([rdms.dissimilarities[0][pairs] for rdms in stack]),
+        kept_images=np.flatnonzero(kept),
+        n_dropped=int(n - kept.sum()),
+        stimuli_digest=stack[0].stimuli_digest,
+    )
+
+
+def common_images(*stacks: RDMStack) -> list[RDMStack]:
+    """Return the stacks over the images that none of them dropped.
+
+    Raises
+    ------
+    RepresentationError
+        If the stacks come from different stimuli.
+    """
+    first, last = stacks[0], stacks[-1]
+    if len({stack.stimuli_digest for stack in stacks}) > 1:
+        raise RepresentationError(
+            f"{first.models[0]} and {last.models[0]} were shown different stimuli; "
+            "make their RDMs from one list"
+        )
+    common = set(first.images.tolist()).intersection(*(stack.images.tolist() for stack in stacks))
+    return [stack.over(sorted(common)) for stack in stacks]
+
+
+def load_stacks(
+    bank: Sequence[str | os.PathLike],
+    others: Sequence[str | os.PathLike],
+    layer: str,
+    other_layer: str | None = None,
+) -> list[RDMStack]:
+    """Read one layer of the bank and of other networks, over the images that none dropped.
+
+    Raises
+    ------
+    DataError, RepresentationError
+        As `stack_rdms` and `common_images`.
+    """
+    return common_images(stack_rdms(bank, layer), stack_rdms(others, other_layer or layer))
+
+
+def _require_comparable(read: dict[Path, RDMs], path: Path) -> None:
+    """Check the file read last against the others."""
+    first_path, first = next(iter(read.items()))
+    for other, rdms in read.items():
+        if other != path and rdms.model == read[path].model:
+            raise RepresentationError(
+                f"{other} and {path} are both of model {rdms.model}; leave one out"
+            )
+    rdms = read[path]
+    if (first.stimuli_digest, first.conditions) != (rdms.stimuli_digest, rdms.conditions):
+        raise RepresentationError(
+            f"{first_path} and {path} come from different lists of stimuli; make both from one list"
+        )
+    if first.centre != rdms.centre:
+        words = {True: "with", False: "without"}
+        raise RepresentationError(
+            f"{first_path} was made {words[first.centre]} centring and {path} "
+            f"{words[rdms.centre]}; make both alike"
+        )
