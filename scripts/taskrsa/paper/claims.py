@@ -408,7 +408,7 @@ def classes_found(scores: pd.DataFrame) -> tuple[float, str]:
         If the table has no IoU by class, or the best network found nothing at all.
     """
     classes = [name for name in scores if name.startswith("iou_")]
-    best = scores.loc[scores["miou_mean"].idxmax(), classes].astype(float).fillna(0)
+    best = scores.loc[scores["score"].idxmax(), classes].astype(float).fillna(0)
     if not classes or not best.max() > 0:
         raise NotComparable("fine-tuning found no class at all")
     return float(best.sum() / best.max()), best.idxmax().removeprefix("iou_")
@@ -426,7 +426,7 @@ def _require_learnt(run: Run) -> None:
     if found < RULES["floor"].threshold and not agree >= _SEEDS_AGREE:
         raise NotComparable(
             f"fine-tuning learnt next to nothing: the best network, mIoU "
-            f"{table['miou_mean'].max():.3f}, finds little but {most}"
+            f"{table['score'].max():.3f}, finds little but {most}"
         )
 
 
@@ -459,8 +459,8 @@ def _gain(statistic: str) -> Callable[[Run], Found]:
 def _below_scratch(run: Run) -> Found:
     """Random initialisation less the mean of the two networks that the paper found below it."""
     _require_learnt(run)
-    random = run.row("scores", model="random")["miou_mean"]
-    pair = [run.row("scores", model=name)["miou_mean"] for name in BELOW_SCRATCH]
+    random = run.row("scores", model="random")["score"]
+    pair = [run.row("scores", model=name)["score"] for name in BELOW_SCRATCH]
     note = f"random {random:.3f}, {' and '.join(f'{x:.3f}' for x in pair)}; no interval"
     return Found(float(random - np.mean(pair)), note=note)
 
