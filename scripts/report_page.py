@@ -1,74 +1,63 @@
-"""Make a run's report: one HTML page that needs no network, the answer first.
+"""Make a run's report: one self-contained HTML page, the answer for each target first.
 
 Reads the run's tables, claims, pictures and timings; computes nothing about networks itself.
 """
 
-from pathlib import Path
-
-import pandas as pd
-from taskrsa.analysis.tables import read_linkage
 from taskrsa.entry import run
 from taskrsa.io.costs import disk_use, read_jobs
-from taskrsa.io.files import atomic_path, digest_of, read_tables
+from taskrsa.io.files import atomic_path
 from taskrsa.paper.claims import with_timings
-from taskrsa.report.page import Inputs, caption, render
+from taskrsa.plan.config import Config, parse
+from taskrsa.report import read
+from taskrsa.report.inputs import Inputs
+from taskrsa.report.page import render
 
 
 def main(
+    networks: str,
+    layer: str,
     tables: list[str],
-    bank_quality: list[str],
-    small_quality: str,
-    claims: str,
+    target_tables: list[str],
+    curves: list[str],
+    claims: list[str],
     pictures: list[str],
-    captions: list[str],
-    linkage: str,
+    linkage: list[str],
     stimuli: str,
-    target: list[str],
+    left_out: list[str],
     results: str,
     benchmarks: str,
-    gpu: bool,
     settings: dict,
     hashes: dict,
     packages: list[str],
+    gpu: bool,
     page: str,
+    paper_target: str = "",
 ) -> None:
-    """`results` is the run's folder, of which only the sizes are read, `settings` its config;
-    `gpu` says whether jobs had one."""
-    found = read_tables(tables)
-    # Two tables of one name.
-    for name, paths in (("bank_quality", bank_quality), ("small_quality", [small_quality])):
-        for path in paths:
-            found[name] = read_tables([path])["quality"]
-    judged = pd.read_csv(claims).astype(object)
-    rows = judged.where(judged.notna(), None).to_dict("records")
-    jobs = read_jobs(benchmarks)
-    tree, leaves = read_linkage(linkage)
+    """Paths lie in `results`, the run's folder. `layer` is that of the rankings, `settings` the
+    whole config, `hashes` those of weights and other files by what they are of; `gpu` says whether
+    jobs had one; `paper_target` is the target that the claims are about, if they are about one."""
+    config, _ = parse(settings, added=settings.keys() - Config.model_fields.keys())
+    jobs, judged = read_jobs(benchmarks), read.claims_of(claims)
     inputs = Inputs(
-        tables=found,
-        claims=with_timings(rows, jobs, gpu),
-        pictures={Path(path).stem: Path(path) for path in pictures},
-        captions={Path(path).stem: caption(Path(path).read_text()) for path in captions},
-        linkage=tree,
-        leaves=leaves,
+        config=config,
         settings=settings,
-        digests=digests(stimuli, target) | hashes,
+        networks=read.networks_of(networks),
+        layer=layer,
+        tables=read.tables_of(tables),
+        targets=read.targets_of(results, target_tables, curves),
+        pictures=read.pictures_of(results, pictures),
+        claims=with_timings(judged, jobs, gpu, paper_target) if judged else [],
+        paper_target=paper_target,
+        tree=read.tree_of(linkage),
+        left_out=left_out,
+        digests=read.digests_of(results, stimuli, target_tables) | hashes,
         packages=packages,
         jobs=jobs,
         disk=disk_use(results, but=page),
+        gpu=gpu,
     )
     with atomic_path(page) as temporary:
         temporary.write_text(render(inputs), encoding="utf-8")
-
-
-def digests(stimuli: str, target: list[str]) -> dict[str, str]:
-    """Return one hash for each list of images; that of the stimuli is in every RDM file, too."""
-    images = pd.read_csv(stimuli)
-    both = [f"{row.image} {row.sha256}" for row in images.itertuples()]
-    found = {f"{len(images)} stimuli": digest_of(both)}
-    for path in target:
-        rows = Path(path).read_text(encoding="utf-8").splitlines()
-        found[f"{len(rows) - 1} images of the new task, with masks"] = digest_of(rows)
-    return found
 
 
 if __name__ == "__main__":

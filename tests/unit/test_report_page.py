@@ -1,83 +1,33 @@
-"""The report page: what it says, that it needs no network, and that it repeats itself."""
+"""The report page: what it shows of any run, that it is self-contained, and repeats itself."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
+from report_runs import DEMO, LABELLED, bank, demo
 from taskrsa.errors import DataError
-from taskrsa.figures.style import task_style
-from taskrsa.io.costs import Job
-from taskrsa.io.files import read_tables
 from taskrsa.paper.claims import Run, judge_all
-from taskrsa.report import draw, view
-from taskrsa.report.answer import answer, runners_up
-from taskrsa.report.page import PICTURES, Inputs, caption, render
-from taskrsa.tasks.dictionary import TASKS
+from taskrsa.report.inputs import Inputs
+from taskrsa.report.page import render
 
-ROOT = Path(__file__).parents[2]
-REFERENCE = ROOT / "results/reference"
-SETTINGS = {
-    "run": "demo",
-    "seed": 3,
-    "source": "simulated",
-    "bank": {"source": "trained"},
-    "small": {"seeds": [0, 1]},
-    "pascal": {"source": "outdoor", "seeds": [0], "small": {"seeds": [0, 1]}},
-}
-
-
-def tree(similarity: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-    rows = similarity[similarity["layer"] == "compressed"]
-    names = list(dict.fromkeys([*rows["model_a"], *rows["model_b"]]))
-    matrix = pd.DataFrame(1.0, index=names, columns=names)
-    for row in rows.itertuples():
-        matrix.loc[row.model_a, row.model_b] = matrix.loc[row.model_b, row.model_a] = row.rs
-    return linkage(squareform(1 - matrix.to_numpy(), checks=False), "average"), names
-
-
-def inputs(run: str = "demo") -> Inputs:
-    folder = REFERENCE / run
-    tables = read_tables(sorted(folder.glob("*.csv")))
-    tables["bank_quality"] = tables.pop("quality")
-    tables["small_quality"] = tables.pop("small_quality")
-    jobs = [Job("rdms_trained_edge2d", 2, 1.5, 300), Job("finetune_block4_edge2d_s0", 9, 8, 400)]
-    merges, leaves = tree(tables["similarity"])
-    return Inputs(
-        tables=tables,
-        claims=judge_all(Run(tables, jobs)),
-        pictures={path.stem: path for path in sorted(folder.glob("figure*.png"))},
-        captions={
-            path.stem: caption(path.read_text())
-            for path in (ROOT / "workflow/report").glob("*.rst")
-        },
-        linkage=merges,
-        leaves=leaves,
-        settings=SETTINGS,
-        digests={"500 stimuli": "ab" * 32},
-        packages=["numpy", "no-such-package"],
-        jobs=jobs,
-        disk={"bank": 2_500_000, ".": 900},
-    )
+SECTION = "How alike the networks are</h2>"
+MANY_TYPES = [f"type {at}" for at in range(12)]
 
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render(inputs())
+    return render(demo())
 
 
 class Outline(HTMLParser):
     """Collects ids, links, headings, images and what is open, to see that all of it closes."""
 
-    VOID = ("meta", "link", "img", "input", "br", "rect", "circle", "path")
+    VOID = ("meta", "link", "img", "input", "br", "circle")
 
     def __init__(self, text: str):
         super().__init__()
@@ -88,7 +38,7 @@ class Outline(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         values = dict(attrs)
-        if tag not in self.VOID or tag in ("rect", "path"):
+        if tag not in self.VOID or tag in ("rect", "path", "circle"):
             self.open.append(tag)
         if "id" in values:
             self.ids.append(values["id"])
@@ -109,15 +59,25 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_sound(page):
+def text_of(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)).replace("&#39;", "'")
+
+
+def assert_sound(page: str) -> None:
     found = Outline(page)
     assert found.open == []
     assert len(found.ids) == len(set(found.ids))
     assert {link.removeprefix("#") for link in found.links} <= set(found.ids)
     assert found.headings[0] == 1
-    steps = np.diff(found.headings)
-    assert steps.max() <= 1
+    assert np.diff(found.headings).max() <= 1
     assert found.headings.count(1) == 1
+
+
+# --- the demo ---
+
+
+def test_the_page_is_sound(page):
+    assert_sound(page)
 
 
 def test_the_page_needs_nothing_but_itself(page):
@@ -130,196 +90,229 @@ def test_the_page_needs_nothing_but_itself(page):
 
 def test_every_picture_is_there_with_its_caption_and_a_text_instead(page):
     found = Outline(page)
-    names = [path.stem for path in sorted((REFERENCE / "demo").glob("figure*.png"))]
-    assert len(found.images) == len(names)
+    assert len(found.images) == len(list(DEMO.glob("*.png")))
     assert all(len(image["alt"]) > 20 for image in found.images)
     assert all(int(image["width"]) > 0 and int(image["height"]) > 0 for image in found.images)
-    assert "Similarity of every network of the bank to the small model of the new task" in page
 
 
 def test_same_inputs_give_the_same_bytes(page):
-    assert render(inputs()) == page
+    assert render(demo()) == page
 
 
-def test_the_answer_comes_first_and_is_that_of_the_tables(page):
-    first = pd.read_csv(REFERENCE / "demo/figure8.csv").sort_values("rank").iloc[0]
-    # Fine-tuning did not bear the demo's ranking out.
-    said = page.index(f"Similarity says: fine-tune {first.label}.</h2>")
-    assert said < page.index("The paper's claims</h2>")
-    reached = pd.read_csv(REFERENCE / "demo/table2.csv").set_index("model")
-    assert f"it reached mIoU {reached.loc[first.model, 'miou_mean']:.3f}" in page
+def test_answer_then_taxonomy_then_claims_then_cost(page):
+    titles = ["Similarity suggests", "How alike the networks are (", "The paper&#39;s claims</h2>"]
+    page = page[page.index("<main>") :]
+    titles += ["What it cost</h2>", "What it was made from</h2>"]
+    assert sorted(titles, key=page.index) == titles
 
 
 def test_claims_stand_with_published_and_ours(page):
-    rows = judge_all(Run(inputs().tables, inputs().jobs))
-    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)).replace("&#39;", "'")
+    rows, text = demo().claims, text_of(page)
     for row in rows:
         assert row["statement"] in text, row["statement"]
     c4 = next(row for row in rows if row["claim"] == "C4")
     shown = f"{c4['ours']:.2f} [{c4['ci_low']:.2f}, {c4['ci_high']:.2f}]"
-    assert f"Published: 0.62; here: {shown}" in text
+    assert f"Published: 0.62 ; here: {shown}" in text.replace("0.62;", "0.62 ;")
+    n = sum(row["verdict"] == "holds" for row in rows)
+    assert f"Of {len(rows)} numbers, {n} hold" in text
+
+
+def test_claims_about_a_target_stand_with_the_paper_s_target_only():
+    given = demo()
+    assert text_of(render(given)).count("C9") > text_of(
+        render(replace(given, paper_target=""))
+    ).count("C9")
 
 
 def test_a_run_with_little_has_a_page_all_the_same():
-    full = inputs()
+    full = demo()
     kept = ("similarity", "type_separation", "tasks")
     tables = {name: full.tables[name] for name in kept}
-    settings = SETTINGS | {"pascal": {"source": None}, "bank": {"source": "taskonomy"}}
     little = replace(
         full,
+        networks=full.networks.assign(loader="taskonomy"),
         tables=tables,
+        targets={},
         claims=judge_all(Run(tables, bank="taskonomy")),
-        pictures={},
-        settings=settings,
+        pictures=(),
         jobs=(),
         disk={},
+        left_out=["Figure 6: needs transfer affinities"],
     )
     page = render(little)
-    assert Outline(page).open == []
-    assert "The 20 networks group by task type." in page
-    assert "This run has no new task" in page
-    assert "The bank is Taskonomy&#39;s own" in page
+    assert_sound(page)
+    assert "The 20 networks group by type." in page
+    assert "This run has no target" in page
+    assert "These are Taskonomy&#39;s own networks" in page
     assert "not comparable" in page
     assert "No job of this run was timed." in page
-
-
-def test_a_table_without_a_column_is_named():
-    full = inputs()
-    tables = dict(full.tables) | {"figure8": full.tables["figure8"].drop(columns="ci_low")}
-    with pytest.raises(DataError, match=r"a table of the report lacks 'ci_low'"):
-        render(replace(full, tables=tables))
+    assert "Figure 6: needs transfer affinities" in page
 
 
 def test_names_of_a_user_s_own_are_no_markup():
-    full = inputs()
-    tables = dict(full.tables)
-    name = "<b>&own"
-    for table, column in (("similarity", "model_a"), ("figure8", "model"), ("table2", "model")):
-        tables[table] = tables[table].replace({column: {"autoencoder": name}})
-        if "label" in tables[table]:
-            tables[table] = tables[table].replace({"label": {"autoencoding": name}})
-    leaves = [name if leaf == "autoencoder" else leaf for leaf in full.leaves]
-    page = render(replace(full, tables=tables, leaves=leaves, pictures={}))
+    given = bank(label="<b>&own {}")
+    page = render(given)
     assert not re.search(r"<b>&(amp;)?own", page)
     assert "&lt;b&gt;&amp;own" in page
 
 
-# --- parts ---
+# --- a user's networks and targets ---
 
 
-def test_captions_are_plain_text():
-    files = list((ROOT / "workflow/report").glob("*.rst"))
-    assert files
-    for path in files:
-        assert not re.search(r"``|\*|::|`_|\|", path.read_text()), path.name
-
-
-def test_every_figure_of_the_rules_has_a_title_and_a_text():
-    rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
-    drawn = set(re.findall(r'figure_files\(\s*"(\w+)"', rules))
-    assert drawn
-    assert drawn - {"own_bank", "own_ranking"} <= set(PICTURES)
+def test_the_page_of_a_user_s_networks_holds_its_numbers():
+    page = render(bank())
+    assert_sound(page)
+    text = text_of(page)
+    for shown in ("Net A", "Net C", "0.350", "Rankings from fewer images", "ab" * 32, "seed: 7"):
+        assert shown in text
+    assert "not installed" in text
+    assert "Dwivedi" not in text  # no claims of the paper are judged here
+    assert "section 6.1" not in text
 
 
 @pytest.mark.parametrize(
-    ("value", "digits", "shown"),
-    [
-        (0.4652, 2, "0.47"),
-        (-0.004, 2, "0.00"),
-        (-0.4, 1, "\N{MINUS SIGN}0.4"),
-        (np.nan, 2, ""),
-        (None, 2, ""),
-        ("x", 2, ""),
-        (17, 0, "17"),
-    ],
+    ("n", "types"), [(2, ()), (3, ("one",)), (27, MANY_TYPES), (100, ()), (100, MANY_TYPES)]
 )
-def test_numbers(value, digits, shown):
-    assert view.number(value, digits) == shown
+def test_tables_of_any_size_and_types_have_a_page(n, types):
+    page = render(bank(n, types, layers=("early", "last")))
+    assert_sound(page)
+    assert len(page) < 3_000_000
+    assert page.count('<figure class="layer">') == (2 if n <= 40 else 1)
+    assert ('class="types"' in page) == (len(types[:n]) > 1)
+    assert (f"The first 20 of {n} networks" in page) == (n > 20)
+    assert ("Ranking of all networks" in page) == (n > 20)
 
 
-def test_estimates_p_values_and_sizes():
-    assert view.estimate(0.4652, 0.436, 0.496) == "0.47 [0.44, 0.50]"
-    assert view.estimate(0.4652, np.nan, np.nan) == "0.47"
-    assert view.estimate(np.nan, 0.1, 0.2) == ""
-    assert [view.p_value(p) for p in (0.0001, 0.0078, 0.051, 0.97, np.nan)] == [
-        *("< 0.001", "0.0078", "0.051", "0.97", "")
-    ]
-    assert [view.size(n) for n in (900, 54_000, 2_500_000, 1.5e9)] == [
-        *("0.9 kB", "54 kB", "2.5 MB", "1.5 GB")
-    ]
-    assert [view.claim_digits(x) for x in (10.0, 0.62, 0.016, 2.47, None)] == [0, 2, 3, 2, 2]
+def test_types_differ_in_sign_or_colour():
+    given = bank(24, MANY_TYPES)
+    seen = {(mark.glyph, mark.colour) for mark in given.marks.values()}
+    assert len(seen) == len(given.marks) == 12
 
 
-def test_columns_sort_by_value_and_blank_ones_go():
-    frame = pd.DataFrame({"a": [0.5, np.nan], "b": [np.nan, np.nan], "t": ["B", "a"]})
-    columns = [view.value("a", "A"), view.value("b", "B"), view.text("t", "T")]
-    table = view.table_of(frame, "x", columns)
-    assert [column.head for column in table.columns] == ["A", "T"]
-    assert [[cell.key for cell in row] for row in table.rows] == [["0.5", "b"], ["", "a"]]
-    assert view.table_of(frame.head(0), "x", columns) is None
+def test_several_targets_each_have_an_answer_and_a_section():
+    targets = {
+        "roads": {"kind": "segmentation", **LABELLED},
+        "leaves": {"kind": "classification", **LABELLED},
+        "brain": {"kind": "network", "network": "n2"},
+    }
+    page = render(bank(targets=targets))
+    assert_sound(page)
+    text = text_of(page)
+    assert text.count("Fine-tune Net A.") == 3
+    assert "Target roads : segmentation, 24 training and 9 validation images" in text
+    assert "Target brain : a network of the table" in text
+    assert {"target-roads", "target-leaves", "target-brain"} <= set(Outline(page).ids)
+    assert "First choices" in text
+    assert "fine-tuned accuracy" in text
+    assert page.index("Target <b>roads") < page.index("Target <b>leaves") < page.index(SECTION)
 
 
-def test_runners_up_are_those_whose_rank_may_be_the_first():
-    ranking = pd.DataFrame({"model": list("abcd"), "rank": [2, 1, 3, 4], "rank_low": [1, 1, 2, 1]})
-    assert runners_up(ranking) == ["a", "d"]
+def test_a_target_that_was_not_ranked_is_left_out():
+    given = bank()
+    page = render(replace(given, targets={"mine": {"images": given.table("images", "mine")}}))
+    assert "This run has no target" not in page or "How alike are these networks?" in page
+    assert "Target mine" not in text_of(page)
 
 
-def test_runners_up_and_doubts_are_said():
-    full = inputs()
-    ranking = full.tables["figure8"].sort_values("rank").reset_index(drop=True)
-    ranking.loc[[1, 2], "rank_low"] = 1
-    styles = task_style(TASKS)
-    claim = {"claim": "C10", "statement": "The ranking predicts fine-tuned mIoU", "ours": 0.3}
-    claim |= {"ci_low": 0.2, "ci_high": 0.4, "verdict": "does not", "note": "why"}
-    found = answer(dict(full.tables) | {"figure8": ranking}, [claim], styles)
-    near = [styles[name].label for name in ranking["model"][1:3]]
-    assert any(
-        sentence.lower() == f"{near[0]} and {near[1]} cannot be told from it at 95 %.".lower()
-        for sentence in found.sentences
+def test_the_matrix_of_the_ranking_s_layer_is_shown_first():
+    layers = ("early", "last")
+    page = render(bank(layers=layers))
+    assert 'id="layer-last" checked' in page
+    assert page.count("<svg") == 3  # two matrices and the tree
+    assert 'id="layer-early" checked' in render(bank(layers=layers, layer="none", tree=None))
+
+
+def test_matrix_and_tree_have_one_order():
+    given = bank(5, types=("b", "a"))
+    page = render(given)
+    matrix, tree = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+    rows = re.findall(r'text-anchor="end">(Net \w)', matrix)
+    assert rows == re.findall(r"(Net \w)<title>", tree)
+    assert sorted(rows) == [f"Net {letter}" for letter in "ABCDE"]
+
+
+def test_a_table_without_a_column_is_one_line():
+    given = bank()
+    tables = given.targets["mine"]
+    ranking = tables["ranking"].drop(columns="tied")
+    with pytest.raises(DataError, match=r"no column 'tied'; make it again"):
+        render(replace(given, targets={"mine": {**tables, "ranking": ranking}}))
+
+
+def curves(*steps: int) -> pd.DataFrame:
+    runs = [("n0", 0), ("n0", 1), ("small", 4)]
+    rows = [
+        {"model": model, "seed": seed, "step": step, "train_loss": 1 / step,
+         "score": 0.2 + 0.01 * step}
+        for model, seed in runs
+        for step in steps
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def with_curves(given: Inputs, frame: pd.DataFrame) -> str:
+    return render(replace(given, targets={"mine": {**given.targets["mine"], "curves": frame}}))
+
+
+def test_curves_are_drawn_for_every_network_once_there_are_two_points():
+    plain = render(bank())
+    assert 'class="panels"' not in plain
+    one = with_curves(bank(), curves(10))
+    assert 'class="panels"' not in one  # a point is no curve; the table has it
+    assert "Learning curves (3 rows)" in one
+    page = with_curves(bank(), curves(10, 20))
+    assert page.count("<svg") == plain.count("<svg") + 2  # a panel a network, not one a seed
+    assert page.count("step 20: 0.400") == 3
+    assert "Net A, seed 1" in page
+    assert "<b>small model</b>" in page
+
+
+# --- in a browser ---
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_one_of_many_layers_can_be_seen(browser, tmp_path, width):
+    layers = tuple(f"depth.{n}" for n in range(9))
+    path = tmp_path / "report.html"
+    path.write_text(render(bank(layers=layers)), encoding="utf-8")
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
+    opened = context.new_page()
+    opened.goto(path.as_uri())
+    for layer in ("depth.8", "depth.6", "depth.0"):
+        opened.locator(f'[id="layer-{layer}"]').check(force=True)
+        shown = opened.locator("figure.layer:visible .scroll")
+        assert shown.get_attribute("aria-label") == f"Similarity matrix, {layer}"
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+@pytest.mark.parametrize("label", ["Net {}", "efficientnet_b0.ra_in1k_with_a_very_long_name_{}"])
+def test_on_a_phone_the_similarity_is_seen_without_scrolling(browser, tmp_path, label):
+    path = tmp_path / "report.html"
+    targets = {name: {"kind": "segmentation", **LABELLED} for name in ("mine", "other")}
+    path.write_text(render(bank(27, MANY_TYPES, label=label, targets=targets)), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 360, "height": 900}, offline=True)
+    opened = context.new_page()
+    opened.goto(path.as_uri())
+    for table in opened.locator("#answer table").all():
+        heads = table.locator("th").all_inner_texts()
+        box = table.locator("tbody tr").first.locator("td").nth(heads.index("similarity"))
+        edges = box.bounding_box()
+        assert edges["x"] + edges["width"] <= 360
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
+
+
+def test_matrix_and_tree_stand_side_by_side_on_a_desk(browser, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(render(bank(20)), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    opened = context.new_page()
+    opened.goto(path.as_uri())
+    matrix, tree = (
+        opened.locator(f"figure.{name} svg").bounding_box() for name in ("layer", "tree")
     )
-    assert "Spearman 0.30 [0.20, 0.40]; why" in found.cautions[0]
-    assert found.headline.startswith("Similarity says: fine-tune ")
-    sure = answer(full.tables, [claim | {"verdict": "holds"}], styles)
-    assert sure.cautions == []
-    assert sure.headline.startswith("Fine-tune ")
-
-
-def test_matrix_has_every_pair_and_its_numbers():
-    similarity = inputs().tables["similarity"].query("layer == 'compressed'")
-    styles = task_style(TASKS)
-    svg = draw.matrix(similarity, styles, "output")
-    n = len({*similarity["model_a"], *similarity["model_b"]})
-    assert svg.count("<rect ") == n * n
-    row = similarity.iloc[0]
-    names = [styles[row[side]].label for side in ("model_a", "model_b")]
-    assert f"<title>{names[0]}, {names[1]}: {view.estimate(row.rs, row.ci_low, row.ci_high)}" in svg
-    assert draw.shade(1.0) in svg
-    assert draw.shade(-0.3) == draw.shade(0) != draw.shade(0.5)
-
-
-def test_tree_has_the_leaves_in_the_order_of_scipy():
-    merges, names = tree(inputs().tables["similarity"])
-    styles = task_style(names)
-    svg = draw.tree(merges, names, styles)
-    shown = re.findall(r"<text[^>]*>([^<]+)</text>", svg)
-    assert shown == [styles[names[at]].label for at in leaves_list(merges)]
-    assert svg.count("<path ") == len(names) - 1
-
-
-def test_pictures_are_reduced_and_keep_their_colours(tmp_path):
-    big = np.full((300, 3000, 3), 255, np.uint8)
-    big[:, :1000] = (214, 32, 32)
-    Image.fromarray(big).save(tmp_path / "big.png")
-    uri, width, height = draw.picture(tmp_path / "big.png")
-    assert (width, height) == (1330, 133)
-    import base64
-    import io
-
-    kept = Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))).convert("RGB")
-    assert kept.size == (draw.WIDEST, 150)
-    assert np.abs(np.array(kept.getpixel((100, 50))) - [214, 32, 32]).max() <= 3
-    (tmp_path / "bad.png").write_text("no picture")
-    with pytest.raises(DataError, match=r"bad.png: is no picture"):
-        draw.picture(tmp_path / "bad.png")
-    with pytest.raises(DataError, match=r"none.png: there is no such picture"):
-        draw.picture(tmp_path / "none.png")
+    assert tree["x"] > matrix["x"] + matrix["width"]
+    # The rows of the matrix lie beside the leaves.
+    assert abs(matrix["y"] + matrix["height"] - tree["y"] - tree["height"]) < 1
+    context.close()

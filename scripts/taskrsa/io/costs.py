@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,23 +20,21 @@ from pathlib import Path
 STAGES = (
     ("prepare_", "images and labels"),
     ("convert_", "images and labels"),
-    ("public_", "the bank: public encoders"),
+    ("public_", "public encoders"),
     ("train_small_", "small models"),
-    ("train_target_model_", "small models of the new task"),
-    ("train_own_target_", "small models of the target"),
-    ("train_", "the bank: training"),
-    ("rdms_trained_", "RDMs of the bank"),
-    ("rdms_own_", "RDMs of the own bank"),
-    ("own_target_rdms", "small models of the target"),
-    ("tune_own_", "fine-tuning on the target"),
-    ("rdms_random_", "RDMs of the random-weight control"),
+    ("train_target_", "small models of the targets"),
+    ("train_", "training of the networks"),
+    ("rdms_bank_", "RDMs of the networks"),
+    ("rdms_target_", "small models of the targets"),
+    ("rdms_random_", "RDMs of untrained encoders"),
     ("rdms_", "other RDMs"),
     ("similarity_", "similarity, with bootstrap"),
-    ("small_vs_bank", "small models against the bank"),
+    ("rank_", "rankings"),
+    ("small_vs_bank", "small models against the networks"),
     ("robustness_", "robustness"),
     ("probe_", "transfer measured by probes"),
     ("model_selection", "similarity against transfer"),
-    ("finetune_", "fine-tuning on the new task"),
+    ("finetune_", "fine-tuning on the targets"),
 )
 OTHER = "other"
 
@@ -99,6 +98,16 @@ def _sum(values: list[float | None]) -> float | None:
 def stage_of(job: str) -> str:
     """Return the stage that a job's name belongs to."""
     return next((stage for prefix, stage in STAGES if job.startswith(prefix)), OTHER)
+
+
+def ranking_seconds(jobs: Iterable[Job], target: str, gpu: bool = False) -> float:
+    """Return the seconds that ranking the bank for a target took, its small models included.
+
+    Of the CPU, or of the wall clock where jobs had a GPU.
+    """
+    names = re.compile(rf"rdms_bank_.*|(train|rdms)_target_{re.escape(target)}(_s\d+)?")
+    ranked = (job for job in jobs if names.fullmatch(job.name))
+    return sum((job.wall_s if gpu else job.cpu_s) or 0.0 for job in ranked)
 
 
 def by_stage(jobs: Iterable[Job]) -> list[Stage]:

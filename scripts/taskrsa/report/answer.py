@@ -1,28 +1,28 @@
-"""What a user came for: which network to fine-tune, what it may be confused with, what it gains."""
+"""What a user came for: which network to fine-tune, how sure that is, what speaks against it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pandas as pd
 
-from taskrsa.figures.style import ModelStyle
-from taskrsa.paper.claims import HOLDS
-from taskrsa.report.view import (
-    Table,
-    estimate,
-    interval,
-    joined,
-    model,
-    number,
-    p,
-    p_value,
-    table_of,
-    text,
-    value,
-    with_interval,
-)
+from taskrsa.figures.style import layer_label
+from taskrsa.io.costs import ranking_seconds
+from taskrsa.report.inputs import SMALL, Inputs
+from taskrsa.report.view import amount
+from taskrsa.text import estimate, first_few, is_known, joined, number, p_value, percent
+
+RANDOM = "random"  # in scores: the bank's encoder, trained from scratch
+METRICS = {"miou": "mIoU", "error_removed": "share of the error removed"}
+KINDS = {
+    "regression": "regression of maps",
+    "values": "regression of numbers",
+    "network": "a network of the table",
+}
+ALPHA = 0.05
+FEW = 5  # networks below which a correlation with fine-tuning says nothing
+NAMED = 4  # networks that a sentence names
 
 
 @dataclass(frozen=True)
@@ -32,171 +32,234 @@ class Answer:
     headline: str
     sentences: Sequence[str]
     cautions: Sequence[str] = ()
-    tables: Sequence[Table] = field(default=())
+    target: str = ""
+    about: str = ""  # kind and size of the target
 
 
-def answer(
-    tables: Mapping[str, pd.DataFrame],
-    claims: Sequence[Mapping],
-    styles: Mapping[str, ModelStyle],
-) -> Answer:
-    """Return the answer of a run: about its new task, or, where it has none, about its bank."""
-    if "figure8" in tables and len(tables["figure8"]):
-        return _which_network(tables, claims, styles)
-    return _what_the_bank_is(tables, styles)
+# --- a target ---
 
 
-def runners_up(ranking: pd.DataFrame) -> list[str]:
-    """Return the networks whose rank reaches the first's place within its 95 % interval.
-
-    `ranking` has model, rank and rank_low, one row a network; the first choice is not among them.
-    """
-    ranking = ranking.sort_values("rank", kind="stable")
-    others = ranking.iloc[1:]
-    return list(others.loc[others["rank_low"] <= ranking.iloc[0]["rank"], "model"])
-
-
-def _which_network(
-    tables: Mapping[str, pd.DataFrame],
-    claims: Sequence[Mapping],
-    styles: Mapping[str, ModelStyle],
-) -> Answer:
-    ranking = tables["figure8"].sort_values("rank", kind="stable")
-    first = ranking.iloc[0].to_dict()
-    name = _label(first["model"], styles)
+def target_answer(inputs: Inputs, target: str) -> Answer:
+    """Return which network to fine-tune for a target, how sure that is and what it gains."""
+    ranking = inputs.table("ranking", target).sort_values("rank", kind="stable")
+    first, config = ranking.iloc[0].to_dict(), inputs.config.targets[target]
+    name = inputs.label(first["model"])
+    tied = ranking.loc[ranking["tied"] == "yes", "model"]
+    others = [inputs.label(model) for model in tied if model != first["model"]]
+    query = inputs.label(config.network) if config.network else "the target's small model"
+    sentences, cautions = _fine_tuned(inputs, target, first["model"])
     sentences = [
-        f"Of {len(ranking)} networks, {name} sees the images most as the small model of the new "
-        f"task does: similarity {estimate(first['rs'], first['ci_low'], first['ci_high'])}, with "
-        f"its 95 % interval over images."
+        f"Of {len(ranking)} networks, {name} is the most similar to {query}: "
+        f"{estimate(first['rs'], first['ci_low'], first['ci_high'])} (95 % interval over images).",
+        _as_good(others),
+        *_by_images(inputs.table("ranking_images", target)),
+        *sentences,
+        *_cost(inputs, target),
     ]
-    near = [_label(other, styles) for other in runners_up(ranking)]
-    if near:
-        sentences.append(f"{_listed(near)} cannot be told from it at 95 %.")
-    else:
-        then = _label(ranking.iloc[1]["model"], styles) if len(ranking) > 1 else ""
-        sentences.append(
-            "At 95 % no other network takes its place" + (f"; next is {then}." if then else ".")
-        )
-    choice = tables.get("table2_choice")
-    if choice is not None and len(choice):
-        sentences += _what_choosing_gains(choice.set_index("statistic"), styles)
-    columns = [
-        value("rank", "rank", 0),
-        model(styles),
-        text("type", "type"),
-        with_interval("rs", "similarity", "ci_low", "ci_high"),
-        interval("rank_low", "rank_high", "rank, 95 %"),
-        p("q", "q"),
-    ]
-    if "table2" in tables:
-        reached = tables["table2"][["model", "miou_mean", "miou_sd", "miou_rank"]]
-        ranking = ranking.merge(reached, on="model", how="left")
-        columns += [
-            value("miou_mean", "fine-tuned mIoU", 3),
-            value("miou_sd", "sd, seeds", 3),
-            value("miou_rank", "rank by mIoU", 0),
-        ]
-    title = "The bank ranked for the new task"
-    shown = table_of(ranking, title, columns, "tables/figure8.csv, tables/table2.csv")
-    cautions = _cautions(claims)
-    # A ranking that fine-tuning did not bear out is a suggestion, no advice.
-    headline = f"Similarity says: fine-tune {name}." if cautions else f"Fine-tune {name}."
-    return Answer(headline, sentences, cautions, [shown])
-
-
-def _what_choosing_gains(choice: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> list[str]:
-    def change(statistic: str) -> str:
-        row = choice.loc[statistic]
-        return estimate(row["value"], row["low"], row["high"], 3)
-
-    chosen, best = choice.loc["choice"], choice.loc["best"]
-    if chosen["value"] != chosen["value"]:
-        return []
-    sentences = [
-        f"Fine-tuned, it reached mIoU {number(chosen['value'], 3)}. Choosing gained "
-        f"{change('gain_over_mean')} over a network taken at random from the bank"
-        + (
-            f", and {change('gain_over_random')} over random weights."
-            if "gain_over_random" in choice.index
-            else "."
-        )
-    ]
-    if best["model"] == chosen["model"]:
-        sentences.append("It was the best of all that were fine-tuned.")
-    else:
-        sentences.append(
-            f"The best, {_label(best['model'], styles)}, reached {number(best['value'], 3)}: "
-            f"choosing lost {change('regret')}."
-        )
-    return sentences
-
-
-def _cautions(claims: Sequence[Mapping]) -> list[str]:
-    """Say what the claims about this ranking found against it."""
-    cautions = []
-    for row in claims:
-        if row["claim"] != "C10" or not row["statement"].startswith("The ranking predicts"):
-            continue
-        if row["ours"] is None:
-            cautions.append(f"Whether fine-tuning agrees cannot be told here: {row['note']}.")
-        elif row["verdict"] != HOLDS:
-            shown = estimate(row["ours"], row["ci_low"], row["ci_high"])
-            weaker = row["note"].startswith("weaker")
-            did = "predicted only in part" if weaker else "did not predict"
-            cautions.append(
-                f"Over the whole bank the ranking {did} what fine-tuning reached: "
-                f"Spearman {shown}; {row['note']}."
-            )
-    return cautions
-
-
-def _what_the_bank_is(
-    tables: Mapping[str, pd.DataFrame], styles: Mapping[str, ModelStyle]
-) -> Answer:
-    similarity = tables["similarity"]
-    output = similarity[similarity["layer"] == "compressed"].sort_values("rs", kind="stable")
-    separation = tables["type_separation"].query("layer == 'compressed' and control == 'none'")
-    n = len({*output["model_a"], *output["model_b"]})
-    pairs = output.iloc[[-1, 0]].to_dict("records")
-    both = [
-        f"{_label(row['model_a'], styles)} and {_label(row['model_b'], styles)}" for row in pairs
-    ]
-    shown = [estimate(row["rs"], row["ci_low"], row["ci_high"]) for row in pairs]
-    sentences = [
-        f"Most alike are {both[0]}, {shown[0]}; least {both[1]}, {shown[1]}.",
-        "This run has no new task (pascal.source in its config), so it ranks the bank for the "
-        "bank's own tasks only.",
-    ]
-    headline = f"{n} networks compared."
-    if len(separation):
-        row = separation.iloc[0]
-        apart = row["p"] < 0.05 and row["difference"] > 0
-        headline = (
-            f"The {n} networks group by task type."
-            if apart
-            else f"The {n} networks do not group by task type."
-        )
-        sentences.insert(
+    if not first["q"] < ALPHA:
+        cautions.insert(
             0,
-            f"At the compressed output, networks of one type have a mean similarity of "
-            f"{number(row['within'])}, networks of different types {number(row['between'])} "
-            f"(p {p_value(row['p'])}).",
+            f"Its similarity does not exceed chance (q {p_value(first['q'])}): no network of this "
+            "bank represents the images as the target does.",
         )
-    columns = [
-        model(styles, "model_a", "network"),
-        model(styles, "model_b", "and"),
-        with_interval("rs", "similarity", "ci_low", "ci_high"),
-        p("p"),
+    headline = f"Fine-tune {name}."
+    if others and len(others) + 1 == len(ranking):
+        headline = "No clear first choice."
+    elif others or cautions:
+        headline = f"Similarity suggests {name}."
+    return Answer(headline, sentences, cautions, target, _about(inputs, target))
+
+
+def _about(inputs: Inputs, target: str) -> str:
+    """Return kind and size of a target."""
+    kind, images = inputs.config.targets[target].kind, inputs.table("images", target)
+    kind = KINDS.get(kind, kind)
+    if images.empty:
+        return kind
+    n = images["split"].value_counts()
+    return f"{kind}, {n.get('train', 0):,} training and {n.get('val', 0):,} validation images"
+
+
+def _as_good(others: Sequence[str]) -> str:
+    if not others:
+        return "Every other network is less similar (95 % confidence over all comparisons)."
+    names = joined(others) if len(others) <= NAMED else first_few(others, NAMED)
+    return (
+        f"These images cannot distinguish it from {names} (95 %): any of these "
+        f"{len(others) + 1} networks may be the best choice."
+    )
+
+
+def _by_images(frame: pd.DataFrame) -> list[str]:
+    if frame.empty:
+        return []
+    # Blank where no draw of that size could be ranked.
+    rows = frame.dropna(subset="same_first").sort_values("n_images").to_dict("records")
+    if not rows:
+        return []
+    chosen = [rows[at] for at in dict.fromkeys((0, len(rows) // 2, len(rows) - 1))]
+    shown = [(f"{row['n_images']:.0f}", percent(row["same_first"])) for row in chosen]
+    (fewest, share), *more = shown
+    return [
+        f"With {fewest} images drawn at random, {share} of the draws put the same network first"
+        + "".join(f"; with {n}, {share}" for n, share in more)
+        + "."
     ]
-    nearest = table_of(output.iloc[::-1].head(10), "Most alike", columns, "tables/similarity.csv")
-    return Answer(headline, sentences, (), [nearest])
 
 
-def _label(name: str, styles: Mapping[str, ModelStyle]) -> str:
-    return styles[name].label if name in styles else str(name)
+def _cost(inputs: Inputs, target: str) -> list[str]:
+    cost, ranked = inputs.table("cost", target), ranking_seconds(inputs.jobs, target, inputs.gpu)
+    if cost.empty or not ranked:
+        return []
+    tuning = cost["seconds"].sum()
+    ratio = f"{amount(max(tuning, ranked) / min(tuning, ranked))} times"
+    return [
+        f"Fine-tuning all {len(cost)} networks would take about {amount(tuning / 60)} minutes "
+        f"here (estimated from a few timed steps of each); ranking them took "
+        f"{amount(ranked / 60)} minutes, {ratio} {'less' if tuning >= ranked else 'more'}."
+    ]
 
 
-def _listed(names: Sequence[str]) -> str:
-    """Return names as running text, the first with a capital."""
-    text = joined(names)
-    return text[0].upper() + text[1:]
+def _fine_tuned(inputs: Inputs, target: str, first: str) -> tuple[list[str], list[str]]:
+    """Return what fine-tuning showed, and what of it speaks against the ranking."""
+    scores, metric = inputs.table("scores", target), metric_of(inputs, target)
+    if scores.empty:
+        return [], []
+    tuned, by_model = scores[scores["rank"].notna()], scores.set_index("model")
+    best = tuned.loc[tuned["score"].idxmax()]
+    against = _from_scratch(by_model, best, len(tuned), metric)
+    if first not in set(tuned["model"]):
+        return [], against
+    ours, choice = by_model.loc[first], _choice(inputs, target)
+    mixed = ours["trained"] != best["trained"]
+    sentence = f"Fine-tuned, {inputs.label(first)} reached {number(ours['score'], 3)} ({metric}"
+    sentence += f"; {ours['trained']})" if mixed else ")"
+    if not ours["score"] > ours["chance_score"]:
+        constant = number(ours["chance_score"], 3)
+        against.append(f"Fine-tuning it did not beat a constant answer ({constant}).")
+    if best["model"] == first:
+        sentence += f", the best of the {len(tuned)} networks fine-tuned" * (len(tuned) > 1)
+    else:
+        lost = choice.get("regret") or number(best["score"] - ours["score"], 3)
+        against.append(
+            f"The best, {inputs.label(best['model'])}, reached {number(best['score'], 3)}"
+            + (f" ({best['trained']})" if mixed else "")
+            + f": following the ranking costs {lost}."
+        )
+    if RANDOM in by_model.index and by_model.loc[RANDOM, "score"] >= ours["score"]:
+        reached = number(by_model.loc[RANDOM, "score"], 3)
+        against.append(f"An encoder without pretraining did no worse: it reached {reached}.")
+    predicted, not_predicted = _predicted(inputs.table("prediction", target))
+    sentence = f"{sentence}. {_gains(choice, len(tuned))}".rstrip()
+    return [sentence, *predicted], [*against, *not_predicted]
+
+
+def _from_scratch(by_model: pd.DataFrame, best: Mapping, n: int, metric: str) -> list[str]:
+    """Say so where the small model, which made the ranking, learnt nothing, or more than all."""
+    if SMALL not in by_model.index:
+        return []
+    row = by_model.loc[SMALL]
+    reached, constant = number(row["score"], 3), number(row["chance_score"], 3)
+    if not row["score"] > row["chance_score"]:
+        return [
+            f"The small model learnt nothing: its {metric} is {reached}, that of a constant answer "
+            f"{constant}. Its ranking means little; train it longer or on more images."
+        ]
+    if row["score"] > best["score"]:
+        return [
+            f"The small model, trained from scratch, reached {reached} ({metric}), more than any "
+            f"of the {n} networks fine-tuned: with this recipe, pretraining does not help."
+        ]
+    return []
+
+
+def _choice(inputs: Inputs, target: str) -> dict[str, str]:
+    """Return the statistics of what choosing gains, as text; gains as "0.010 [...] above"."""
+    said = {}
+    for row in inputs.table("choice", target).to_dict("records"):
+        value, low, high = row["value"], row["low"], row["high"]
+        if not is_known(value):
+            continue
+        said[row["statistic"]] = estimate(value, low, high, 3)
+        if row["statistic"].startswith("gain"):
+            below = f"{estimate(-value, -high, -low, 3)} below"
+            said[row["statistic"]] = (
+                below if value < 0 else f"{estimate(value, low, high, 3)} above"
+            )
+    return said
+
+
+def _gains(choice: Mapping[str, str], n: int) -> str:
+    said = []
+    if n > 1 and "gain_over_mean" in choice:
+        said.append(f"{choice['gain_over_mean']} the mean of the {n} networks fine-tuned")
+    if "gain_over_random" in choice:
+        said.append(f"{choice['gain_over_random']} random initialisation")
+    return f"That is {joined(said)}." if said else ""
+
+
+def _predicted(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return whether the ranking agrees with the scores of all networks fine-tuned."""
+    row = frame.iloc[0] if len(frame) else {"n_models": 0}
+    if row["n_models"] < FEW or not is_known(row["spearman"]):
+        return [], []
+    shown = estimate(row["spearman"], row["spearman_low"], row["spearman_high"])
+    over = f"Over the {row['n_models']:.0f} networks fine-tuned, the ranking"
+    if row["spearman_low"] > 0:
+        return [f"{over} correlates with the scores: Spearman {shown}."], []
+    did = "does not reliably predict" if row["spearman"] > 0 else "does not predict"
+    return [], [f"{over} {did} the scores: Spearman {shown}."]
+
+
+def metric_of(inputs: Inputs, target: str) -> str:
+    """Return the metric of a target's scores as a page writes it."""
+    scores = inputs.table("scores", target)
+    metric = scores["metric"].iloc[0] if target and len(scores) else "score"
+    return METRICS.get(metric, metric)
+
+
+# --- the bank ---
+
+
+def bank_answer(inputs: Inputs) -> Answer:
+    """Return the answer of a run without a target: do types separate, what is alike."""
+    headline, sentences = about_bank(inputs)
+    lacking = "This run has no target (targets in its config), so it does not rank the networks."
+    return Answer(headline, [*sentences, lacking])
+
+
+def about_bank(inputs: Inputs) -> tuple[str, list[str]]:
+    """Return a headline and sentences on how alike the networks of the bank are."""
+    n, headline, sentences = len(inputs.networks), "", []
+    separation = inputs.table("type_separation")
+    if len(separation):
+        at = (separation["layer"] == inputs.layer) & (separation["control"] == "none")
+        for row in separation[at & separation["difference"].notna()].to_dict("records"):
+            apart = row["p"] < ALPHA and row["difference"] > 0
+            headline = f"The {n} networks {'' if apart else 'do not '}group by type."
+            sentences.append(
+                f"At {place(inputs.layer)}, networks of one type have a mean similarity of "
+                f"{number(row['within'])}, networks of different types {number(row['between'])} "
+                f"(p {p_value(row['p'])})."
+            )
+    similarity = inputs.table("similarity")
+    rows = similarity[similarity["layer"] == inputs.layer].dropna(subset="rs")
+    rows = rows.sort_values("rs", ascending=False, kind="stable")
+    pairs = [
+        (
+            f"{inputs.label(row.model_a)} and {inputs.label(row.model_b)}",
+            estimate(row.rs, row.ci_low, row.ci_high),
+        )
+        for row in rows.iloc[[0, -1] if len(rows) else []].itertuples()
+    ]
+    if len(rows) == 1:
+        sentences.append(f"The similarity of {pairs[0][0]} is {pairs[0][1]}.")
+    elif pairs:
+        (most, high), (least, low) = pairs
+        sentences.append(f"Most alike are {most}, {high}; least alike are {least}, {low}.")
+    return headline or f"{n} networks compared.", sentences
+
+
+def place(layer: str) -> str:
+    """Return a layer as running text."""
+    return f"the {layer_label(layer)}" if layer == "compressed" else f"layer {layer_label(layer)}"

@@ -1,30 +1,35 @@
-"""Pictures of the page: the similarity matrix and the tree as SVG, the figures as data URIs."""
+"""Pictures of the page: matrices, trees and curves as SVG, figures as data URIs."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from PIL import Image, UnidentifiedImageError
+from scipy.cluster.hierarchy import dendrogram
 
 from taskrsa.errors import DataError
-from taskrsa.figures.style import SIMILARITY_CMAP, ModelStyle
-from taskrsa.report.view import estimate, number, type_class
+from taskrsa.figures.style import SIMILARITY_CMAP, shorten
+from taskrsa.report.view import Mark, Styles
+from taskrsa.text import estimate, number
 
 CELL = 17  # user units a side of a cell, and a line of text in the tree
 GAP = 6
-LETTER = 7.3  # width to allow for a letter
+LETTER = 6.8  # width to allow for a letter
+MARK = 14  # and for the mark of a type
 WIDEST = 1500  # pixels a picture is reduced to
 SHOWN = 133  # pixels of the page an inch of a figure takes; figures have 300
 PANEL = (230, 110)  # user units, width and height of a panel of curves
 COLOURS = 256  # of a picture's palette; with fewer, the colours of types shift
+CONTRAST = 4.6  # least contrast of coloured text with the page (WCAG 2 asks for 4.5)
+PAPER = {"light": "#fcfcfa", "dark": "#15171a"}  # as in the style sheet
 
 _CMAP = colormaps[SIMILARITY_CMAP]
 
@@ -34,65 +39,102 @@ def shade(rs: float) -> str:
     return to_hex(_CMAP(float(np.clip(rs, 0, 1))))
 
 
-def matrix(similarity: pd.DataFrame, styles: Mapping[str, ModelStyle], layer: str) -> str:
-    """Return a similarity matrix as SVG; every cell says its numbers when pointed at.
-
-    `similarity` has one row a pair: model_a, model_b, rs, ci_low, ci_high. The order is that of
-    `styles`.
-    """
-    known = {*similarity["model_a"], *similarity["model_b"]}
-    names = [name for name in styles if name in known]
-    rows = {(row.model_a, row.model_b): row for row in similarity.itertuples()}
-    left = GAP + LETTER * max(len(styles[name].label) for name in names)
-    side = CELL * len(names)
-    width, height = left + side + 1, left + side + 1
-    parts = [_open(width, height, f"Similarity of every two networks, {layer}")]
-    for at, name in enumerate(names):
-        middle = left + CELL * (at + 0.5)
-        kind, label = type_class(styles[name].type), escape(styles[name].label)
-        parts.append(
-            f'<text class="{kind}" x="{left - GAP:g}" y="{middle + 4:g}" text-anchor="end">'
-            f"{label}</text>"
-        )
-        parts.append(
-            f'<text class="{kind}" transform="translate({middle + 4:g} {left - GAP:g}) '
-            f'rotate(-90)">{label}</text>'
-        )
-    for i, first in enumerate(names):
-        for j, second in enumerate(names):
-            row = rows.get((first, second)) or rows.get((second, first))
-            if i == j:
-                rs, shown = 1.0, styles[first].label
-            elif row is None:
-                continue
-            else:
-                rs = row.rs
-                both = f"{styles[first].label}, {styles[second].label}"
-                shown = f"{both}: {estimate(rs, row.ci_low, row.ci_high)}"
-            parts.append(
-                f'<rect x="{left + CELL * j:g}" y="{left + CELL * i:g}" width="{CELL}" '
-                f'height="{CELL}" fill="{shade(rs)}"><title>{escape(shown)}</title></rect>'
-            )
-    return "".join([*parts, "</svg>"])
-
-
 def scale() -> list[tuple[str, str]]:
     """Return colours and their similarities, for the key of the matrices."""
     return [(shade(rs), number(rs, 1)) for rs in np.linspace(0, 1, 11)]
 
 
-def tree(linkage: np.ndarray, names: Sequence[str], styles: Mapping[str, ModelStyle]) -> str:
-    """Return a tree as SVG: root at the left, one line of text a leaf, in the leaves' order."""
-    # Takes longer to import than to draw everything else.
-    from scipy.cluster.hierarchy import dendrogram
+# --- types ---
 
+
+def readable(colour: str, scheme: str) -> str:
+    """Return a colour made darker (scheme "light") or lighter ("dark") until text in it is legible.
+
+    The contrast with the page's background is that of WCAG 2, at least `CONTRAST`.
+    """
+    paper, end = _luminance(to_rgb(PAPER[scheme])), float(scheme == "dark")
+    for share in np.linspace(0, 1, 41):
+        mixed = tuple((1 - share) * part + share * end for part in to_rgb(colour))
+        low, high = sorted((paper, _luminance(mixed)))
+        if (high + 0.05) / (low + 0.05) >= CONTRAST:
+            break
+    return to_hex(mixed)
+
+
+def _luminance(rgb: Sequence[float]) -> float:
+    parts = [x / 12.92 if x <= 0.03928 else ((x + 0.055) / 1.055) ** 2.4 for x in rgb]
+    return float(np.dot(parts, (0.2126, 0.7152, 0.0722)))
+
+
+def type_css(marks: Iterable[Mark]) -> str:
+    """Return the style sheet of the types: colour and sign of each class, in both schemes."""
+    marks = list(marks)
+    sheets = [
+        "".join(f"--{mark.css}:{readable(mark.colour, scheme)};" for mark in marks)
+        for scheme in PAPER
+    ]
+    rules = [
+        f'.{mark.css}{{--type:var(--{mark.css})}}.{mark.css}::before{{content:"{mark.glyph}\\a0"}}'
+        for mark in marks
+    ]
+    dark = f"@media screen and (prefers-color-scheme:dark){{:root{{{sheets[1]}}}}}"
+    return f":root{{{sheets[0]}}}{dark}{''.join(rules)}"
+
+
+# --- matrix and tree ---
+
+
+def matrix(similarity: pd.DataFrame, order: Sequence[str], styles: Styles, layer: str) -> str:
+    """Return a similarity matrix as SVG; every cell shows its numbers when pointed at.
+
+    Parameters
+    ----------
+    similarity : one row a pair: model_a, model_b, rs, ci_low, ci_high
+    order : of the rows; networks that are not compared are left out
+    """
+    known = {*similarity["model_a"], *similarity["model_b"]}
+    names = [name for name in order if name in known]
+    pairs = {(row.model_a, row.model_b): row for row in similarity.itertuples()}
+    left = GAP + MARK + LETTER * max(len(shorten(styles[name].label)) for name in names)
+    side = left + CELL * len(names) + 1
+    parts = [_open(side, side, f"Similarity of every two networks, {layer}")]
+    for at, name in enumerate(names):
+        middle = left + CELL * (at + 0.5)
+        style = styles[name]
+        label = f"{escape(shorten(style.label))} {style.mark.glyph}".strip()
+        label += f"<title>{escape(style.label)}</title>"
+        places = (
+            f'x="{left - GAP:g}" y="{middle + 4:g}" text-anchor="end"',
+            f'transform="translate({middle + 4:g} {left - GAP:g}) rotate(-90)"',
+        )
+        parts += [f'<text class="{style.mark.css}" {place}>{label}</text>' for place in places]
+    for i, first in enumerate(names):
+        parts.append(f'<g transform="translate({left:g} {left + CELL * i:g})">')
+        for j, second in enumerate(names):
+            row = pairs.get((first, second)) or pairs.get((second, first))
+            labels = escape(f"{styles[first].label}, {styles[second].label}")
+            if i == j:
+                rs, said = 1.0, escape(styles[first].label)
+            elif row is None:
+                continue
+            else:
+                rs, said = row.rs, f"{labels}: {estimate(row.rs, row.ci_low, row.ci_high)}"
+            parts.append(
+                f'<rect x="{CELL * j}" width="{CELL}" height="{CELL}" fill="{shade(rs)}">'
+                f"<title>{said}</title></rect>"
+            )
+        parts.append("</g>")
+    return "".join([*parts, "</svg>"])
+
+
+def tree(linkage: np.ndarray, names: Sequence[str], styles: Styles) -> str:
+    """Return a tree as SVG: root at the left, one line of text a leaf, in the leaves' order."""
     drawn = dendrogram(linkage, no_plot=True, labels=list(names))
     leaves = drawn["ivl"]
-    wide = 200.0
-    right = GAP + 12 + LETTER * max(len(styles[name].label) for name in leaves)
-    height = CELL * len(leaves)
+    wide = 170.0
+    right = 2 * GAP + MARK + LETTER * max(len(shorten(styles[name].label)) for name in leaves)
     top = max(max(heights) for heights in drawn["dcoord"]) or 1.0
-    parts = [_open(wide + right, height, f"Tree of {len(leaves)} networks")]
+    parts = [_open(wide + right, CELL * len(leaves) + 1, f"Tree of {len(leaves)} networks")]
     for across, heights in zip(drawn["icoord"], drawn["dcoord"], strict=True):
         # SciPy puts leaf k at 10 k + 5.
         y = [CELL * at / 10 for at in across]
@@ -102,13 +144,16 @@ def tree(linkage: np.ndarray, names: Sequence[str], styles: Mapping[str, ModelSt
             f"<title>{max(heights):.2f}</title></path>"
         )
     for at, name in enumerate(leaves):
-        kind, y = type_class(styles[name].type), CELL * (at + 0.5)
-        parts.append(f'<circle class="{kind}" cx="{wide + GAP}" cy="{y:g}" r="3.5"/>')
+        style = styles[name]
+        label = f"{style.mark.glyph} {escape(shorten(style.label))}".strip()
         parts.append(
-            f'<text class="{kind}" x="{wide + GAP + 8}" y="{y + 4:g}">'
-            f"{escape(styles[name].label)}</text>"
+            f'<text class="{style.mark.css}" x="{wide + GAP}" y="{CELL * (at + 0.5) + 4:g}">{label}'
+            f"<title>{escape(style.label)}</title></text>"
         )
     return "".join([*parts, "</svg>"])
+
+
+# --- curves ---
 
 
 def curves(
@@ -116,53 +161,60 @@ def curves(
     scores: tuple[float, float],
     last: float,
     title: str,
-    floor: float,
+    chance: float,
 ) -> str:
-    """Return a panel of learning curves as SVG; every point says its numbers when pointed at.
+    """Return a panel of learning curves as SVG; every point shows its numbers when pointed at.
 
     Parameters
     ----------
-    lines : (step, score) in order, by what names the line
+    lines : (step, score) in order, by the name of the line
     scores : lowest and highest score of the panel, which may be equal
     last : step at the right edge, above 0
-    floor : score that is drawn as a broken line
+    chance : score of a constant answer, drawn as a broken line
     """
     left, right, top, bottom = 38.0, PANEL[0] - 8.0, 8.0, PANEL[1] - 18.0
     low, high = scores
-    spread = high - low or 1.0
 
     def x(step: float) -> float:
         return left + (right - left) * step / last
 
     def y(score: float) -> float:
-        # The lowest, often the floor, is not to lie on the axis.
-        return bottom - 7 - (bottom - 7 - top) * (score - low) / spread
+        # The lowest score, often that of a constant answer, must not lie on the axis.
+        return bottom - 7 - (bottom - 7 - top) * (score - low) / (high - low or 1.0)
 
     parts = [
         _open(*PANEL, f"Learning curves, {title}"),
         f'<path d="M{left:g} {top:g}V{bottom:g}H{right:g}"/>',
-        f'<path stroke-dasharray="4 3" d="M{left:g} {y(floor):.1f}H{right:g}">'
-        f"<title>floor: {number(floor, 3)}</title></path>",
+        f'<path stroke-dasharray="4 3" d="M{left:g} {y(chance):.1f}H{right:g}">'
+        f"<title>a constant answer: {number(chance, 3)}</title></path>",
+        f'<text x="{right:g}" y="{PANEL[1] - 4}" text-anchor="end">step {number(last, 0)}</text>',
     ]
-    for score in dict.fromkeys(scores):
-        parts.append(
-            f'<text x="{left - 5:g}" y="{y(score) + 4:.1f}" text-anchor="end">'
-            f"{number(score)}</text>"
-        )
-    parts.append(
-        f'<text x="{right:g}" y="{PANEL[1] - 4}" text-anchor="end">step {number(last, 0)}</text>'
-    )
+    parts += [
+        f'<text x="{left - 5:g}" y="{y(score) + 4:.1f}" text-anchor="end">{number(score)}</text>'
+        for score in dict.fromkeys(scores)
+    ]
     for name, points in lines.items():
-        way = "L".join(f"{x(step):.1f} {y(score):.1f}" for step, score in points)
-        # The page's own colours of lines and letters do for axes only.
-        parts.append(f'<path style="stroke:var(--link);stroke-width:1.6" d="M{way}"/>')
-        for step, score in points:
-            shown = escape(f"{title}, {name}, step {number(step, 0)}: {number(score, 3)}")
-            parts.append(
-                f'<circle style="fill:var(--link)" cx="{x(step):.1f}" cy="{y(score):.1f}" r="2.5">'
-                f"<title>{shown}</title></circle>"
-            )
+        parts.append(_line(name, points, x, y, title))
     return "".join([*parts, "</svg>"])
+
+
+def _line(
+    name: str,
+    points: Sequence[tuple[float, float]],
+    x: Callable[[float], float],
+    y: Callable[[float], float],
+    title: str,
+) -> str:
+    corners = "L".join(f"{x(step):.1f} {y(score):.1f}" for step, score in points)
+    # The page's own colours of lines and letters do for axes only.
+    parts = [f'<path class="line" d="M{corners}"/>']
+    for step, score in points:
+        said = escape(f"{title}, {name}, step {number(step, 0)}: {number(score, 3)}")
+        parts.append(
+            f'<circle class="line" cx="{x(step):.1f}" cy="{y(score):.1f}" r="2.5">'
+            f"<title>{said}</title></circle>"
+        )
+    return "".join(parts)
 
 
 def _open(width: float, height: float, label: str) -> str:
@@ -172,22 +224,25 @@ def _open(width: float, height: float, label: str) -> str:
     )
 
 
+# --- figures ---
+
+
 def picture(path: str | Path) -> tuple[str, int, int]:
     """Return a figure's PNG, reduced for the screen, as a data URI, and its size on the page.
 
     Raises
     ------
     DataError
-        If the file is not there or is no picture.
+        If the file is missing or is not a picture.
     """
     try:
         with Image.open(path) as image:
             image.load()
             image = image.convert("RGB")
     except FileNotFoundError:
-        raise DataError(f"{path}: there is no such picture; draw it again") from None
+        raise DataError(f"{path}: picture not found; draw it again") from None
     except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"{path}: is no picture ({error}); draw it again") from None
+        raise DataError(f"{path}: not a picture ({error}); draw it again") from None
     shown = [round(side * SHOWN / 300) for side in image.size]
     if image.width > WIDEST:
         height = round(image.height * WIDEST / image.width)

@@ -15,7 +15,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const keyed = [...table.tBodies[0].rows].map((row) => [key(row), row]);
       keyed.sort(([a], [b]) => {
         if (a === "" || b === "") return (a === "") - (b === "");
-        const order = isNumber ? Number(a) - Number(b) : a.localeCompare(b, "en");
+        const order = isNumber ? Number(a) - Number(b) : a.localeCompare(b, "en", { numeric: true });
         return down ? -order : order;
       });
       table.tBodies[0].append(...keyed.map(([, row]) => row));

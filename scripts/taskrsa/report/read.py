@@ -1,0 +1,127 @@
+"""Read a run's files for its page; names of targets and networks are those of their folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from taskrsa.analysis.tables import read_linkage
+from taskrsa.io.files import digest_of, read_tables
+from taskrsa.report.inputs import SMALL, Picture, Tree
+from taskrsa.report.pictures import described
+
+# Names, which stay text where they look like numbers.
+_NAMES = ("name", "label", "type", "loader", "model", "model_a", "model_b", "task", "other")
+
+
+def tables_of(paths: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Return the tables of the bank by name.
+
+    Those of one layer each, in a folder similarity, become one; a table named quality has the name
+    of its folder before it.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or is not a table.
+    """
+    found, layers = {}, []
+    for path in map(Path, paths):
+        frame = _read(path)
+        if path.parent.name == "similarity":
+            layers.append(frame)
+        else:
+            name = f"{path.parent.name}_quality" if path.stem == "quality" else path.stem
+            found[name] = frame
+    if layers:
+        found["similarity"] = pd.concat(layers, ignore_index=True)
+    return found
+
+
+def targets_of(
+    results: str, tables: Iterable[str], curves: Iterable[str]
+) -> dict[str, dict[str, pd.DataFrame]]:
+    """Return tables by target and name, all learning curves of a target as its table "curves".
+
+    Parameters
+    ----------
+    results : the run's folder
+    tables : files targets/<target>/<table>.csv in it
+    curves : files targets/<target>/small/s<seed>/learning_curve.csv, or, of networks,
+        targets/<target>/finetuned/<tap>/<network>/s<seed>/learning_curve.csv
+
+    Raises
+    ------
+    DataError
+        As for `tables_of`.
+    """
+    found: dict[str, dict[str, pd.DataFrame]] = {}
+    for path in map(Path, tables):
+        target = path.relative_to(results).parts[1]
+        found.setdefault(target, {})[path.stem] = _read(path)
+    for path in map(Path, curves):
+        _, target, kind, *_ = parts = path.relative_to(results).parts
+        network, seed = parts[-3:-1]
+        frame = _read(path)
+        frame = frame.rename(columns={frame.columns[-1]: "score"}).assign(
+            model=network if kind == "finetuned" else SMALL, seed=int(seed.removeprefix("s"))
+        )
+        before = found.setdefault(target, {}).get("curves")
+        found[target]["curves"] = pd.concat([before, frame], ignore_index=True)
+    return found
+
+
+def pictures_of(results: str, paths: Iterable[str]) -> list[Picture]:
+    """Return the figures of a run, figures/[<target>/]<figure>.png in its folder."""
+    found = []
+    for path in map(Path, paths):
+        *target, _ = path.relative_to(results).parts[1:]
+        found.append(Picture(path, **described(path.stem), target=target[0] if target else ""))
+    return found
+
+
+def tree_of(paths: Iterable[str]) -> Tree | None:
+    """Return the tree <layer>_<method>.csv, or None where there is none."""
+    for path in paths:
+        return Tree(*read_linkage(path), Path(path).stem.rpartition("_")[2])
+    return None
+
+
+def digests_of(results: str, stimuli: str, tables: Iterable[str]) -> dict[str, str]:
+    """Return one hash for the stimuli, which every RDM file has too, and for each target's images.
+
+    Parameters
+    ----------
+    results, tables : as for `targets_of`; the tables named images are read
+    """
+    images = _read(Path(stimuli))
+    rows = [f"{row.image} {row.sha256}" for row in images.itertuples()]
+    found = {f"{len(images)} stimuli": digest_of(rows)}
+    for path in map(Path, tables):
+        if path.stem == "images":
+            rows = path.read_text(encoding="utf-8").splitlines()
+            target = path.relative_to(results).parts[1]
+            found[f"{len(rows) - 1} images of {target}"] = digest_of(rows)
+    return found
+
+
+def claims_of(paths: Iterable[str]) -> list[dict]:
+    """Return the rows of a table of claims; none without one."""
+    rows = []
+    for path in paths:
+        frame = _read(Path(path)).astype(object)
+        rows += frame.where(frame.notna(), None).to_dict("records")
+    return rows
+
+
+def networks_of(path: str) -> pd.DataFrame:
+    """Return the networks of the bank: name, label, type, loader; blank where there is no type."""
+    return _read(Path(path)).fillna("")
+
+
+def _read(path: Path) -> pd.DataFrame:
+    (frame,) = read_tables([path]).values()
+    whole = [name for name in _NAMES if name in frame and frame[name].dtype.kind in "iu"]
+    return frame.astype(dict.fromkeys(whole, str))

@@ -1,0 +1,399 @@
+"""The sections of the page after the answer. What they show stands in templates/page.yaml."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from markupsafe import Markup
+from scipy.cluster.hierarchy import leaves_list
+
+from taskrsa.figures.style import layer_label, layer_order
+from taskrsa.io.costs import by_stage
+from taskrsa.report import draw
+from taskrsa.report.answer import about_bank, metric_of, place
+from taskrsa.report.inputs import Inputs
+from taskrsa.report.view import VERDICTS, Column, Table, amount, size, table_of
+from taskrsa.rsa.inference import confidence_interval
+from taskrsa.text import number
+
+TEMPLATES = Path(__file__).parent / "templates"
+PARTS = yaml.safe_load((TEMPLATES / "page.yaml").read_text(encoding="utf-8"))
+FEW = 20  # rows of a ranking beside the answer; the target's section has all
+MANY = 40  # networks from which on only one matrix is drawn
+
+
+@dataclass
+class Section:
+    """A section of the page.
+
+    `matrices` are (layer, title, SVG) and `curves` (title, SVG); `lines` are shown as a list.
+    """
+
+    id: str
+    title: str
+    lead: Sequence[str] = ()
+    claims: Sequence[Mapping] = ()
+    matrices: Sequence[tuple[str, str, Markup]] = ()
+    tree: Markup | None = None
+    tree_title: str = ""
+    pictures: Sequence[Mapping] = ()
+    curves: Sequence[tuple[str, Markup]] = ()
+    tables: Sequence[Table] = ()
+    lines: Sequence[str] = ()
+    config: str = ""
+
+    @property
+    def filled(self) -> bool:
+        """Whether there is anything to show below the title."""
+        parts = (self.claims, self.matrices, self.pictures, self.tables, self.lines, self.config)
+        return any(map(len, parts))
+
+
+def all_sections(inputs: Inputs) -> list[Section]:
+    """Return the sections that have content, those of the targets first."""
+    _, of_target, *others = PARTS
+    found = [_section(of_target, inputs, name) for name in inputs.ranked]
+    found += [_section(part, inputs) for part in others]
+    return [section for section in found if section.filled]
+
+
+def first_ranks(inputs: Inputs, target: str) -> Table:
+    """Return the ranking for a target, or its first rows, with what fine-tuning reached."""
+    n = len(inputs.table("ranking", target))
+    title = f"Ranking of the {n} networks" if n <= FEW else f"The first {FEW} of {n} networks"
+    return replace(_table(PARTS[0]["tables"][0], inputs, target), title=title)
+
+
+def first_choices(inputs: Inputs) -> Table:
+    """Return the first choice for every target."""
+    return _table(PARTS[0]["tables"][1], inputs)
+
+
+def _section(part: Mapping, inputs: Inputs, target: str = "") -> Section:
+    """Return a section with what the run has of its claims, figures and tables."""
+    ids = part.get("claims", ()) if target in ("", inputs.paper_target) else ()
+    tables = [_table(table, inputs, target) for table in part.get("tables", ())]
+    section = Section(
+        part["id"],
+        part.get("title", ""),
+        [part["lead"]] if "lead" in part else [],
+        [row for row in inputs.claims if row["claim"] in ids],
+        pictures=_pictures(inputs, part, target),
+        tables=[table for table in tables if table],
+    )
+    if part["id"] in MORE:
+        MORE[part["id"]](section, inputs, target)
+    if section.claims and "paper" in part:
+        section.title += f" ({part['paper']})"
+    return section
+
+
+def _table(spec: Mapping, inputs: Inputs, target: str = "") -> Table | None:
+    """Return a table of page.yaml; None where the run has no rows of it."""
+    name = spec["name"]
+    of = spec.get("of", name)
+    frame = MADE[name](inputs) if name in MADE else inputs.table(of, target)
+    if name in DERIVED and len(frame):
+        frame = DERIVED[name](frame, inputs, target)
+    metric = metric_of(inputs, target)
+    columns = [
+        Column(column, **(head if isinstance(head, dict) else {"head": head}))
+        for column, head in spec["columns"].items()
+    ]
+    columns = [replace(column, head=column.head.format(metric=metric)) for column in columns]
+    folder = f"targets/{target}" if target else "tables"
+    where = spec.get("file", f"{folder}/{of}.csv")
+    title = spec["title"].format(metric=metric)
+    return table_of(frame, inputs.styles, title, columns, where, spec.get("folded", False))
+
+
+def _pictures(inputs: Inputs, part: Mapping, target: str) -> list[dict]:
+    """Return the figures of a section, or those of no other section, as the page shows them."""
+    placed = {other.get("category") for other in PARTS}
+    shown = []
+    for picture in inputs.pictures:
+        here = picture.category == part.get("category")
+        if picture.target != target or not (
+            target or here or (part["id"] == "more" and picture.category not in placed)
+        ):
+            continue
+        uri, width, height = draw.picture(picture.path)
+        where = f"figures/{f'{target}/' if target else ''}{picture.path.stem}"
+        shown.append(
+            {
+                "title": picture.title,
+                # The title has said so already.
+                "caption": picture.caption.removeprefix(f"{picture.title} of the paper. "),
+                "alt": f"{picture.title}. {picture.alt}",
+                "uri": Markup(uri),
+                "width": width,
+                "height": height,
+                "where": f"{where}.pdf, {where}.csv",
+            }
+        )
+    return shown
+
+
+# --- tables that are not shown as they are, with a run's table of that name ---
+
+
+def _with_scores(ranking: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
+    """Return a ranking in its order, with the scores of fine-tuning where there are any."""
+    ranking, scores = ranking.sort_values("rank", kind="stable"), inputs.table("scores", target)
+    if scores.empty:
+        return ranking
+    reached = scores[["model", "score", "score_sd", "metric"]]
+    return ranking.merge(reached, on="model", how="left")
+
+
+def _first_ranks(ranking: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
+    return _with_scores(ranking, inputs, target).head(FEW)
+
+
+def _all_ranks(ranking: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
+    """Return the ranking, or nothing where all of it stands beside the answer."""
+    return _with_scores(ranking if len(ranking) > FEW else ranking.head(0), inputs, target)
+
+
+_CHOICES = {
+    "choice": "first choice",
+    "same_task": "network of the same task",
+    "random": "untrained encoder",
+    "random_small": "untrained small encoder",
+    "regret": "best less first choice",
+    "gain_over_mean": "first choice less mean",
+    "gain_over_same_task": "first choice less same task",
+    "gain_over_random": "first choice less untrained",
+    "choice_rank": "rank of the first choice by score",
+}
+
+
+def _choice(frame: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
+    names = frame["statistic"]
+    digits = [0 if name == "choice_rank" else 3 for name in names]
+    frame = frame.assign(what=[_CHOICES.get(name, name) for name in names], digits=digits)
+    return _labelled(frame, inputs, target)
+
+
+def _labelled(frame: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
+    """Return a table with the labels of networks that are trained from scratch."""
+    labels = dict(inputs.table("scores", target)[["model", "label"]].itertuples(index=False))
+    return frame.assign(label=[labels.get(model, model) for model in frame["model"]])
+
+
+def _taps(frame: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
+    """Return one row a network that was fine-tuned at both taps."""
+    wide = frame.pivot_table(index="model", columns="tap", values="score", sort=False)
+    return wide.dropna().reset_index()
+
+
+def _means(frame: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
+    """Return means over tasks of a table of robustness, with 95 % of the draws."""
+    rows, means = [], frame[frame["task"] == "mean"]
+    for (setting, reference), group in means.groupby(["value", "reference"], sort=False):
+        row = {"value": setting, "reference": reference, "draws": len(group)}
+        row["spearman"] = group["spearman"].mean()
+        if len(group) > 1:
+            row["spearman_low"], row["spearman_high"] = confidence_interval(
+                group["spearman"].to_numpy()
+            )
+        rows.append(row)
+    return pd.DataFrame(rows).sort_values("value", kind="stable")
+
+
+DERIVED = {
+    "first_ranks": _first_ranks,
+    "all_ranks": _all_ranks,
+    "choice": _choice,
+    "curves": _labelled,
+    "taps": _taps,
+    **{f"robustness_{factor}": _means for factor in ("images", "width", "stage", "seed")},
+    "selection_means": lambda frame, *_: frame[frame["target"] == "mean"],
+    "selection_targets": lambda frame, *_: frame[
+        (frame["method"] == "rsa") & (frame["target"] != "mean")
+    ],
+    "tasks": lambda frame, *_: frame[~frame["included"].astype(bool)],
+}
+
+
+# --- tables that the page makes ---
+
+
+def _first_choices(inputs: Inputs) -> pd.DataFrame:
+    rows = []
+    for target in inputs.ranked:
+        ranking = inputs.table("ranking", target)
+        row = _with_scores(ranking, inputs, target).iloc[0].to_dict()
+        row |= {"target": target, "kind": inputs.config.targets[target].kind}
+        row |= {"tied": (ranking["tied"] == "yes").sum(), "metric": metric_of(inputs, target)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _seeds(inputs: Inputs) -> pd.DataFrame:
+    found: dict[str, Sequence[int]] = {"the run": [inputs.config.seed]}
+    if len(inputs.table("small_vs_bank")):
+        found["small models"] = inputs.config.small.seeds
+    for target in inputs.ranked:
+        config = inputs.config.targets[target]
+        if config.kind != "network":
+            found[f"small models of {target}"] = config.small.seeds
+        if config.finetune != "none":
+            found[f"fine-tuning on {target}"] = config.seeds
+    return _pairs("what", "seeds", {k: ", ".join(map(str, n)) for k, n in found.items()})
+
+
+def _versions(inputs: Inputs) -> pd.DataFrame:
+    found = {"Python": platform.python_version()}
+    for name in inputs.packages:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    found["machine"] = f"{platform.system()} {platform.machine()}"
+    return _pairs("name", "version", found)
+
+
+def _pairs(first: str, second: str, pairs: Mapping) -> pd.DataFrame:
+    return pd.DataFrame(pairs.items(), columns=[first, second])
+
+
+MADE = {
+    "first_choices": _first_choices,
+    "claims": lambda inputs: pd.DataFrame(inputs.claims),
+    "stages": lambda inputs: pd.DataFrame([vars(stage) for stage in by_stage(inputs.jobs)]),
+    "disk": lambda inputs: _pairs("folder", "bytes", inputs.disk),
+    "networks": lambda inputs: inputs.networks,
+    "hashes": lambda inputs: _pairs("what", "sha256", inputs.digests),
+    "seeds": _seeds,
+    "versions": _versions,
+}
+
+
+# --- what sections have besides claims, figures and tables ---
+
+
+def _target(section: Section, inputs: Inputs, target: str) -> None:
+    section.id, section.title = f"target-{target}", f"Target {target}"
+    curves, scores = inputs.table("curves", target), inputs.table("scores", target)
+    if scores.empty:
+        return
+    first = scores.iloc[0]
+    section.lead = [
+        f"Scores are {metric_of(inputs, target)} on {first['n_val']:.0f} validation images; "
+        f"chance, that of the best constant answer, is {number(first['chance_score'], 3)}."
+    ]
+    # A point is no curve: the table has it.
+    if len(curves) and curves.groupby(["model", "seed"]).size().max() > 1:
+        section.curves = _panels(inputs, _labelled(curves, inputs, target), first["chance_score"])
+
+
+def _panels(inputs: Inputs, curves: pd.DataFrame, chance: float) -> list[tuple[str, Markup]]:
+    """Return a panel of learning curves for each network, on one scale of scores."""
+    # A score is blank where the validation images have no class in common.
+    curves, panels = curves.dropna(subset="score"), []
+    ends = min(chance, curves["score"].min()), max(chance, curves["score"].max())
+    for (model, label), rows in curves.groupby(["model", "label"], sort=False):
+        title = inputs.styles[model].label if model in inputs.styles else label
+        lines = {
+            f"seed {seed}": list(zip(run["step"], run["score"], strict=True))
+            for seed, run in rows.groupby("seed", sort=False)
+        }
+        svg = draw.curves(lines, ends, rows["step"].max(), title, chance)
+        panels.append((title, Markup(svg)))
+    return panels
+
+
+def _taxonomy(section: Section, inputs: Inputs, _: str) -> None:
+    similarity, tree = inputs.table("similarity"), inputs.tree
+    layers = layer_order(similarity["layer"])
+    drawn = layers if len(inputs.networks) <= MANY else [inputs.layer]
+    order = [tree.leaves[at] for at in leaves_list(tree.linkage)] if tree else []
+    order = list(dict.fromkeys([*order, *inputs.styles]))
+    for layer in drawn:
+        rows, title = similarity[similarity["layer"] == layer], layer_label(layer)
+        svg = draw.matrix(rows, order, inputs.styles, title)
+        section.matrices = [*section.matrices, (layer, title, Markup(svg))]
+    section.lead = [
+        "Two networks are alike where their representation dissimilarity matrices (RDMs) over the "
+        "same images have a high rank correlation. Point at a cell for its numbers.",
+        *(about_bank(inputs)[1] if inputs.ranked else ()),
+    ]
+    if len(drawn) < len(layers):
+        section.lead.append(f"With more than {MANY} networks only {place(inputs.layer)} is drawn.")
+    if tree:
+        linkage = "the paper's" if tree.method == "paper" else tree.method
+        section.tree_title = f"Tree at {place(inputs.layer)}, {linkage} linkage"
+        section.tree = Markup(draw.tree(tree.linkage, tree.leaves, inputs.styles))
+
+
+_IMAGES = {
+    "simulated": "a simulated indoor world",
+    "rgbd": "RGB-D photographs",
+    "taskonomy": "photographs of Taskonomy",
+}
+
+
+def _claims(section: Section, inputs: Inputs, _: str) -> None:
+    verdicts = [row["verdict"] for row in inputs.claims]
+    holds, fails, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
+    section.lead = [
+        "Dwivedi and Roig, Representation Similarity Analysis for Efficient Task taxonomy & "
+        f"Transfer Learning, CVPR 2019. {_meaning(inputs)}",
+        f"Of {len(verdicts)} numbers, {holds} hold, {fails} do not, {open_} cannot be compared.",
+    ]
+
+
+def _meaning(inputs: Inputs) -> str:
+    """Say what the verdicts are about."""
+    if set(inputs.networks["loader"]) == {"taskonomy"}:
+        return "These are Taskonomy's own networks, those of the published numbers."
+    source = inputs.config.source
+    said = (
+        f"These networks were trained here on {_IMAGES.get(source, f'images of {source}')}; the "
+        "published numbers are about Taskonomy's. A verdict says whether a claim carries over to "
+        "these networks, not whether the paper's number is reproduced."
+    )
+    if source == "simulated":
+        said += " A simulated world is artificial and says nothing about photographs."
+    return said
+
+
+def _cost(section: Section, inputs: Inputs, _: str) -> None:
+    if not inputs.jobs:
+        section.lead = ["No job of this run was timed."]
+        return
+    cpu = sum(job.cpu_s or 0 for job in inputs.jobs)
+    peak = max(job.peak_mb or 0 for job in inputs.jobs)
+    said = (
+        f"{len(inputs.jobs)} timed jobs took {amount(cpu / 60)} CPU minutes in all; the largest "
+        f"used {amount(peak)} MiB of memory"
+    )
+    if inputs.disk:
+        said += f", and the results take {size(sum(inputs.disk.values()))} on disk"
+    section.lead = [f"{said}. Jobs of a few seconds are not timed."]
+
+
+def _left_out(section: Section, inputs: Inputs, _: str) -> None:
+    section.lines = inputs.left_out
+
+
+def _made_from(section: Section, inputs: Inputs, _: str) -> None:
+    shown = dict(inputs.settings)
+    section.config = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=96)
+
+
+MORE = {
+    "target": _target,
+    "taxonomy": _taxonomy,
+    "claims": _claims,
+    "cost": _cost,
+    "left-out": _left_out,
+    "made-from": _made_from,
+}
