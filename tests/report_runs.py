@@ -154,8 +154,8 @@ def demo() -> Inputs:
     tables["bank_quality"] = tables.pop("quality")
     of_target = {new: tables.pop(old) for old, new in TABLES.items() if old in tables}
     of_target["taps"] = tables.pop("taps").rename(columns=COLUMNS)
-    claims = judge_all(Run(tables | of_target))
     of_target["scores"] = of_target["scores"].rename(columns=COLUMNS)
+    claims = judge_all(Run(tables | of_target))
     ranking = of_target["ranking"]
     of_target["ranking"] = ranking.assign(tied=np.where(ranking["rank_low"] > 1, "no", "yes"))
     of_target["scores"] = of_target["scores"].assign(

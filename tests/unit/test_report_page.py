@@ -184,9 +184,9 @@ def test_tables_of_any_size_and_types_have_a_page(n, types):
 
 
 def test_types_differ_in_sign_or_colour():
-    given = bank(24, MANY_TYPES)
+    given = bank(16, MANY_TYPES[:8])
     seen = {(mark.glyph, mark.colour) for mark in given.marks.values()}
-    assert len(seen) == len(given.marks) == 12
+    assert len(seen) == len(given.marks) == 8
 
 
 def test_several_targets_each_have_an_answer_and_a_section():
@@ -202,7 +202,7 @@ def test_several_targets_each_have_an_answer_and_a_section():
     assert "Target roads : segmentation, 24 training and 9 validation images" in text
     assert "Target brain : a network of the table" in text
     assert {"target-roads", "target-leaves", "target-brain"} <= set(Outline(page).ids)
-    assert "First choices" in text
+    assert "First choice for each target" in text
     assert "fine-tuned accuracy" in text
     assert page.index("Target <b>roads") < page.index("Target <b>leaves") < page.index(SECTION)
 
