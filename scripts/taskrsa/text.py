@@ -71,6 +71,11 @@ def percent(value: object, digits: int = 0, *, unknown: str = "") -> str:
     return f"{number(100 * float(value), digits)} %" if is_known(value) else unknown
 
 
+def one_line(error: object) -> str:
+    """Return what an error says, on one line."""
+    return " ".join(str(error).split())
+
+
 def joined(names: Sequence[str]) -> str:
     """Return names as running text, "a, b and c"."""
     *others, last = names

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from taskrsa.data.images import check_image_size
+from taskrsa.data.images import BROKEN, check_image_size
 from taskrsa.data.view import SourceInfo, View
 from taskrsa.errors import ConfigError, DataError
+from taskrsa.text import first_few, one_line
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _ORIENTATION = 0x0112  # of EXIF; from 5 on, rows are columns
-_NAMED = 5  # unreadable files that an error names; the rest is counted
 
 
 def files(path: str | Path, pattern: str = "*", recursive: bool = True) -> list[str]:
@@ -78,19 +78,14 @@ def _listed(path: Path) -> list[str]:
     if bad:
         raise DataError(
             f"{path}: {len(bad)} of {len(found)} files are missing or no JPEG or PNG: "
-            f"{_some(bad)}; correct the list"
+            f"{first_few(bad)}; correct the list"
         )
     if not found:
         raise DataError(f"{path}: names no photograph; write one a line")
     double = [file for file, n in Counter(found).items() if n > 1]
     if double:
-        raise DataError(f"{path}: names twice: {_some(double)}; leave each once")
+        raise DataError(f"{path}: names twice: {first_few(double)}; leave each once")
     return found
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def photograph_size(file: str | Path) -> tuple[int, int]:
@@ -159,12 +154,12 @@ class Folder:
         for file in self._files.values():
             try:
                 square_photograph(file, 8)
-            except (OSError, SyntaxError, ValueError, EOFError):
+            except BROKEN:
                 bad.append(str(file))
         if bad:
             raise DataError(
                 f"{len(bad)} of {len(self._files)} files cannot be read as 8-bit photographs: "
-                f"{_some(bad)}; replace or remove them"
+                f"{first_few(bad)}; replace or remove them"
             )
         return list(self._files)
 
@@ -193,13 +188,10 @@ class Folder:
         file = self._files[image_id]
         try:
             return View(image_id=image_id, rgb=square_photograph(file, self.size))
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{file}: cannot be read ({reason}); replace or remove it") from None
+        except BROKEN as error:
+            raise DataError(
+                f"{file}: cannot be read ({one_line(error)}); replace or remove it"
+            ) from None
 
 
-def open_source(
-    path: str | Path, image_size: int = 256, pattern: str = "*", recursive: bool = True
-) -> Folder:
-    """Return the source; options and errors as of `Folder`."""
-    return Folder(path, image_size, pattern, recursive)
+open_source = Folder

@@ -9,7 +9,10 @@ import numpy as np
 from PIL import Image
 
 from taskrsa.errors import ConfigError, DataError
+from taskrsa.text import one_line
 
+# What Pillow raises on files that are damaged, no image or far too large.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 HALF = 0.5  # a pixel of a smaller map is known if at least this share of its area is
 
 
@@ -26,9 +29,10 @@ def read_image(path: str | Path) -> np.ndarray:
             return np.asarray(image)
     except FileNotFoundError:
         raise DataError(f"{path}: file not found; restore it or take its image out") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: cannot be read as an image ({reason}); copy it again") from None
+    except BROKEN as error:
+        raise DataError(
+            f"{path}: cannot be read as an image ({one_line(error)}); copy it again"
+        ) from None
 
 
 def read_rgb(path: str | Path) -> np.ndarray:

@@ -26,6 +26,7 @@ from taskrsa.data.images import resize_depth, resize_nearest, resize_rgb
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.io.files import atomic_folder, digest_of, sha256_of, write_table
+from taskrsa.text import one_line
 
 if TYPE_CHECKING:
     import h5py
@@ -132,10 +133,9 @@ def open_frames(path: str | Path) -> Iterator[h5py.File]:
     try:
         file = h5py.File(path, "r", rdcc_nbytes=_CACHE)
     except OSError as error:
-        reason = " ".join(str(error).split())
         raise DataError(
-            f"{path}: cannot be read as HDF5 ({reason}); it is another file or not whole: copy or "
-            "download it again"
+            f"{path}: cannot be read as HDF5 ({one_line(error)}); it is another file or not whole: "
+            "copy or download it again"
         ) from None
     with file:
         _check_parts(path, file)
@@ -183,8 +183,7 @@ def _texts(path: str | Path, file: h5py.File, name: str) -> list[str]:
             units = [] if text.attrs.get("MATLAB_empty") else text[()].ravel()
             found.append(np.asarray(units, "<u2").tobytes().decode("utf-16-le"))
     except (ValueError, TypeError, OSError, RuntimeError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: {name} cannot be read ({reason}); {_FORMAT}") from None
+        raise DataError(f"{path}: {name} cannot be read ({one_line(error)}); {_FORMAT}") from None
     return found
 
 
@@ -204,10 +203,9 @@ def _squares(
             # The transposition undoes MATLAB's order of axes.
             parts = [file[name][block, ..., columns, rows].T for name in names]
         except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
             raise DataError(
-                f"{path}: frames {start + 1} to {block.stop} cannot be read ({reason}); copy or "
-                "download it again"
+                f"{path}: frames {start + 1} to {block.stop} cannot be read ({one_line(error)}); "
+                "copy or download it again"
             ) from None
         for at in range(block.stop - start):
             yield start + at, [part[..., at] for part in parts]
@@ -280,8 +278,7 @@ def _load_mat(path: str | Path, names: Sequence[str], what: str) -> dict[str, np
     except FileNotFoundError:
         raise DataError(f"{path}: file not found; give {what}") from None
     except Exception as error:  # a damaged file makes the reader fail in any way
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: is no MATLAB file ({reason}); give {what}") from None
+        raise DataError(f"{path}: is no MATLAB file ({one_line(error)}); give {what}") from None
     for name in names:
         if name not in content:
             raise DataError(f"{path}: has no variable {name}; give {what}")

@@ -18,6 +18,7 @@ from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import DataError
 from taskrsa.io.files import atomic_path, digest_of
 from taskrsa.tasks.colour import ab_bins
+from taskrsa.text import one_line
 
 if TYPE_CHECKING:
     from taskrsa.tasks.task import Task
@@ -61,6 +62,90 @@ def _stored_type(name: str, values: np.ndarray) -> object:
     return values.dtype
 
 
+class _PackWriter:
+    """The file of one split while it is filled, view by view."""
+
+    def __init__(self, path: str | Path, file: h5py.File, n: int) -> None:
+        self.path, self.n = path, n
+        self._file = file
+        self._digests: dict[str, str] = {}  # of the photographs, by image id
+        self._sets: dict[str, h5py.Dataset] = {}
+        self._small = {
+            name: np.full((n, size), np.nan, np.float32) for name, size in _SMALL.items()
+        }
+        self._cameras = np.full((n, 4), np.nan)
+        self._scenes = np.full(n, -1, np.int32)
+
+    def require_new(self, image_id: str) -> None:
+        if image_id in self._digests:
+            raise DataError(f"{self.path}: image {image_id} comes twice; rename or remove one")
+        if len(self._digests) == self.n:
+            raise DataError(
+                f"{self.path}: more than the {self.n} views announced; list the ids again"
+            )
+
+    def add(self, view: View) -> None:
+        index = len(self._digests)
+        parts = _parts(view)
+        if not index:
+            for name, values in parts.items():
+                dtype = _stored_type(name, values)
+                self._sets[name] = _create(self._file, name, self.n, values.shape, dtype)
+        self._require_alike(view.image_id, parts)
+        for name, values in parts.items():
+            self._sets[name][index] = values
+        for name, values in self._small.items():
+            if getattr(view, name) is not None:
+                values[index] = getattr(view, name)
+        if view.camera is not None:
+            camera = view.camera
+            self._cameras[index] = camera.fx, camera.fy, camera.cx, camera.cy
+        if view.scene_class is not None:
+            self._scenes[index] = view.scene_class
+        content = np.ascontiguousarray(view.rgb).tobytes()
+        self._digests[view.image_id] = hashlib.sha256(content).hexdigest()
+
+    def _require_alike(self, image_id: str, parts: dict[str, np.ndarray]) -> None:
+        """Refuse a view that differs from the first one in which maps it has, or in their sizes."""
+        for name in self._sets.keys() ^ parts.keys():
+            holder, other = next(iter(self._digests)), image_id
+            if name in parts:
+                holder, other = other, holder
+            raise DataError(
+                f"{self.path}: image {other} has no {name}, which image {holder} has; complete it "
+                "or take it out of the split"
+            )
+        for name, values in parts.items():
+            if values.shape != self._sets[name].shape[1:]:
+                raise DataError(
+                    f"{self.path}: {name} of image {image_id} has shape {values.shape}, others "
+                    f"{self._sets[name].shape[1:]}; bring all to one size"
+                )
+
+    def finish(self, info: SourceInfo, smoothed: bool) -> None:
+        if len(self._digests) != self.n:
+            raise DataError(
+                f"{self.path}: {len(self._digests)} views came of {self.n} announced; list the ids "
+                "again"
+            )
+        file = self._file
+        file["ids"] = _strings(self._digests)
+        for name, values in self._small.items():
+            if np.isfinite(values).any():
+                file[name] = values
+        if np.isfinite(self._cameras).any():
+            file["camera"] = self._cameras
+        if (self._scenes >= 0).any():
+            file["scene_class"] = self._scenes
+        for name in _INFO:
+            file.attrs[name] = _strings(getattr(info, name))
+        file.attrs["depth_smoothed"] = smoothed
+        file.attrs["digest"] = digest_of(
+            f"{image_id} {content}" for image_id, content in self._digests.items()
+        )
+        file.attrs["taskrsa_pack"] = FORMAT
+
+
 def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int) -> None:
     """Write `n` views to one file, one at a time.
 
@@ -78,69 +163,14 @@ def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int
     from taskrsa.tasks import geometry
 
     with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        ids: list[str] = []
-        hashes: list[str] = []
-        seen: set[str] = set()
-        sets: dict[str, h5py.Dataset] = {}
-        small = {name: np.full((n, width), np.nan, np.float32) for name, width in _SMALL.items()}
-        cameras = np.full((n, 4), np.nan)
-        scenes = np.full(n, -1, np.int32)
+        writer = _PackWriter(path, file, n)
         smoothed = False
-        for index, raw in enumerate(views):
-            if raw.image_id in seen:
-                raise DataError(f"{path}: image {raw.image_id} comes twice; rename or remove one")
-            if index == n:
-                raise DataError(f"{path}: more than the {n} views announced; list the ids again")
-            seen.add(raw.image_id)
+        for raw in views:
+            writer.require_new(raw.image_id)
             view = geometry.fine_depth(raw)
             smoothed |= view is not raw
-            parts = _parts(view)
-            if not index:
-                for name, values in parts.items():
-                    dtype = _stored_type(name, values)
-                    sets[name] = _create(file, name, n, values.shape, dtype)
-            for name in sets.keys() ^ parts.keys():
-                holder, other = (ids[0], view.image_id)
-                if name in parts:
-                    holder, other = other, holder
-                raise DataError(
-                    f"{path}: image {other} has no {name}, which image {holder} has; "
-                    "complete it or take it out of the split"
-                )
-            for name, values in parts.items():
-                if values.shape != sets[name].shape[1:]:
-                    raise DataError(
-                        f"{path}: {name} of image {view.image_id} has shape {values.shape}, "
-                        f"others {sets[name].shape[1:]}; bring all to one size"
-                    )
-                sets[name][index] = values
-            for name, values in small.items():
-                if getattr(view, name) is not None:
-                    values[index] = getattr(view, name)
-            if view.camera is not None:
-                camera = view.camera
-                cameras[index] = camera.fx, camera.fy, camera.cx, camera.cy
-            if view.scene_class is not None:
-                scenes[index] = view.scene_class
-            ids.append(view.image_id)
-            hashes.append(hashlib.sha256(np.ascontiguousarray(view.rgb).tobytes()).hexdigest())
-        if len(ids) != n:
-            raise DataError(f"{path}: {len(ids)} views came of {n} announced; list the ids again")
-        file["ids"] = _strings(ids)
-        for name, values in small.items():
-            if np.isfinite(values).any():
-                file[name] = values
-        if np.isfinite(cameras).any():
-            file["camera"] = cameras
-        if (scenes >= 0).any():
-            file["scene_class"] = scenes
-        for name in _INFO:
-            file.attrs[name] = _strings(getattr(info, name))
-        file.attrs["depth_smoothed"] = smoothed
-        file.attrs["digest"] = digest_of(
-            f"{image_id} {content}" for image_id, content in zip(ids, hashes, strict=True)
-        )
-        file.attrs["taskrsa_pack"] = FORMAT
+            writer.add(view)
+        writer.finish(info, smoothed)
 
 
 def _open(path: str | Path, attribute: str, what: str) -> h5py.File:
@@ -149,8 +179,9 @@ def _open(path: str | Path, attribute: str, what: str) -> h5py.File:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: is damaged or no HDF5 ({reason}); make it again") from None
+        raise DataError(
+            f"{path}: is damaged or no HDF5 ({one_line(error)}); make it again"
+        ) from None
     if attribute not in file.attrs:
         file.close()
         raise DataError(f"{path}: is no {what} of this program; make it again")
@@ -205,8 +236,9 @@ class Pack:
         try:
             return self._file[name][rows]
         except OSError as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{self.path}: {name} is damaged ({reason}); make it again") from None
+            raise DataError(
+                f"{self.path}: {name} is damaged ({one_line(error)}); make it again"
+            ) from None
 
     def _views(self, start: int, stop: int) -> Iterator[View]:
         rows = slice(start, stop)
@@ -331,8 +363,9 @@ def read_labels(
         try:
             return file[split]["targets"][:n], file[split]["valid"][:n]
         except OSError as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{path}: is damaged ({reason}); derive the labels again") from None
+            raise DataError(
+                f"{path}: is damaged ({one_line(error)}); derive the labels again"
+            ) from None
 
 
 def label_attributes(path: str | Path) -> dict[str, object]:

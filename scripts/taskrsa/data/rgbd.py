@@ -264,12 +264,4 @@ class RgbdFolder:
         return resize_nearest(ids, self.size).astype(np.int16)
 
 
-def open_source(
-    path: str | Path,
-    image_size: int = 64,
-    depth_step_m: float = 0.0,
-    classes: str | Sequence[str] | None = None,
-    things: Sequence[str] | None = None,
-) -> RgbdFolder:
-    """Return the source; options and errors as of `RgbdFolder`."""
-    return RgbdFolder(path, image_size, depth_step_m, classes, things)
+open_source = RgbdFolder

@@ -157,6 +157,29 @@ def _hash(image_id: str) -> int:
     return int.from_bytes(hashlib.sha256(point.encode()).digest()[:8], "big")
 
 
+class _Domains:
+    """The published maps of one image, which must have the size of its photograph."""
+
+    def __init__(self, files: dict[str, Path], height: int, width: int) -> None:
+        self.files, self.shape = files, (height, width)
+
+    def levels(self, domain: str) -> np.ndarray:
+        return self._checked(domain, read_levels(self.files[domain]))
+
+    def colours(self, domain: str) -> np.ndarray:
+        return self._checked(domain, read_image(self.files[domain]))
+
+    def rgb_map(self, domain: str) -> np.ndarray:
+        pixels = self.colours(domain)
+        if pixels.ndim != 3 or pixels.dtype != np.uint8:
+            raise DataError(f"{self.files[domain]}: must be an 8-bit RGB image; download it again")
+        return pixels[..., :3]
+
+    def _checked(self, domain: str, values: np.ndarray) -> np.ndarray:
+        check_size(self.files[domain], values, *self.shape, self.files["rgb"].name)
+        return values
+
+
 class Taskonomy:
     """A `taskrsa.data.view.Source` over a folder of Taskonomy's files.
 
@@ -265,62 +288,63 @@ class Taskonomy:
             if domain in self._domains
         }
         full = read_rgb(found["rgb"])
-        height, width = full.shape[:2]
-        rgb, parts, official = resize_rgb(full, self.size), {}, {}
-
-        def levels(domain: str) -> np.ndarray:
-            values = read_levels(found[domain])
-            check_size(found[domain], values, height, width, found["rgb"].name)
-            return values
-
-        def colours(domain: str) -> np.ndarray:
-            values = read_image(found[domain])
-            check_size(found[domain], values, height, width, found["rgb"].name)
-            return values
-
+        domains = _Domains(found, *full.shape[:2])
+        parts, official = {}, {}
         if "point_info" in found:
-            parts |= self._record(found["point_info"], height, width)
-        known = np.ones((height, width), bool)
-        if "depth_zbuffer" in found:
-            depth, known = self._metres(levels("depth_zbuffer"))
-            parts["depth"] = resize_depth(depth, self.size)
-            official["rgb2depth"] = self._map(labels.log_depth(depth)[None], known)
-        if "depth_euclidean" in found:
-            metres, measured = self._metres(levels("depth_euclidean"))
-            official["rgb2mist"] = self._map(labels.log_depth(metres)[None], measured)
-        if "normal" in found:
-            pixels = self._rgb_map(found["normal"], colours("normal"))
-            # Where nothing was hit the published normal is grey.
-            void = (pixels == 128).all(-1) | (pixels == 127).all(-1)
-            vectors = np.where(void[..., None], np.nan, pixels.astype(np.float32) / 127.5 - 1)
-            vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
-            parts["normal"] = resize_normal(vectors, self.size)
-        if "principal_curvature" in found:
-            pixels = self._rgb_map(found["principal_curvature"], colours("principal_curvature"))
-            both = np.moveaxis(pixels[..., :2].astype(np.float32), -1, 0)
-            hit = known & (both > 0).any(0)
-            official["curvature"] = self._map(labels.curvature_from_level(both), hit)
-        if "reshading" in found:
-            pixels = colours("reshading")
-            grey = pixels[..., 0] if pixels.ndim == 3 else pixels
-            official["reshade"] = self._map(grey[None].astype(np.float32) / 255, known)
+            parts |= self._record(found["point_info"], *full.shape[:2])
+        known = self._add_depth(domains, parts, official)
+        self._add_surface(domains, known, parts, official)
         for domain, (task, to_label, in_space) in _LEVELS.items():
             if domain in found:
-                values = to_label(levels(domain)).astype(np.float32)
+                values = to_label(domains.levels(domain)).astype(np.float32)
                 valid = known if in_space else np.ones_like(known)
                 official[task] = self._map(values[None], valid)
         for domain, task in _IDS.items():
             if domain in found:
-                ids, _ = resize_majority(levels(domain), np.ones_like(known), self.size)
+                ids, _ = resize_majority(domains.levels(domain), np.ones_like(known), self.size)
                 official[task] = ids
         for domain, task in _CLASSES.items():
             if domain in found:
                 official[task] = self._shares(found[domain])
         if "segment_semantic" in found:
-            semantic = self._semantic(found["segment_semantic"], colours("segment_semantic"))
+            colours = domains.colours("segment_semantic")
+            semantic = self._semantic(found["segment_semantic"], colours)
             if semantic is not None:
                 parts["semantic"] = semantic
-        return View(image_id=image_id, rgb=rgb, official=official, **parts)
+        return View(image_id=image_id, rgb=resize_rgb(full, self.size), official=official, **parts)
+
+    def _add_depth(self, domains: _Domains, parts: dict, official: dict) -> np.ndarray:
+        """Add what depth and distance give; return where depth is known, (H, W) bool."""
+        known = np.ones(domains.shape, bool)
+        if "depth_zbuffer" in domains.files:
+            depth, known = self._metres(domains.levels("depth_zbuffer"))
+            parts["depth"] = resize_depth(depth, self.size)
+            official["rgb2depth"] = self._map(labels.log_depth(depth)[None], known)
+        if "depth_euclidean" in domains.files:
+            metres, measured = self._metres(domains.levels("depth_euclidean"))
+            official["rgb2mist"] = self._map(labels.log_depth(metres)[None], measured)
+        return known
+
+    def _add_surface(
+        self, domains: _Domains, known: np.ndarray, parts: dict, official: dict
+    ) -> None:
+        """Add what normals, curvature and reshading give."""
+        if "normal" in domains.files:
+            pixels = domains.rgb_map("normal")
+            # Where nothing was hit the published normal is grey.
+            void = (pixels == 128).all(-1) | (pixels == 127).all(-1)
+            vectors = np.where(void[..., None], np.nan, pixels.astype(np.float32) / 127.5 - 1)
+            vectors /= np.linalg.norm(vectors, axis=-1, keepdims=True)
+            parts["normal"] = resize_normal(vectors, self.size)
+        if "principal_curvature" in domains.files:
+            pixels = domains.rgb_map("principal_curvature")
+            both = np.moveaxis(pixels[..., :2].astype(np.float32), -1, 0)
+            hit = known & (both > 0).any(0)
+            official["curvature"] = self._map(labels.curvature_from_level(both), hit)
+        if "reshading" in domains.files:
+            pixels = domains.colours("reshading")
+            grey = pixels[..., 0] if pixels.ndim == 3 else pixels
+            official["reshade"] = self._map(grey[None].astype(np.float32) / 255, known)
 
     def _map(self, values: np.ndarray, valid: np.ndarray) -> np.ndarray:
         """Return a published map (C, H, W) at the working size; nan where invalid."""
@@ -331,12 +355,6 @@ class Taskonomy:
     def _metres(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         known = (values > 0) & (values != NO_DEPTH)
         return np.where(known, values / labels.DEPTH_UNIT, np.nan).astype(np.float32), known
-
-    @staticmethod
-    def _rgb_map(file: Path, pixels: np.ndarray) -> np.ndarray:
-        if pixels.ndim != 3 or pixels.dtype != np.uint8:
-            raise DataError(f"{file}: must be an 8-bit RGB image; download it again")
-        return pixels[..., :3]
 
     @staticmethod
     def _shares(file: Path) -> np.ndarray:
@@ -385,16 +403,4 @@ class Taskonomy:
         return parts
 
 
-def open_source(
-    path: str | Path,
-    image_size: int = 256,
-    train_buildings: Sequence[str] | None = None,
-    val_buildings: Sequence[str] | None = None,
-    val_fraction: float = 0.1,
-    val_images: int | None = None,
-    domains: Sequence[str] | None = None,
-) -> Taskonomy:
-    """Return the source; options and errors as of `Taskonomy`."""
-    return Taskonomy(
-        path, image_size, train_buildings, val_buildings, val_fraction, val_images, domains
-    )
+open_source = Taskonomy

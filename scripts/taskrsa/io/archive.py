@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock
 
 from taskrsa.errors import DataError
+from taskrsa.text import one_line
 
 # What the readers raise on files that are damaged or end too early.
 _DAMAGE = (
@@ -178,9 +179,9 @@ def _members(archive: Path, thorough: bool = False) -> Iterator[Iterator[_Member
             with tarfile.open(archive, "r:*", tarinfo=_StrictHeader) as file:
                 yield (_harmless(archive, member) for member in _tar_members(file))
     except _DAMAGE as error:
-        reason = " ".join(str(error).split())
         raise DataError(
-            f"{archive}: is damaged or was cut off ({reason}); remove it and fetch it again"
+            f"{archive}: is damaged or was cut off ({one_line(error)}); remove it and fetch it "
+            f"again"
         ) from None
 
 

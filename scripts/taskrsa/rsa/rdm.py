@@ -15,6 +15,7 @@ import numpy as np
 
 from taskrsa.errors import RepresentationError
 from taskrsa.rsa.spill import SpilledFeatures
+from taskrsa.text import first_few
 
 BLOCK = 4096  # columns (features) worked on at a time
 SINGLE_FROM = 1024  # single-precision input with more features is multiplied in single precision,
@@ -28,7 +29,6 @@ _SHIFT_ROWS = 16  # images whose mean is subtracted before the product
 _NEAR = 1e-3  # images at most this dissimilar may have identical features
 _SAMPLE = 32  # features that such images are told apart by, before all are compared
 _STRIP = 64  # rows of a Gram matrix worked on at a time
-_SHOWN = 5  # images named in a message
 _LONG = 1024  # values in a row from which on rows are ranked one by one
 
 
@@ -562,10 +562,8 @@ def image_ids(conditions: Sequence[str] | None, n: int, name: str) -> Sequence[s
 
 def listed(ids: Sequence[str], which: np.ndarray) -> str:
     """Name the images that the (n,) bool `which` marks, the first few of many."""
-    indices = np.flatnonzero(which)
-    shown = ", ".join(str(ids[i]) for i in indices[:_SHOWN])
-    more = f" and {len(indices) - _SHOWN} more" if len(indices) > _SHOWN else ""
-    return f"image{'s' if len(indices) > 1 else ''} {shown}{more}"
+    marked = [ids[i] for i in np.flatnonzero(which)]
+    return f"image{'s' if len(marked) > 1 else ''} {first_few(marked)}"
 
 
 def require_finite(
