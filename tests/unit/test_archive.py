@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from taskrsa.errors import DataError
-from taskrsa.io.archive import check, extract
+from taskrsa.io.archive import check, unpack
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 FILES = {
@@ -68,11 +68,11 @@ KINDS = pytest.mark.parametrize("kind", ["tar", "tgz", "zip"])
 @KINDS
 def test_only_what_is_wanted_is_unpacked_and_listed(tmp_path, kind):
     archive = make(kind, tmp_path)
-    rows = extract(archive, tmp_path / "out", ["*/images/*", "*.txt"])
+    rows = unpack(archive, tmp_path / "out", ["*/images/*", "*.txt"])
     wanted = ("set/images/1.png", "set/images/2.png", "set/readme.txt")
     assert contents(tmp_path / "out") == {name: FILES[name] for name in wanted}
     assert rows == [{"member": name, "size": len(FILES[name])} for name in wanted]
-    extract(archive, tmp_path / "other", lambda name: name.startswith("set/labels"))
+    unpack(archive, tmp_path / "other", lambda name: name.startswith("set/labels"))
     assert contents(tmp_path / "other") == {"set/labels/1.png": b"label"}
     check(archive)
 
@@ -80,11 +80,11 @@ def test_only_what_is_wanted_is_unpacked_and_listed(tmp_path, kind):
 @KINDS
 def test_flat_files_lose_the_archive_s_folders(tmp_path, kind):
     archive = make(kind, tmp_path)
-    rows = extract(archive, tmp_path / "out", ["*/images/*"], flatten=True)
+    rows = unpack(archive, tmp_path / "out", ["*/images/*"], flatten=True)
     assert [row["member"] for row in rows] == ["1.png", "2.png"]
     assert contents(tmp_path / "out") == {"1.png": b"one" * 300, "2.png": b"two"}
     with pytest.raises(DataError, match=r"holds 1.png twice"):
-        extract(archive, tmp_path / "twice", ["*.png"], flatten=True)
+        unpack(archive, tmp_path / "twice", ["*.png"], flatten=True)
     assert not (tmp_path / "twice").exists()
 
 
@@ -94,14 +94,14 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     (old / "old.txt").write_text("old")
     (tmp_path / ".out.part").mkdir()  # of an attempt that was killed
     (tmp_path / ".out.part/half.png").write_text("half")
-    extract(make("tar", tmp_path), old, ["./*.txt", "*.txt"])
+    unpack(make("tar", tmp_path), old, ["./*.txt", "*.txt"])
     assert contents(old) == {"set/readme.txt": b"read me"}
     assert {path.name for path in tmp_path.iterdir()} == {"out", "set.tar"}
 
 
 def test_names_that_begin_with_a_dot_slash_are_plain(tmp_path):
     archive = make_tar(tmp_path / "dot.tar", {"./rgb/point_1.png": b"x"}, entry("./", type=b"5"))
-    assert extract(archive, tmp_path / "out", ["rgb/*"]) == [
+    assert unpack(archive, tmp_path / "out", ["rgb/*"]) == [
         {"member": "rgb/point_1.png", "size": 1}
     ]
 
@@ -137,7 +137,7 @@ def test_an_archive_that_writes_elsewhere_is_refused_as_a_whole(tmp_path, wanted
     archives.mkdir()
     for archive in hostile(archives).values():
         with pytest.raises(DataError, match=r"evil|link|hard|null|pipe") as error:
-            extract(archive, tmp_path / "a/b/out", [wanted])
+            unpack(archive, tmp_path / "a/b/out", [wanted])
         assert str(error.value).startswith(f"{archive}: "), error.value
         assert not (tmp_path / "a/b/out").exists()
         with pytest.raises(DataError):
@@ -148,14 +148,14 @@ def test_an_archive_that_writes_elsewhere_is_refused_as_a_whole(tmp_path, wanted
 
 def test_a_link_inside_is_kept_and_one_over_a_link_out_is_not_followed(tmp_path):
     inside = entry("set/again.txt", linkname="readme.txt", type=tarfile.SYMTYPE)
-    extract(make_tar(tmp_path / "in.tar", FILES, inside), tmp_path / "in", ["*.txt"])
+    unpack(make_tar(tmp_path / "in.tar", FILES, inside), tmp_path / "in", ["*.txt"])
     assert (tmp_path / "in/set/again.txt").read_bytes() == b"read me"
     # Two links that are harmless alone, and outside when one is followed through the other.
     first = entry("a/b", linkname=".", type=tarfile.SYMTYPE)
     second = entry("a/b/c", linkname="../..", type=tarfile.SYMTYPE)
     archive = make_tar(tmp_path / "chain.tar", FILES, first, second)
     with pytest.raises(DataError, match=r"a/b/c"):
-        extract(archive, tmp_path / "chain")
+        unpack(archive, tmp_path / "chain")
     assert not (tmp_path / "chain").exists()
 
 
@@ -168,7 +168,7 @@ def test_an_archive_that_was_cut_off_is_one_line(tmp_path, kind, share):
     # A tar ends with zeros up to a multiple of 10,240 bytes: those may be missing.
     end = len(whole.rstrip(b"\0")) if kind == "tar" else len(whole)
     archive.write_bytes(whole[: int(end * share)])
-    for step in (check, lambda path: extract(path, tmp_path / "out")):
+    for step in (check, lambda path: unpack(path, tmp_path / "out")):
         with pytest.raises(DataError, match=rf"^{archive}: is damaged or was cut off"):
             step(archive)
     assert not (tmp_path / "out").exists()
@@ -181,7 +181,7 @@ def test_a_tar_that_was_cut_between_two_members_is_not_taken_for_whole(tmp_path)
     with pytest.raises(DataError, match=r"has no mark of its end"):
         check(archive)
     with pytest.raises(DataError, match=r"has no mark of its end"):
-        extract(archive, tmp_path / "out")
+        unpack(archive, tmp_path / "out")
 
 
 def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
@@ -190,7 +190,7 @@ def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
     content[1536:1546] = b"xxxxxxxxxx"  # in the header of the second member
     archive.write_bytes(content)
     with pytest.raises(DataError, match=r"damaged header"):
-        extract(archive, tmp_path / "out")
+        unpack(archive, tmp_path / "out")
 
 
 def test_a_zip_with_a_wrong_checksum_and_other_files_are_refused(tmp_path):
@@ -198,20 +198,20 @@ def test_a_zip_with_a_wrong_checksum_and_other_files_are_refused(tmp_path):
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("a.txt", b"content")
     archive.write_bytes(archive.read_bytes().replace(b"content", b"CONTENT", 1))
-    for step in (check, lambda path: extract(path, tmp_path / "out")):
+    for step in (check, lambda path: unpack(path, tmp_path / "out")):
         with pytest.raises(DataError, match=r"is damaged"):
             step(archive)
     page = tmp_path / "page.tar"
     page.write_text("<html>please log in</html>")
     with pytest.raises(DataError, match=rf"^{page}: is damaged"):
-        extract(page, tmp_path / "out")
+        unpack(page, tmp_path / "out")
     with pytest.raises(DataError, match=r"absent.tar: file not found"):
-        extract(tmp_path / "absent.tar", tmp_path / "out")
+        unpack(tmp_path / "absent.tar", tmp_path / "out")
 
 
 def test_an_archive_with_nothing_wanted_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"holds nothing that is wanted"):
-        extract(make("tar", tmp_path), tmp_path / "out", ["*.jpg"])
+        unpack(make("tar", tmp_path), tmp_path / "out", ["*.jpg"])
     assert not (tmp_path / "out").exists()
 
 
@@ -223,7 +223,7 @@ def call(*words, limit: int | None = None) -> subprocess.CompletedProcess:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     return subprocess.run(
-        [sys.executable, SCRIPTS / "extract.py", *map(str, words)],
+        [sys.executable, SCRIPTS / "unpack.py", *map(str, words)],
         preexec_fn=prepare,
         capture_output=True,
         text=True,

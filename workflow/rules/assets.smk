@@ -61,7 +61,7 @@ rule fetch_building:
 
 rule extract_building:
     input:
-        code=ancient(code_of("extract")[0]),
+        code=ancient(code_of("unpack")[0]),
         archive=f"{DOWNLOADS}/{{building}}_{{domain}}.tar",
     output:
         folder=directory(f"{DOWNLOADS}/taskonomy/{{building}}/{{domain}}"),
@@ -83,7 +83,7 @@ rule extract_building:
 
 rule unpack_voc:
     input:
-        code=ancient(code_of("extract")[0]),
+        code=ancient(code_of("unpack")[0]),
         archive=asset("voc2012"),
     output:
         folder=directory(f"{DOWNLOADS}/voc2012"),
@@ -106,7 +106,7 @@ rule unpack_voc:
 
 rule unpack_sbd:
     input:
-        code=ancient(code_of("extract")[0]),
+        code=ancient(code_of("unpack")[0]),
         archive=asset("sbd"),
     output:
         folder=directory(f"{DOWNLOADS}/sbd"),

@@ -63,7 +63,7 @@ class _StrictHeader(tarfile.TarInfo):
             raise tarfile.ReadError(f"damaged header, {error}") from None
 
 
-def extract(
+def unpack(
     archive: str | os.PathLike,
     folder: str | os.PathLike,
     wanted: Sequence[str] | Callable[[str], bool] = ("*",),
@@ -118,7 +118,7 @@ def check(archive: str | os.PathLike) -> None:
     Raises
     ------
     DataError
-        If it is damaged, cut off, or holds a member that `extract` refuses.
+        If it is damaged, cut off, or holds a member that `unpack` refuses.
     """
     with _members(Path(archive), thorough=True) as members:
         for _ in members:

@@ -5,14 +5,14 @@ without the archive's own folders if `flatten`, and `manifest`: member and size 
 """
 
 from taskrsa.entry import run
-from taskrsa.io.archive import extract
+from taskrsa.io.archive import unpack
 from taskrsa.io.files import write_table
 
 
 def main(
     archive: str, folder: str, manifest: str, wanted: list[str], flatten: bool = False
 ) -> None:
-    write_table(extract(archive, folder, wanted, flatten), manifest)
+    write_table(unpack(archive, folder, wanted, flatten), manifest)
 
 
 if __name__ == "__main__":
