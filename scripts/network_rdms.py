@@ -3,21 +3,20 @@
 Reads the pack of stimuli and the networks' weights. Writes for each network one file with the RDM
 of every layer and, where asked, one with the RDMs of one layer under other choices of method
 (`variants`) and one with its matrices under every measure of similarity. Layers that do not fit
-into `features_mb` go to a temporary file.
+into `features_mb` go to a temporary file. RDMs that a row brings itself are checked and put in the
+order of the stimuli; there is nothing to vary about them.
 """
-
-from functools import partial
 
 import torch
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
 from taskrsa.errors import ConfigError
 from taskrsa.networks.loading import tap_network
-from taskrsa.networks.network import Network
-from taskrsa.networks.representations import Representations
+from taskrsa.networks.network import RDMS, Network
+from taskrsa.networks.representations import Representations, given_layers
 from taskrsa.rsa.gram_cache import code_digest
 from taskrsa.rsa.measures import MEASURES, make_measures
-from taskrsa.rsa.rdm_file import make_rdms
+from taskrsa.rsa.rdm_file import make_rdms, write_given
 
 
 def main(
@@ -28,7 +27,7 @@ def main(
     stimuli: str,
     rdms: list[str],
     weights: list[str],
-    layer: str = "compressed",
+    layer: str | None = None,
     variants: dict | None = None,
     variant_rdms: list[str] | None = None,
     measures: list[str] | None = None,
@@ -40,25 +39,44 @@ def main(
 ) -> None:
     """`rows` are networks as JSON, each with its file in `rdms` and in `weights`, "-" where its
     loader brings its own. `choices` and each of `variants` hold centre, clip and group_norm;
-    `variants` and `measures` are of `layer`. `grams` is the folder of what is kept of features
-    between runs, of use as long as the files of `code` are the same."""
+    `variants` and `measures` are of `layer`, by default the last that a row names. `grams` is the
+    folder of what is kept of features between runs, of use as long as the files of `code` are the
+    same."""
     torch.set_num_threads(threads)
     networks = [Network.from_json(row) for row in rows]
     pack = Pack(stimuli)
     # Several networks read the images once; one need not hold them.
     images = pack.photographs if len(networks) == 1 else pack.rgb()
-    outputs = [rdms, variant_rdms or [None] * len(rows), measures or [None] * len(rows)]
-    for row, path, *files in zip(networks, weights, *outputs, strict=True):
-        network, layers = tap_network(row, images.shape[1], None if path == "-" else path)
+    others = [variant_rdms or [None] * len(rows), measures or [None] * len(rows)]
+    for row, path, file, variant_file, measure_file in zip(
+        networks, weights, rdms, *others, strict=True
+    ):
+        path = None if path == "-" else path
+        about = {
+            "model": row.name,
+            "task": row.task or row.type or row.name,
+            "conditions": pack.ids,
+            "stimuli_digest": pack.digest,
+            "centre": choices["centre"],
+            "constant": constant_images,
+        }
+        varied = any((variant_file, measure_file))
+        if row.loader == RDMS:
+            if varied:
+                raise ConfigError(f"{row.where('loader')}: RDMs have no variants and no measures")
+            write_given(file, given_layers(row, path, pack.ids), **about)
+            continue
+        network, layers = tap_network(row, images.shape[1], path)
         for name, found in layers.items():
             print(f"{row.name}, {name}: {found.name}, {' x '.join(map(str, found.shape))}")
-        if layer not in layers and any(files[1:]):
-            raise ConfigError(f"{row.where('layers')}: has no {layer}; name one of them so")
+        compared = layer or list(layers)[-1]
+        if varied and compared not in layers:
+            raise ConfigError(f"{row.where('layers')}: none is {compared}; name one so")
         made = Representations(
             network,
             layers,
             images,
-            kept=[layer] * any(files[1:]),
+            kept=[compared] * varied,
             batch_size=batch_size,
             precision=precision,
             features_mb=features_mb,
@@ -66,24 +84,15 @@ def main(
             code=code_digest(code or []),
         )
         del network
-        write = partial(
-            make_rdms,
-            model=row.name,
-            task=row.task or row.type or row.name,
-            conditions=pack.ids,
-            stimuli_digest=pack.digest,
-            centre=choices["centre"],
-            constant=constant_images,
-        )
         taps = made.all_layers(choices)
-        write(files[0], {name: (taps[name], choices["centre"]) for name in layers})
+        make_rdms(file, {name: (taps[name], choices["centre"]) for name in layers}, **about)
         taps.clear()  # the other layers, gigabytes of them, are not needed any more
-        if files[1]:
-            others = {key: (made.layer(layer, v), v["centre"]) for key, v in variants.items()}
-            write(files[1], others)
-        if files[2]:
-            features = made.layer(layer, choices)
-            make_measures(files[2], features, list(MEASURES), layer=layer, **write.keywords)
+        if variant_file:
+            features = {k: (made.layer(compared, v), v["centre"]) for k, v in variants.items()}
+            make_rdms(variant_file, features, **about)
+        if measure_file:
+            features = made.layer(compared, choices)
+            make_measures(measure_file, features, list(MEASURES), layer=compared, **about)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ import argparse
 import sys
 
 from taskrsa.errors import ConfigError, TaskrsaError
-from taskrsa.networks.layers import choose
+from taskrsa.networks.layers import Layer, choose
 from taskrsa.networks.loading import layers_of, load_network
+from taskrsa.networks.network import RDMS, weights_file
 from taskrsa.networks.table import read_bank
+from taskrsa.rsa.given_rdms import read_given
 
 
 def layers(table: str, row: str, weights: str | None, size: int) -> None:
@@ -23,7 +25,11 @@ def layers(table: str, row: str, weights: str | None, size: int) -> None:
     if row not in networks:
         raise ConfigError(f"{table}: has no row {row}; there are {', '.join(networks)}")
     network = networks[row]
-    found = layers_of(load_network(network, weights), size)
+    if network.loader == RDMS:
+        names = read_given(weights_file(network, weights)).names
+        found = [Layer(name, "RDM", trunk=True) for name in names]
+    else:
+        found = layers_of(load_network(network, weights), size)
     try:
         chosen, error = choose(found, network), None
     except ConfigError as fault:  # the list is what helps then

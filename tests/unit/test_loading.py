@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from taskrsa.errors import ConfigError, DataError, TaskrsaError
 from taskrsa.networks.extraction import extract
 from taskrsa.networks.loading import load_network, tap_network
+from taskrsa.networks.optional import optional_package
 from taskrsa.networks.preprocessing import input_of
 from taskrsa.networks.spec import EncoderSpec
 from taskrsa.networks.weights import random_encoder, save_encoder
@@ -76,6 +78,55 @@ def test_drawn_weights_are_the_same_every_time():
 )
 def test_what_is_wrong_with_a_function(loader, words):
     refuses(ConfigError, f"row net, loader: .*{words}", lambda: load_network(row(loader)))
+
+
+LIBRARY = {"mean": "", "std": "", "channels": ""}
+
+
+@pytest.mark.parametrize(
+    ("loader", "off", "size", "mean", "interpolation"),
+    [
+        ("timm:resnet10t", "pretrained", 176, (0.485, 0.456, 0.406), "bicubic"),
+        ("timm:vit_tiny_patch16_224", "pretrained", 224, (0.5, 0.5, 0.5), "bicubic"),
+        ("torchvision:resnet18", "weights", 224, (0.485, 0.456, 0.406), "bilinear"),
+    ],
+)
+def test_a_library_s_network_is_shown_images_as_it_says(
+    capsys, loader, off, size, mean, interpolation
+):
+    arguments = json.dumps({off: False if off == "pretrained" else None})
+    network, layers = tap_network(row(loader, arguments=arguments, **LIBRARY), 32)
+    shown = network.row
+    assert (shown.size, shown.mean, shown.interpolation) == (size, mean, interpolation)
+    assert input_of(shown, False)(IMAGES).shape == (5, 3, size, size)
+    assert f"net: images at {size} pixels, {interpolation}, mean {mean[0]:g}" in (
+        capsys.readouterr().out
+    )
+    assert list(layers) == ["depth1", "depth2", "depth3", "depth4", "depth5", "last"]
+    cells = {"mean": "0.1", "std": "0.2", "channels": "bgr", "size": str(size // 2 * 2)}
+    own = load_network(row(loader, arguments=arguments, **cells)).row
+    assert (own.mean, own.std, own.channels) == ((0.1,) * 3, (0.2,) * 3, "bgr")
+
+
+def test_a_library_s_network_with_weights_of_a_file(folder):
+    chosen = row("timm:resnet10t", arguments='{"num_classes": 3}', weights="resnet.pth", **LIBRARY)
+    made = optional_package("timm", chosen).create_model("resnet10t", num_classes=3)
+    torch.save(made.state_dict(), "resnet.pth")
+    loaded = load_network(chosen).network.state_dict()
+    assert all(torch.equal(value, loaded[key]) for key, value in made.state_dict().items())
+
+
+def test_what_a_library_does_not_know_is_one_line():
+    off = '{"pretrained": false}'
+    refuses(
+        ConfigError, "loader: timm:no_such_model fails .RuntimeError: Unknown model",
+        lambda: load_network(row("timm:no_such_model", arguments=off)),
+    )  # fmt: skip
+    grey = row("timm:resnet10t", arguments=off, **LIBRARY | {"channels": "grey"})
+    refuses(
+        ConfigError, "mean: timm gives 3 numbers for the 1 channels of grey; fill it in",
+        lambda: load_network(grey),
+    )  # fmt: skip
 
 
 def test_an_input_of_other_channels_or_size_is_one_line():

@@ -25,6 +25,7 @@ from taskrsa.errors import DataError, RepresentationError
 from taskrsa.io.files import atomic_path
 from taskrsa.rsa.rdm import compute_rdm, n_images_of, pair_at, pairs_among, square_form
 from taskrsa.rsa.spill import SpilledFeatures
+from taskrsa.text import first_few
 
 _OWN = ("model", "task", "stimuli_digest", "centre", "n_dropped")
 
@@ -185,6 +186,39 @@ def layers_of(path: str | os.PathLike) -> list[str]:
     """
     with _opened(path) as file:
         return _strings(file["rdm_descriptors/layer"])
+
+
+def write_given(
+    path: str | os.PathLike,
+    rdms: Mapping[str, np.ndarray],
+    *,
+    constant: Literal["error", "drop"],
+    conditions: Sequence[str],
+    **about: object,
+) -> None:
+    """Write RDMs that were made elsewhere, (p,) by layer, as those of a network.
+
+    Parameters
+    ----------
+    constant
+        What to do about images that the RDMs lack (nan).
+    about
+        As of `write_rdms`; `centre` is that of the networks that they are compared with.
+
+    Raises
+    ------
+    RepresentationError
+        If an image lacks only some entries, or all and `constant` is "error".
+    """
+    for layer, rdm in rdms.items():
+        lacking = _dropped(rdm, len(conditions), f"{about['model']}, {layer}")
+        if lacking and constant == "error":
+            names = first_few([conditions[row] for row in lacking])
+            raise RepresentationError(
+                f"{about['model']}, {layer}: the RDM lacks {names}; leave these images out, or set "
+                "rsa.constant_images to drop"
+            )
+    write_rdms(path, np.array(list(rdms.values())), list(rdms), conditions=conditions, **about)
 
 
 def read_rdms(path: str | os.PathLike, layers: Sequence[str] | None = None) -> RDMs:
