@@ -43,15 +43,13 @@ def main(
     folder of what is kept of features between runs, of use as long as the files of `code` are the
     same."""
     torch.set_num_threads(threads)
-    networks = [Network.from_json(row) for row in rows]
     pack = Pack(stimuli)
     # Several networks read the images once; one need not hold them.
-    images = pack.photographs if len(networks) == 1 else pack.rgb()
-    others = [variant_rdms or [None] * len(rows), measures or [None] * len(rows)]
-    for row, path, file, variant_file, measure_file in zip(
-        networks, weights, rdms, *others, strict=True
-    ):
-        path = None if path == "-" else path
+    images = pack.photographs if len(rows) == 1 else pack.rgb()
+    none = [None] * len(rows)
+    outputs = zip(rdms, variant_rdms or none, measures or none, strict=True)
+    for values, path, files in zip(rows, weights, outputs, strict=True):
+        row = Network.from_json(values)
         about = {
             "model": row.name,
             "task": row.task or row.type or row.name,
@@ -60,23 +58,23 @@ def main(
             "centre": choices["centre"],
             "constant": constant_images,
         }
-        varied = any((variant_file, measure_file))
+        path = None if path == "-" else path
         if row.loader == RDMS:
-            if varied:
+            if any(files[1:]):
                 raise ConfigError(f"{row.where('loader')}: RDMs have no variants and no measures")
-            write_given(file, given_layers(row, path, pack.ids), **about)
+            write_given(files[0], given_layers(row, path, pack.ids), **about)
             continue
         network, layers = tap_network(row, images.shape[1], path)
         for name, found in layers.items():
             print(f"{row.name}, {name}: {found.name}, {' x '.join(map(str, found.shape))}")
         compared = layer or list(layers)[-1]
-        if varied and compared not in layers:
+        if compared not in layers and any(files[1:]):
             raise ConfigError(f"{row.where('layers')}: none is {compared}; name one so")
         made = Representations(
             network,
             layers,
             images,
-            kept=[compared] * varied,
+            kept=[compared] * any(files[1:]),
             batch_size=batch_size,
             precision=precision,
             features_mb=features_mb,
@@ -84,15 +82,22 @@ def main(
             code=code_digest(code or []),
         )
         del network
-        taps = made.all_layers(choices)
-        make_rdms(file, {name: (taps[name], choices["centre"]) for name in layers}, **about)
-        taps.clear()  # the other layers, gigabytes of them, are not needed any more
-        if variant_file:
-            features = {k: (made.layer(compared, v), v["centre"]) for k, v in variants.items()}
-            make_rdms(variant_file, features, **about)
-        if measure_file:
-            features = made.layer(compared, choices)
-            make_measures(measure_file, features, list(MEASURES), layer=compared, **about)
+        _write(made, compared, choices, variants or {}, files, about)
+
+
+def _write(
+    made: Representations, layer: str, choices: dict, variants: dict, files: tuple, about: dict
+) -> None:
+    rdms, variant_rdms, measures = files
+    taps = made.all_layers(choices)
+    make_rdms(rdms, {name: (taps[name], choices["centre"]) for name in taps}, **about)
+    taps.clear()  # the other layers, gigabytes of them, are not needed any more
+    if variant_rdms:
+        features = {key: (made.layer(layer, v), v["centre"]) for key, v in variants.items()}
+        make_rdms(variant_rdms, features, **about)
+    if measures:
+        features = made.layer(layer, choices)
+        make_measures(measures, features, list(MEASURES), layer=layer, **about)
 
 
 if __name__ == "__main__":

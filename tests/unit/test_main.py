@@ -6,14 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+from taskrsa.__main__ import layers
+
 ROOT = Path(__file__).parents[2]
+HEADER = "name label type loader weights sha256 layers size mean std channels".replace(" ", "\t")
 
 
 def test_layers_are_listed(tmp_path):
-    header = "name label type loader weights sha256 layers size mean std channels"
     cells = ["net", "", "", "user_networks:Residual", "", "", "auto", "32", "0.5", "0.5", "rgb"]
     bad = ["bad", *cells[1:6], "nothing*", *cells[7:]]
-    lines = [header.split(), cells, bad]
+    lines = [HEADER.split(), cells, bad]
     (tmp_path / "bank.tsv").write_text("".join("\t".join(line) + "\n" for line in lines))
 
     def call(*words: str) -> subprocess.CompletedProcess:
@@ -38,3 +41,16 @@ def test_layers_are_listed(tmp_path):
     assert done.stderr.startswith("error: bank, row bad, layers: nothing is named nothing*")
     assert "layer2" in done.stdout
     assert "error: bank.tsv: has no row x; there are net, bad" in call("x").stderr
+
+
+def test_rdms_of_a_file_are_listed(tmp_path, capsys):
+    np.savez(tmp_path / "it.npz", human=np.arange(6.0), monkey=np.arange(6.0))
+    cells = ["brain", "", "", "rdms", str(tmp_path / "it.npz"), "", "last=monkey"]
+    (tmp_path / "bank.tsv").write_text(f"{HEADER}\n" + "\t".join(cells) + "\n")
+    layers(str(tmp_path / "bank.tsv"), "brain", None, 256)
+    listed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert listed == [
+        ["name", "kind", "shape", "layer"],
+        ["human", "RDM"],
+        ["monkey", "RDM", "last"],
+    ]
