@@ -303,9 +303,10 @@ def test_on_a_phone_the_similarity_is_seen_without_scrolling(browser, tmp_path, 
     context.close()
 
 
-def test_matrix_and_tree_stand_side_by_side_on_a_desk(browser, tmp_path):
+@pytest.mark.parametrize("n", [3, 20, 27])
+def test_matrix_and_tree_stand_side_by_side_on_a_desk(browser, tmp_path, n):
     path = tmp_path / "report.html"
-    path.write_text(render(bank(20)), encoding="utf-8")
+    path.write_text(render(bank(n, label="a network with a long name {}")), encoding="utf-8")
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     opened = context.new_page()
     opened.goto(path.as_uri())

@@ -44,6 +44,7 @@ def cell(column: Column, **row) -> Cell:
         (Column("x", "x", "range", 0), {"x": 2, "x_low": 2, "x_high": 5}, Cell("2 to 5", "2")),
         (Column("x", "x", "range", 0), {"x": 2, "x_low": 2, "x_high": 2}, Cell("2", "2")),
         (Column("t", "t"), {"t": "Text"}, Cell("Text", "text", "text")),
+        (Column("t", "t", words={"x": "Word"}), {"t": "x"}, Cell("Word", "word", "text")),
         (Column("t", "t", "code"), {"t": "ab"}, Cell("ab", "ab", "code")),
         (Column("v", "v", "verdict"), {"v": "holds"}, Cell("holds", "holds", "verdict holds")),
         (Column("m", "m", "network"), {"m": "a"}, Cell("Net A", "net a", "network type-0")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -20,10 +21,10 @@ from taskrsa.figures.style import SIMILARITY_CMAP, shorten
 from taskrsa.report.view import Mark, Styles
 from taskrsa.text import estimate, number
 
-CELL = 17  # user units a side of a cell, and a line of text in the tree
+# Side of a cell of the matrix and line of text in the tree, with the size of that text, in user
+# units: up to so many networks.
+SIDES = ((22, 17, 12), (40, 14, 12), (math.inf, 11, 9))
 GAP = 6
-LETTER = 6.8  # width to allow for a letter
-MARK = 14  # and for the mark of a type
 WIDEST = 1500  # pixels a picture is reduced to
 SHOWN = 133  # pixels of the page an inch of a figure takes; figures have 300
 PANEL = (230, 110)  # user units, width and height of a panel of curves
@@ -95,11 +96,11 @@ def matrix(similarity: pd.DataFrame, order: Sequence[str], styles: Styles, layer
     known = {*similarity["model_a"], *similarity["model_b"]}
     names = [name for name in order if name in known]
     pairs = {(row.model_a, row.model_b): row for row in similarity.itertuples()}
-    left = GAP + MARK + LETTER * max(len(shorten(styles[name].label)) for name in names)
-    side = left + CELL * len(names) + 1
-    parts = [_open(side, side, f"Similarity of every two networks, {layer}")]
+    cell, letters, left = _measures(names, styles)
+    side = left + cell * len(names) + 1
+    parts = [_open(side, side, f"Similarity of every two networks, {layer}", letters)]
     for at, name in enumerate(names):
-        middle = left + CELL * (at + 0.5)
+        middle = left + cell * (at + 0.5)
         style = styles[name]
         label = f"{escape(shorten(style.label))} {style.mark.glyph}".strip()
         label += f"<title>{escape(style.label)}</title>"
@@ -109,7 +110,7 @@ def matrix(similarity: pd.DataFrame, order: Sequence[str], styles: Styles, layer
         )
         parts += [f'<text class="{style.mark.css}" {place}>{label}</text>' for place in places]
     for i, first in enumerate(names):
-        parts.append(f'<g transform="translate({left:g} {left + CELL * i:g})">')
+        parts.append(f'<g transform="translate({left:g} {left + cell * i:g})">')
         for j, second in enumerate(names):
             row = pairs.get((first, second)) or pairs.get((second, first))
             labels = escape(f"{styles[first].label}, {styles[second].label}")
@@ -120,7 +121,7 @@ def matrix(similarity: pd.DataFrame, order: Sequence[str], styles: Styles, layer
             else:
                 rs, said = row.rs, f"{labels}: {estimate(row.rs, row.ci_low, row.ci_high)}"
             parts.append(
-                f'<rect x="{CELL * j}" width="{CELL}" height="{CELL}" fill="{shade(rs)}">'
+                f'<rect x="{cell * j}" width="{cell}" height="{cell}" fill="{shade(rs)}">'
                 f"<title>{said}</title></rect>"
             )
         parts.append("</g>")
@@ -131,13 +132,16 @@ def tree(linkage: np.ndarray, names: Sequence[str], styles: Styles) -> str:
     """Return a tree as SVG: root at the left, one line of text a leaf, in the leaves' order."""
     drawn = dendrogram(linkage, no_plot=True, labels=list(names))
     leaves = drawn["ivl"]
-    wide = 170.0
-    right = 2 * GAP + MARK + LETTER * max(len(shorten(styles[name].label)) for name in leaves)
-    top = max(max(heights) for heights in drawn["dcoord"]) or 1.0
-    parts = [_open(wide + right, CELL * len(leaves) + 1, f"Tree of {len(leaves)} networks")]
+    wide, top = 160.0, max(max(heights) for heights in drawn["dcoord"]) or 1.0
+    line, letters, right = _measures(leaves, styles)
+    parts = [
+        _open(
+            wide + GAP + right, line * len(leaves) + 1, f"Tree of {len(leaves)} networks", letters
+        )
+    ]
     for across, heights in zip(drawn["icoord"], drawn["dcoord"], strict=True):
         # SciPy puts leaf k at 10 k + 5.
-        y = [CELL * at / 10 for at in across]
+        y = [line * at / 10 for at in across]
         x = [wide - (wide - GAP) * height / top for height in heights]
         parts.append(
             f'<path d="M{x[0]:.1f} {y[0]:.1f}H{x[1]:.1f}V{y[3]:.1f}H{x[3]:.1f}">'
@@ -147,10 +151,17 @@ def tree(linkage: np.ndarray, names: Sequence[str], styles: Styles) -> str:
         style = styles[name]
         label = f"{style.mark.glyph} {escape(shorten(style.label))}".strip()
         parts.append(
-            f'<text class="{style.mark.css}" x="{wide + GAP}" y="{CELL * (at + 0.5) + 4:g}">{label}'
+            f'<text class="{style.mark.css}" x="{wide + GAP}" y="{line * (at + 0.5) + 4:g}">{label}'
             f"<title>{escape(style.label)}</title></text>"
         )
     return "".join([*parts, "</svg>"])
+
+
+def _measures(names: Sequence[str], styles: Styles) -> tuple[int, int, float]:
+    """Return the side of a cell, the size of letters and the room for labels of networks."""
+    _, side, letters = next(row for row in SIDES if len(names) <= row[0])
+    longest = max(len(shorten(styles[name].label)) for name in names)
+    return side, letters, GAP + letters * (0.57 * longest + 1.2)
 
 
 # --- curves ---
@@ -217,10 +228,10 @@ def _line(
     return "".join(parts)
 
 
-def _open(width: float, height: float, label: str) -> str:
+def _open(width: float, height: float, label: str, letters: int = 12) -> str:
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
-        f'role="img" aria-label="{escape(label, quote=True)}">'
+        f'style="font-size:{letters}px" role="img" aria-label="{escape(label, quote=True)}">'
     )
 
 

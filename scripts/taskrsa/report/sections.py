@@ -161,24 +161,9 @@ def _all_ranks(ranking: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFra
     return _with_scores(ranking if len(ranking) > FEW else ranking.head(0), inputs, target)
 
 
-_CHOICES = {
-    "choice": "first choice",
-    "same_task": "network of the same task",
-    "random": "untrained encoder",
-    "random_small": "untrained small encoder",
-    "regret": "best less first choice",
-    "gain_over_mean": "first choice less mean",
-    "gain_over_same_task": "first choice less same task",
-    "gain_over_random": "first choice less untrained",
-    "choice_rank": "rank of the first choice by score",
-}
-
-
 def _choice(frame: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
-    names = frame["statistic"]
-    digits = [0 if name == "choice_rank" else 3 for name in names]
-    frame = frame.assign(what=[_CHOICES.get(name, name) for name in names], digits=digits)
-    return _labelled(frame, inputs, target)
+    digits = [0 if name == "choice_rank" else 3 for name in frame["statistic"]]
+    return _labelled(frame.assign(digits=digits), inputs, target)
 
 
 def _labelled(frame: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
@@ -231,7 +216,8 @@ def _first_choices(inputs: Inputs) -> pd.DataFrame:
         ranking = inputs.table("ranking", target)
         row = _with_scores(ranking, inputs, target).iloc[0].to_dict()
         row |= {"target": target, "kind": inputs.config.targets[target].kind}
-        row |= {"tied": (ranking["tied"] == "yes").sum(), "metric": metric_of(inputs, target)}
+        row["tied"] = (ranking["tied"] == "yes").sum()
+        row["metric"] = metric_of(inputs, target) if "score" in row else None
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -57,6 +57,7 @@ class Column:
     form: str = ""
     digits: int = 2
     ends: str | None = None  # what the names of the interval's columns begin with
+    words: Mapping[str, str] = field(default_factory=dict)  # what stands for values
 
     def cell(self, row: Mapping, styles: Styles) -> Cell:
         """Return what a row shows in this column; blank where it has no value."""
@@ -69,6 +70,7 @@ class Column:
         if self.form == "verdict":
             return Cell(value, value, f"verdict {VERDICTS[value]}")
         if isinstance(value, str):
+            value = self.words.get(value, value)
             return Cell(value, value.lower(), self.form or "text")
         if self.form in FORMS:
             return Cell(FORMS[self.form](value), sort_key(value))
