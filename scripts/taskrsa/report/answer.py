@@ -262,4 +262,7 @@ def about_bank(inputs: Inputs) -> tuple[str, list[str]]:
 
 def place(layer: str) -> str:
     """Return a layer as running text."""
-    return f"the {layer_label(layer)}" if layer == "compressed" else f"layer {layer_label(layer)}"
+    label = layer_label(layer)
+    if label == layer:
+        return f"layer {layer}"
+    return label if label[-1].isdigit() else f"the {label}"
