@@ -155,15 +155,6 @@ def test_unsafe_or_broken_weights_are_refused(tmp_path, capsys):
         load_encoder(tmp_path / "absent.pth")
 
 
-def test_bad_sizes_are_named():
-    with pytest.raises(ConfigError, match="units needs four positive numbers"):
-        EncoderSpec.from_config({"units": [1, 2, 3]})
-    with pytest.raises(ConfigError, match="width and code_channels must be positive"):
-        EncoderSpec.from_config({"width": 0})
-    assert EncoderSpec().reduction == 16
-    assert SMALL.reduction == 8
-
-
 def test_the_code_s_size_is_that_of_the_output():
     for spec, image_size in ((EncoderSpec(), 256), (SMALL, 64)):
         encoder = random_encoder(spec, 0).eval()

@@ -94,8 +94,8 @@ def test_images_can_be_shown_smaller_and_are_scored_at_their_own_size():
     [
         (BANK, "block4", 3),
         (BANK, "compressed", 3),
-        (replace(BANK, input_channels=1), "block4", 1),
-        (replace(BANK, strides=(2, 2, 1, 1)), "block4", 3),
+        (BANK.model_copy(update={"input_channels": 1}), "block4", 1),
+        (BANK.model_copy(update={"strides": (2, 2, 1, 1)}), "block4", 3),
         (SmallSpec(width=4), "compressed", 3),
     ],
 )
@@ -164,7 +164,9 @@ def test_a_saved_network_predicts_the_same(tmp_path):
         load_segmentation(tmp_path / "absent.safetensors")
 
 
-@pytest.mark.parametrize("spec", [BANK, SmallSpec(width=4), replace(BANK, input_channels=1)])
+@pytest.mark.parametrize(
+    "spec", [BANK, SmallSpec(width=4), BANK.model_copy(update={"input_channels": 1})]
+)
 def test_the_encoder_alone_can_be_taken_out(tmp_path, spec):
     net = network(tap="compressed", spec=spec)
     path = tmp_path / "encoder.safetensors"

@@ -49,12 +49,7 @@ def test_a_saved_small_model_comes_back_as_one(tmp_path):
     assert isinstance(encoder_spec({"width": 8}), EncoderSpec)
 
 
-def test_sizes_that_do_not_fit_are_refused():
-    for reduction in (3, 32, 0):
-        with pytest.raises(ConfigError, match=f"cannot reduce an image {reduction} times"):
-            SmallSpec(reduction=reduction)
-    with pytest.raises(ConfigError, match="no family large"):
-        encoder_spec({"family": "large"})
+def test_label_maps_that_do_not_fit_are_refused():
     for size in (24, 512):
         with pytest.raises(ConfigError, match=f"label_size: {size} must be the code's size 16"):
             SmallDecoder(8, 16, 1, size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +42,7 @@ def on_accelerator(network: nn.Module) -> nn.Module:
 
 def encoder_header(encoder: nn.Module) -> dict:
     """Return what a file of weights says of its encoder: its family and its spec."""
-    return {"family": encoder.spec.family, **asdict(encoder.spec)}
+    return {"family": encoder.spec.family, **encoder.spec.model_dump(mode="json")}
 
 
 def save_encoder(path: str | Path, encoder: nn.Module) -> None:
@@ -92,8 +91,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Spec | None]:
         raise DataError(f"{path}: not a whole safetensors file ({error})") from None
     if header is None:
         return state, None
-    channels = header.pop("input_channels")
-    return state, encoder_spec(header, channels)
+    return state, encoder_spec(header)
 
 
 def _read_public(path: Path) -> tuple[dict[str, Tensor], Spec | None]:
