@@ -6,7 +6,7 @@ BIN := .venv/bin
 # At its default rate, 100/1s, Snakemake itself takes a core after some hundred jobs (config/SCALE.md).
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --max-jobs-per-timespan 500/5s
 
-.PHONY: demo smoke nyuv2 test lint format clean
+.PHONY: demo smoke nyuv2 test lint format pages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run
@@ -31,6 +31,10 @@ format: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
+
+# Writes tables and numbers into the pages, from results/reference.
+pages: .venv/dev
+	$(BIN)/python tests/pages.py
 
 clean:
 	rm -rf .venv .snakemake .pytest_cache .ruff_cache .hypothesis

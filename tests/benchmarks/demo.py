@@ -8,14 +8,16 @@ Copies what git has staged to a new folder (a temporary one unless `--folder` na
 Snakemake there as `make demo` does, or at its default `--rate 100/1s`. A job's work is what its
 entry function does: its log says how long that took, and how much processor time, which is more in
 a job that holds several cores; the larger counts. What went before it into starting Python and
-importing does not. The first row holds the wall time, and how many times the work's it is when that
-is shared among the cores; the others, the jobs of each script.
+importing does not. The first row holds the wall time, how many times the work's it is when that is
+shared among the cores, the peak memory of the largest job that has a benchmark, and the size of the
+results; the others, the jobs of each script.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import math
 import os
 import re
 import subprocess
@@ -30,7 +32,10 @@ TOOK = re.compile(
     r"^(\w+)\.py: ([\d.]+) s, ([\d.]+) s of processor time, after ([\d.]+) s of start-up$",
     re.MULTILINE,
 )
-COLUMNS = ("what", "jobs", "wall_s", "work_s", "work_cpu_s", "start_up_cpu_s", "cpu_s", "of_work")
+COLUMNS = (
+    *("what", "jobs", "wall_s", "work_s", "work_cpu_s", "start_up_cpu_s", "cpu_s", "of_work"),
+    *("largest_mb", "disk_mb"),
+)
 
 
 def main() -> None:
@@ -61,6 +66,8 @@ def main() -> None:
         )
         wall, after = time.perf_counter() - start, os.times()
         rows = jobs(folder)
+        memory = peaks(folder)
+        sizes = [path.stat().st_size for path in folder.glob("results/**/*") if path.is_file()]
     total: dict[str, object] = {
         key: sum(row[key] for row in rows)
         for key in ("jobs", "work_s", "work_cpu_s", "start_up_cpu_s")
@@ -71,6 +78,8 @@ def main() -> None:
         "wall_s": wall,
         "cpu_s": cpu - before.children_user - before.children_system,
         "of_work": wall * options.cores / total["work_s"],
+        "largest_mb": max(memory, default=math.nan),
+        "disk_mb": sum(sizes) / 1e6,
     }
     with options.out.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -79,6 +88,18 @@ def main() -> None:
             row = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
             writer.writerow(row)
             print("  ".join(f"{key} {value}" for key, value in row.items()))
+
+
+def peaks(folder: Path) -> list[float]:
+    """Return the peak memory of every job with a benchmark, MB (Snakemake's are MiB)."""
+    found = []
+    for path in folder.glob("results/*/benchmarks/**/*.tsv"):
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                # Jobs that end before they are looked at have no number.
+                if re.fullmatch(r"[\d.]+", row["max_rss"]):
+                    found.append(float(row["max_rss"]) * 2**20 / 1e6)
+    return found
 
 
 def jobs(folder: Path) -> list[dict[str, object]]:
