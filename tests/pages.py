@@ -207,6 +207,56 @@ def separation(folder: str) -> str:
     return _table(["layer", "within a type", "between types", "p", "random-weight networks"], rows)
 
 
+SENSITIVITY = {
+    # what rankings are compared with: file, conditions
+    "100 of the images": ("robustness_images", "value=100", "reference=all images"),
+    "two sets of 200 different images": (
+        *("robustness_images", "value=200", "reference=disjoint images"),
+    ),
+    "the other seeds": ("robustness_seed", "value=*-*"),
+    "half the width": ("robustness_width", "value=8", "reference=default small model"),
+    "twice the width": ("robustness_width", "value=32", "reference=default small model"),
+    "half of the training": ("robustness_stage", "value=50", "reference=default small model"),
+    "a fifth of the training": ("robustness_stage", "value=20", "reference=default small model"),
+    "no training": ("robustness_stage", "value=0", "reference=default small model"),
+}
+
+
+@generator
+def sensitivity(*runs: str) -> str:
+    """Write how rankings from less or other data agree; a run is given as title=folder."""
+    titles, folders = _header(runs)
+    rows = []
+    for what, (file, *conditions) in SENSITIVITY.items():
+        draws = [_rows(f"{one}/{file}.csv", "task=mean", *conditions) for one in folders]
+        means = [sum(row["spearman"] for row in some) / len(some) for some in draws]
+        rows.append([what, *map(number, means)])
+    return _table(["ranking from", *titles], rows)
+
+
+@generator
+def selection(*runs: str) -> str:
+    """Write how well measures of similarity predict transfer; a run is given as title=folder."""
+    titles, folders = _header(runs)
+    tables = [
+        {row["label"]: row for row in _rows(f"{folder}/selection.csv", "target=mean")}
+        for folder in folders
+    ]
+    rows = []
+    for label in tables[0]:
+        row = [label]
+        for found in tables:
+            one = found[label]
+            row.append(estimate(*(one[f"spearman{end}"] for end in ("", "_low", "_high"))))
+            difference = [one[f"spearman_less_rsa{end}"] for end in ("", "_low", "_high")]
+            row.append(estimate(*difference, digits=3))
+        rows.append(row)
+    header = ["measure"]
+    for title in titles:
+        header += [title, "difference"]
+    return _table(header, rows)
+
+
 # --- what runs and their parts take ---
 
 
