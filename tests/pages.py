@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from taskrsa.io.files import read_tables  # noqa: E402
 from taskrsa.paper.claims import Run, judge_all  # noqa: E402
 from taskrsa.paper.published import CLAIMS  # noqa: E402
+from taskrsa.report.view import claim_digits, claim_ours  # noqa: E402
 from taskrsa.text import MINUS, estimate, number, p_value  # noqa: E402
 
 _PART = re.compile(
@@ -154,8 +155,8 @@ def _judged(*folders: str) -> list[tuple[tuple[str, str], list[dict]]]:
     return [(key, list(found)) for key, found in rows if key[0] != COST]
 
 
-def _ours(row: Mapping) -> str:
-    return estimate(row["ours"], row["ci_low"], row["ci_high"])
+def _published(row: Mapping) -> str:
+    return number(row["published"], claim_digits(row["published"]))
 
 
 def _header(words: tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -169,7 +170,7 @@ def results(*runs: str) -> str:
     """Write the main claims, published and as runs have them; a run is given as title=folder."""
     titles, folders = _header(runs)
     rows = [
-        [found[0]["statement"], number(found[0]["published"]), *map(_ours, found)]
+        [found[0]["statement"], _published(found[0]), *map(claim_ours, found)]
         for key, found in _judged(*folders)
         if key in MAIN
     ]
@@ -185,9 +186,9 @@ def claims(*runs: str) -> str:
         header += [title, "verdict"]
     rows = []
     for (claim, _), found in _judged(*folders):
-        row = [claim, found[0]["statement"], number(found[0]["published"])]
+        row = [claim, found[0]["statement"], _published(found[0])]
         for one in found:
-            row += [_ours(one), one["verdict"]]
+            row += [claim_ours(one), one["verdict"]]
         rows.append(row)
     return _table(header, rows)
 
@@ -289,12 +290,16 @@ def rdm(path: str) -> str:
     cells = [
         [
             tool,
-            *(_filled("{cpu_ms:.3g} ms ({of_limit:.3g})", of[width]) for width in widths),
+            *(f"{_short(of[at]['cpu_ms'])} ms ({_short(of[at]['of_limit'])})" for at in widths),
             _largest([of[width]["error"] for width in widths]),
         ]
         for tool, of in by_tool.items()
     ]
     return _table(["RDM", *(f"{width:,} features" for width in widths), "error"], cells)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _largest(errors: list[float]) -> str:
@@ -328,7 +333,7 @@ SPEEDS = (
     ),
     (
         "RDMs of a network with other centring, from its cache",
-        ("the whole job", "network", "without centring", "{1/of_anew:.0f}"),
+        ("the whole job", "network", "from the cache, without centring", "{1/of_first:.0f}"),
     ),
     (
         "similarity matrix, 20 networks, 500 images",
