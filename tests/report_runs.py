@@ -134,27 +134,20 @@ def target_tables(networks: pd.DataFrame, config: dict) -> dict[str, pd.DataFram
 # --- the reference run ---
 
 
-TABLES = {"figure8": "ranking", "table2": "scores"}
-TABLES |= {"table2_prediction": "prediction", "table2_choice": "choice"}
-COLUMNS = {"miou_mean": "score", "miou_sd": "score_sd", "miou_rank": "score_rank"}
-COLUMNS |= {"miou_published": "score_published", "miou": "score"}
-FIGURES = {"figure8": "ranking", "table2": "scores", "choice": "choice"}
+OF_TARGET = ("ranking", "scores", "prediction", "choice", "taps")
 
 
 def _picture(path: Path) -> Picture:
-    """Return a figure of the demo, those of its target by their names today."""
-    name = FIGURES.get(path.stem, path.stem)
-    of_target = path.stem in FIGURES or path.stem in FIGURES.values()
-    return Picture(path, **described(name), target="outdoor" if of_target else "")
+    """Return a figure of the demo."""
+    target = "outdoor" if path.stem in OF_TARGET else ""
+    return Picture(path, **described(path.stem), target=target)
 
 
 def demo() -> Inputs:
     """Return the reference run of the demo, with its figures and claims."""
     tables = read_tables(sorted(DEMO.glob("*.csv")))
     tables["bank_quality"] = tables.pop("quality")
-    of_target = {new: tables.pop(old) for old, new in TABLES.items() if old in tables}
-    of_target["taps"] = tables.pop("taps").rename(columns=COLUMNS)
-    of_target["scores"] = of_target["scores"].rename(columns=COLUMNS)
+    of_target = {name: tables.pop(name) for name in OF_TARGET}
     claims = judge_all(Run(tables | of_target))
     ranking = of_target["ranking"]
     of_target["ranking"] = ranking.assign(tied=np.where(ranking["rank_low"] > 1, "no", "yes"))

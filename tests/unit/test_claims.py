@@ -16,20 +16,11 @@ from taskrsa.paper.claims import COLUMNS, FAILS, HOLDS, OPEN, Found, NotComparab
 from taskrsa.paper.published import CLAIMS, RULES
 
 REFERENCE = Path(__file__).parents[2] / "results/reference"
-OLD_NAMES = {
-    "figure8": "ranking",
-    "table2": "scores",
-    "table2_prediction": "prediction",
-    "table2_choice": "choice",
-}
 BY_KEY = {(claim.id, claim.key): claim for claim in CLAIMS}
 
 
 def reference(run: str) -> dict[str, pd.DataFrame]:
-    tables = read_tables(sorted((REFERENCE / run).glob("*.csv")))
-    tables = {OLD_NAMES.get(name, name): table for name, table in tables.items()}
-    scores = tables["scores"].rename(columns={"miou_mean": "score"})
-    return tables | {"scores": scores}
+    return read_tables(sorted((REFERENCE / run).glob("*.csv")))
 
 
 def verdict_by(rule: str, found: Found, published: float | None = None) -> tuple[str, str]:

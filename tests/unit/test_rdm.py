@@ -1,9 +1,7 @@
-import csv
 import os
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -487,46 +485,3 @@ def test_no_room_for_spilled_features_is_one_line():
         return str(error.value)
 
     assert "\n" not in full()
-
-
-def test_numbers_of_the_page_on_scale_are_those_of_its_tables():
-    root = Path(__file__).parents[2]
-    tables = {}
-    for name in ("rdm", "extraction", "scale", "network", "demo"):
-        with open(root / f"results/reference/benchmarks/{name}.csv", newline="") as file:
-            tables[name] = list(csv.DictReader(file))
-    page = (root / "config/SCALE.md").read_text()
-    for row in tables["scale"]:
-        assert f"| {float(row['cpu_s']):.3g} s |" in page, row["case"]
-    lines = {line.split(" | ")[0].removeprefix("| "): line for line in page.splitlines()}
-    whole = tables["demo"][0]
-    for what, column in (
-        ("wall time", "wall_s"),
-        (f"work, summed over {whole['jobs']} jobs", "work_s"),
-        ("CPU: work", "work_cpu_s"),
-        ("CPU: starting Python and importing", "start_up_cpu_s"),
-        ("CPU: all", "cpu_s"),
-    ):
-        assert lines[what] == f"| {what} | {float(whole[column]):.0f} |"
-    assert f"wall time is {float(whole['of_work']):.2f} times the work" in page
-    for row in tables["network"]:
-        numbers = f"| {float(row['cpu_s']):.3g} s | {float(row['of_anew']):.2f} | "
-        memory = f"{float(row['peak_mb']) / 1000:.1f} GB | {float(row['cache_mb']):.1f} MB |"
-        assert lines[row["what"]].endswith(numbers + memory), row["what"]
-    for row in tables["rdm"]:
-        if row["what"] != "limit":
-            assert f"({float(row['of_limit']):.3g})" in lines[row["what"]], row
-    by_name = {row["what"]: row for row in tables["extraction"]}
-    for name, row in by_name.items():
-        if name.startswith("forward, "):
-            assert f"| {float(row['speedup']):.2f} |" in lines[name.removeprefix("forward, ")]
-        elif name.startswith("bf16 at "):
-            change = f"| {float(row['largest_similarity_change']):.1e} |"
-            assert change in lines[name.removeprefix("bf16 at ")]
-    job = by_name["photographs to RDMs, 500 images"]
-    words = " ".join(page.split())
-    assert f"{float(job['cpu_s']):.0f} s, {float(job['of_forward']):.2f} times the bare" in words
-    anew = tables["network"][0]
-    memory = float(anew["peak_mb"]) / float(job["features_mb"])
-    used = f"{float(anew['peak_mb']) / 1000:.1f} GB at most: {memory:.2f} times"
-    assert f"{float(anew['cpu_s']):.0f} s in all, with {used}" in words
