@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.networks.network import Network, check_weights, weights_file
+from taskrsa.networks.network import Network, checked_weights, weights_file
 from taskrsa.networks.table import read_bank
 
 ROOT = Path(__file__).parents[2]
@@ -32,10 +32,9 @@ def test_weights_are_found_and_checked(tmp_path, monkeypatch):
     monkeypatch.setenv("BANK", str(tmp_path))
     right = hashlib.sha256(b"weights").hexdigest()
     row = replace(NETWORK, weights="$BANK/a.pth", sha256=right)
-    assert weights_file(row) == file
-    check_weights(row, file)
+    assert checked_weights(row) == checked_weights(replace(row, sha256="")) == file
     with pytest.raises(DataError, match=f"row resnet, sha256: .*has SHA-256 {right}, not {SHA256}"):
-        check_weights(NETWORK, file)
+        checked_weights(NETWORK, file)
     with pytest.raises(DataError, match="row resnet, weights: there is no file resnet.pth"):
         weights_file(NETWORK)
     assert weights_file(replace(NETWORK, weights="", sha256="")) is None

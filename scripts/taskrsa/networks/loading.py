@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.layers import Layer, choose
-from taskrsa.networks.network import Network, check_weights, weights_file
+from taskrsa.networks.network import Network, checked_weights
 from taskrsa.networks.onnx_network import OnnxNetwork
 from taskrsa.networks.optional import blamed, optional_package
 from taskrsa.networks.preprocessing import normalisation_of
@@ -50,32 +50,31 @@ def load_network(row: Network, weights: str | os.PathLike | None = None) -> TapN
     DataError
         If the weights are missing, have another SHA-256 or do not fit; keys are named.
     """
-    path = weights_file(row, weights)
-    if path is not None:
-        check_weights(row, path)
     if row.is_native:
-        network = NativeNetwork(native_encoder(row, path), row)
+        network = NativeNetwork(native_encoder(row, weights), row)
     elif row.loader == "onnx":
-        network = OnnxNetwork(row, path)
+        network = OnnxNetwork(row, checked_weights(row, weights))
     else:
-        network = _torch_network(row, path)
+        network = _torch_network(row, checked_weights(row, weights))
     return network.eval().requires_grad_(False)
 
 
-def native_encoder(row: Network, path: str | os.PathLike) -> nn.Module:
+def native_encoder(row: Network, weights: str | os.PathLike | None = None) -> nn.Module:
     """Return an encoder of this project's architectures, in evaluation mode, without gradients.
 
     Parameters
     ----------
     row : of loader trained, random, small, taskonomy or checkpoint
-    path : its weights, `.safetensors`, or for taskonomy a checkpoint of the public bank
+    weights : as of `load_network`; `.safetensors`, or for taskonomy a checkpoint of the public bank
 
     Raises
     ------
     ConfigError, DataError
-        If the file is of another kind or takes other channels, or as `load_encoder`.
+        If the file is missing, of another kind or takes other channels, or as `load_encoder`.
     """
-    path = Path(path)
+    path = checked_weights(row, weights)
+    if path is None:
+        raise DataError(f"{row.where('weights')}: is empty; name the file that the run has made")
     if row.loader != "taskonomy" and path.suffix != ".safetensors":
         raise ConfigError(
             f"{row.where('weights')}: {path} is not a .safetensors file, as this project writes "

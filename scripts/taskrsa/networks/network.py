@@ -154,12 +154,14 @@ def _package_folder(package: str, where: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def check_weights(network: Network, path: str | os.PathLike) -> None:
-    """Raise DataError unless a file has the SHA-256 of the table, if one is given there."""
-    if network.sha256:
+def checked_weights(network: Network, fetched: str | os.PathLike | None = None) -> Path | None:
+    """Return the file of `weights_file`; DataError unless it has the table's SHA-256, if any."""
+    path = weights_file(network, fetched)
+    if path is not None and network.sha256:
         found = sha256_of(path)
         if found != network.sha256:
             raise DataError(
                 f"{network.where('sha256')}: {path} has SHA-256 {found}, not {network.sha256}; it "
                 "is another file or damaged: get it again or correct the table"
             )
+    return path

@@ -16,7 +16,7 @@ import torch
 from taskrsa.data.pack import Photographs
 from taskrsa.networks.extraction import extract
 from taskrsa.networks.layers import LAST, Layer, choose
-from taskrsa.networks.network import AUTO, Network, check_weights, weights_file
+from taskrsa.networks.network import AUTO, Network, checked_weights
 from taskrsa.networks.preprocessing import input_of
 from taskrsa.networks.taps import Precision, TapNetwork
 from taskrsa.rsa.given_rdms import read_given
@@ -123,8 +123,7 @@ def given_layers(row: Network, path: str | os.PathLike, stimuli: Sequence[str]) 
     ConfigError, DataError
         As `taskrsa.networks.layers.choose`, `read_given` and `GivenRDMs.of`.
     """
-    path = weights_file(row, path)
-    check_weights(row, path)
+    path = checked_weights(row, path)
     given = read_given(path)
     where = row.where("weights")
     rdms = dict(zip(given.names, given.of(stimuli, f"{where}: {path}"), strict=True))

@@ -12,17 +12,19 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-import public_encoder
 import pytest
 import torch
-from taskrsa.errors import DataError
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.networks.loading import native_encoder
+from taskrsa.networks.network import Network
 from taskrsa.networks.preprocessing import network_input
-from taskrsa.networks.public import check_public_file, public_file
 from taskrsa.networks.spec import EncoderSpec
+from taskrsa.networks.table import asset_of, network, read_bank
 from taskrsa.networks.weights import load_encoder
 from taskrsa.tasks.dictionary import TASKS
 from torch.nn import functional as F
 
+ROOT = Path(__file__).parents[2]
 LAYERS = ("block1", "block2", "block3", "block4", "compressed")
 STAGES = ((1, 64, 3), (2, 128, 4), (3, 256, 6), (4, 512, 3))  # number, inner width, units
 
@@ -97,6 +99,12 @@ def publish(folder: Path, name: str, payload: object, legacy: bool = False) -> P
     return temporary.rename(folder / f"{name}_encoder-{digest}.pth")
 
 
+def public_row(path: Path, **cells: str) -> Network:
+    digest = path.stem.rpartition("-")[2]
+    row = {"name": "normal", "loader": "taskonomy", "weights": str(path), "sha256": digest}
+    return network(row | cells)
+
+
 @pytest.fixture(scope="module")
 def state() -> OrderedDict:
     return random_state()
@@ -139,9 +147,7 @@ def test_a_public_checkpoint_becomes_a_network_of_the_bank(folder, task, counter
     channels = 1 if task == "colorization" else 3
     saved = random_state(channels, counters)
     path = publish(folder, definition.bank_name, {"state_dict": saved, **extra}, legacy)
-    weights = folder / "weights.safetensors"
-    public_encoder.main(definition.bank_name, definition.input_channels, str(path), str(weights))
-    encoder = load_encoder(weights)
+    encoder = native_encoder(public_row(path, task=task))
     assert encoder.spec == EncoderSpec(input_channels=channels)
     assert not encoder.training
     loaded = encoder.state_dict()
@@ -187,8 +193,8 @@ def drop(*keys: str):
             r"shape: compress1.weight is \(16, 2048, 3, 3\), not \(8, 2048, 3, 3\)",
         ),
         (
-            change(conv1__weight=torch.ones(1).expand(64, 1, 7, 7)),
-            r"shape: conv1.weight is \(64, 1, 7, 7\), not \(64, 3, 7, 7\)",
+            change(conv1__weight=torch.ones(1).expand(64, 3, 5, 5)),
+            r"shape: conv1.weight is \(64, 3, 5, 5\), not \(64, 3, 7, 7\)",
         ),
         (
             change(bn1__bias=torch.zeros(64, dtype=torch.float16)),
@@ -217,18 +223,16 @@ def test_anything_else_is_refused_in_one_line_that_names_the_difference(folder, 
     changed = hollow_state()
     damage(changed)
     path = publish(folder, "normal", {"state_dict": changed})
-    weights = folder / "weights.safetensors"
     with pytest.raises(DataError, match=message) as caught:
-        public_encoder.main("normal", 3, str(path), str(weights))
-    assert str(caught.value).startswith(f"{path}: ")
+        native_encoder(public_row(path))
+    assert str(caught.value).startswith(f"bank, row normal, weights: {path}: ")
     assert "\n" not in str(caught.value)
-    assert not weights.exists()
 
 
 def test_the_hollow_checkpoint_itself_is_taken(folder):
     """So that what the refusals above refuse is the damage."""
     path = publish(folder, "normal", {"state_dict": hollow_state()})
-    public_encoder.main("normal", 3, str(path), str(folder / "weights.safetensors"))
+    native_encoder(public_row(path))
     assert path.stat().st_size < 400_000
 
 
@@ -267,73 +271,71 @@ def test_files_that_are_no_checkpoints_are_refused(folder, content):
     digest = hashlib.sha256(content).hexdigest()
     path = folder / f"normal_encoder-{digest}.pth"
     path.write_bytes(content)
-    check_public_file(path, "normal")
     with pytest.raises(DataError, match="cannot be loaded with weights_only=True") as caught:
         load_encoder(path)
     assert "\n" not in str(caught.value)
 
 
-# --- files found and checked by their names ---
+# --- the table of the public bank ---
 
 
-def test_a_file_must_be_what_its_name_says(folder):
-    path = publish(folder, "edge_texture", {"state_dict": {}})
-    check_public_file(path, "edge_texture")
-    with pytest.raises(DataError, match="is the encoder of edge_texture, not of edge_occlusion"):
-        check_public_file(path, "edge_occlusion")
+def test_a_file_must_have_the_hash_of_the_table(folder):
+    path = publish(folder, "edge_texture", {"state_dict": hollow_state()})
+    row = public_row(path)
     content = path.read_bytes()
     for damaged in (content[:-1], content[:-1] + bytes([content[-1] ^ 1]), b""):
         path.write_bytes(damaged)
-        with pytest.raises(DataError, match="has SHA-256 [0-9a-f]{64}, not the one in its name"):
-            public_encoder.main("edge_texture", 3, str(path), str(folder / "weights.safetensors"))
+        with pytest.raises(DataError, match="row normal, sha256: .* has SHA-256 [0-9a-f]{64}, not"):
+            native_encoder(row)
     path.unlink()
-    with pytest.raises(DataError, match="no such file; download it again"):
-        check_public_file(path, "edge_texture")
-    with pytest.raises(DataError, match="is not named edge_texture_encoder-"):
-        check_public_file(folder / "edge_texture_encoder.pth", "edge_texture")
+    with pytest.raises(DataError, match="row normal, weights: there is no file"):
+        native_encoder(row)
 
 
-def test_files_are_found_by_task(folder):
-    names = [task.bank_name for task in TASKS.values()]
-    for number, name in enumerate(names):
-        (folder / f"{name}_encoder-{number:064x}.pth").touch()
-    for other in ("normal_decoder", "egomotion_encoder"):
-        (folder / f"{other}-{0:064x}.pth").touch()
-    (folder / "normal_encoder-0123.pth").touch()
-    for number, name in enumerate(names):
-        assert public_file(folder, name) == folder / f"{name}_encoder-{number:064x}.pth"
-    with pytest.raises(DataError, match="holds no jigsaw_encoder-<64 hex digits>.pth"):
-        public_file(folder, "jigsaw")
-    (folder / f"normal_encoder-{99:064x}.pth").touch()
-    with pytest.raises(DataError, match="0063.pth are both normal; remove one"):
-        public_file(folder, "normal")
-    with pytest.raises(DataError, match="no such folder; set bank.path"):
-        public_file(folder / "absent", "normal")
+def test_an_input_of_other_channels_is_refused(folder):
+    path = publish(folder, "colorization", {"state_dict": hollow_state(channels=1)})
+    with pytest.raises(ConfigError, match="row normal, channels: .*takes 1 channels and rgb has 3"):
+        native_encoder(public_row(path))
 
 
-def test_the_bank_s_names_of_the_tasks():
-    assert {task.id: task.bank_name for task in TASKS.values()} == {
-        "autoencoder": "autoencoding",
-        "colorization": "colorization",
-        "denoise": "denoising",
-        "edge2d": "edge_texture",
-        "inpainting_whole": "inpainting",
-        "keypoint2d": "keypoints2d",
-        "segment2d": "segment_unsup2d",
-        "curvature": "curvature",
-        "edge3d": "edge_occlusion",
-        "keypoint3d": "keypoints3d",
-        "reshade": "reshading",
-        "rgb2depth": "depth_zbuffer",
-        "rgb2mist": "depth_euclidean",
-        "rgb2sfnorm": "normal",
-        "segment25d": "segment_unsup25d",
-        "room_layout": "room_layout",
-        "vanishing_point": "vanishing_point",
-        "class_1000": "class_object",
-        "class_places": "class_scene",
-        "segmentsemantic": "segment_semantic",
-    }
+def test_the_public_bank_is_a_table_of_all_tasks():
+    bank = read_bank(ROOT / "config/networks/taskonomy.tsv")
+    assert list(bank) == list(TASKS)
+    for name, row in bank.items():
+        task = TASKS[name]
+        assert (row.loader, row.task, row.label, row.type) == (
+            *("taskonomy", name),
+            *(task.label, task.type),
+        )
+        assert (row.input, row.clip, row.n_channels) == (task.input, task.clip, task.input_channels)
+        file = f"{NAMES[name]}_encoder-{row.sha256}.pth"
+        assert row.weights.endswith(f"/{file}")
+        assert asset_of(row).file == file
+        assert [layer for _, layer in row.layers] == list(LAYERS)
+
+
+NAMES = {
+    "autoencoder": "autoencoding",
+    "colorization": "colorization",
+    "denoise": "denoising",
+    "edge2d": "edge_texture",
+    "inpainting_whole": "inpainting",
+    "keypoint2d": "keypoints2d",
+    "segment2d": "segment_unsup2d",
+    "curvature": "curvature",
+    "edge3d": "edge_occlusion",
+    "keypoint3d": "keypoints3d",
+    "reshade": "reshading",
+    "rgb2depth": "depth_zbuffer",
+    "rgb2mist": "depth_euclidean",
+    "rgb2sfnorm": "normal",
+    "segment25d": "segment_unsup25d",
+    "room_layout": "room_layout",
+    "vanishing_point": "vanishing_point",
+    "class_1000": "class_object",
+    "class_places": "class_scene",
+    "segmentsemantic": "segment_semantic",
+}
 
 
 # --- the same numbers as a network written plainly ---
