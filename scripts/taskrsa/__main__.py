@@ -10,6 +10,7 @@ from taskrsa.networks.layers import Layer, choose
 from taskrsa.networks.loading import layers_of, load_network
 from taskrsa.networks.network import RDMS, weights_file
 from taskrsa.networks.table import read_bank
+from taskrsa.plan.schema import schema
 from taskrsa.rsa.given_rdms import read_given
 
 
@@ -50,6 +51,7 @@ def layers(table: str, row: str, weights: str | None, size: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m taskrsa")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("schema", help="print the JSON schema of a configuration")
     listing = commands.add_parser("layers", help="list the layers of a network of a bank")
     listing.add_argument("table", help="table of networks (.tsv)")
     listing.add_argument("row", help="name of the network in it")
@@ -57,8 +59,12 @@ def main() -> None:
     listing.add_argument(
         "--size", type=int, default=256, help="side of the stimuli in pixels (default 256)"
     )
+    words = vars(parser.parse_args())
     try:
-        layers(**vars(parser.parse_args()))
+        if words:
+            layers(**words)
+        else:
+            print(schema(), end="")
     except TaskrsaError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
 

@@ -1,122 +1,74 @@
-# The claims of the paper, judged by this run's tables, and one page that shows all of it.
+# The paper's claims, judged by this run's tables; the page that shows all of it; what git keeps.
 
 
 rule claims:
     input:
         code=code_of("claims"),
-        tables=[
-            f"{RUN}/tables/similarity.csv",
-            f"{RUN}/tables/type_separation.csv",
-            *expand(f"{RUN}/tables/{{name}}.csv", name=["label_agreement"] * HAVE_LABELS),
-            f"{RUN}/tables/figure7.csv",
-            f"{RUN}/tables/small_vs_bank.csv",
-            f"{RUN}/tables/small_agreement.csv",
-            *expand(
-                f"{RUN}/tables/{{name}}.csv",
-                name=["taxonomy_agreement", "selection", "table1"] * bool(AFFINITY_KINDS),
-            ),
-            *expand(f"{RUN}/tables/{{name}}.csv", name=NEW_TASK_TABLES),
-            *expand(
-                f"{RUN}/tables/robustness_{{factor}}.csv", factor=["images", "width", "stage"]
-            ),
-        ],
+        tables=outputs.claims_tables(PLAN),
     output:
-        claims=report(f"{RUN}/claims.csv", caption="../report/claims.rst", category="Claims"),
-    log:
-        f"{RUN}/logs/claims.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
+        claims=table("claims", "Claims"),
     params:
         # No timings: tables are the same bytes in every run. The page has a section on cost.
-        own=config["pascal"]["own_task"],
-        bank=BANK,
+        same_task=PLAN.same_task,
+        bank="taskonomy" if PLAN.bank.is_public else "trained",
     message:
         "Judging the paper's claims"
     shell:
-        "python {input.code[0]} --log {log} --tables {input.tables}"
-        " --own {params.own} --bank {params.bank}"
-        " --claims {output.claims}"
+        command("claims", input="tables", params="same_task bank", output="claims")
 
 
 rule report_page:
     input:
         code=code_of("report_page"),
-        templates=sorted(
-            map(os.path.relpath, (SCRIPTS / "taskrsa/report/templates").glob("page.*"))
-        ),
-        tables=[
-            *rules.claims.input.tables,
-            f"{RUN}/tables/tasks.csv",
-            f"{RUN}/tables/presets.csv",
-            *expand(f"{RUN}/tables/robustness_{{factor}}.csv", factor=["seed"] * (len(SEEDS) > 1)),
+        templates=sorted(map(here, (SCRIPTS / "taskrsa/report/templates").glob("page.*"))),
+        networks=f"{RUN}/tables/networks.csv",
+        tables=outputs.bank_tables(PLAN),
+        target_tables=outputs.target_tables(PLAN),
+        curves=lambda wildcards: curves(),
+        claims=[f"{RUN}/claims.csv"] * PLAN.have_claims,
+        pictures=outputs.pictures(PLAN),
+        linkage=[
+            path.replace(".nwk", ".csv")
+            for path in outputs.trees(PLAN)
+            if path.endswith(f"/{PLAN.bank.layer}_{PLAN.choices['linkage']}.nwk")
         ],
-        bank_quality=BANK_QUALITY,
-        small_quality=f"{RUN}/small/quality.csv",
-        claims=f"{RUN}/claims.csv",
-        # In the order of the paper.
-        pictures=expand(
-            f"{RUN}/figures/{{name}}.png",
-            name=[
-                "figure4",
-                "figure5",
-                "type_separation",
-                *["label_agreement"] * HAVE_LABELS,
-                *["figure6"] * bool(AFFINITY_KINDS),
-                *["figure6_published"] * (len(AFFINITY_KINDS) == 2),
-                "figure7",
-                "figureS1",
-                "figureS3",
-                *["affinity", "selection"] * bool(AFFINITY_KINDS),
-                *NEW_TASK_FIGURES,
-                "robustness_images",
-                "robustness_width",
-                "robustness_stage",
-                *["robustness_seed"] * (len(SEEDS) > 1),
-                "presets",
-                *BANK_FIGURES,
-            ],
-        ),
-        captions=sorted(map(os.path.relpath, (BASE / "workflow/report").glob("*.rst"))),
-        linkage=f"{RUN}/trees/compressed_{RSA['linkage']}.csv",
         stimuli=f"{RUN}/stimuli.csv",
-        target=[f"{RUN}/pascal/images.csv"] * NEW_TASK,
     output:
         page=f"{RUN}/report.html",
-    log:
-        f"{RUN}/logs/report_page.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
     params:
+        layer=PLAN.bank.layer,
         results=subpath(output.page, parent=True),
         # Not inputs: timings are no results. What they are of has run before the tables above.
         benchmarks=f"{RUN}/benchmarks",
-        gpu=json.dumps(config["training"]["gpu"] > 0),
-        settings=json.dumps(config),
-        hashes=json.dumps(
-            {
-                name: ASSETS[name].hash.removeprefix("sha256:")
-                for name in [
-                    *["affinities"] * ("published" in AFFINITY_KINDS),
-                    *[f"encoder/{task}" for task in TASK_IDS if BANK == "taskonomy"],
-                ]
-            }
-        ),
+        gpu=as_json(CONFIG.training.gpu > 0),
+        settings=as_json(PLAN.settings),
+        hashes=as_json(PLAN.hashes),
+        left_out=outputs.lacking(PLAN),
+        paper_target=PLAN.paper_target,
         packages=REPORTED_PACKAGES,
     message:
         "Writing the report, {output.page}"
     shell:
-        "python {input.code[0]} --log {log} --tables {input.tables}"
-        " --bank_quality {input.bank_quality} --small_quality {input.small_quality}"
-        " --claims {input.claims} --pictures {input.pictures} --captions {input.captions}"
-        " --linkage {input.linkage} --stimuli {input.stimuli} --target {input.target}"
-        " --results {params.results} --benchmarks {params.benchmarks}"
-        " --gpu {params.gpu} --settings {params.settings:q} --hashes {params.hashes:q} --packages {params.packages}"
-        " --page {output.page}"
+        command(
+            "report_page",
+            input="networks tables target_tables curves claims pictures linkage stimuli",
+            params="layer results benchmarks gpu settings hashes left_out paper_target packages",
+            output="page",
+        )
+
+
+rule reference:
+    input:
+        code=code_of("reference"),
+        tables=[
+            *outputs.bank_tables(PLAN),
+            *outputs.target_tables(PLAN),
+            *outputs.trees(PLAN),
+        ],
+        pictures=outputs.pictures(PLAN),
+    output:
+        folder=directory(f"results/reference/{CONFIG.run}"),
+    message:
+        "Copying what git keeps of this run"
+    shell:
+        command("reference", input="tables pictures", output="folder")

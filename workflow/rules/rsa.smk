@@ -1,52 +1,74 @@
-# RDMs of networks, labels and pixels, and how similar they are.
+# RDMs of networks, labels and pixels, how similar they are, and what that says of types of networks.
+
+# What the RDMs of every network are made with.
+RDM_PARAMS = {
+    "weights": lambda wildcards, input: input.get("weights") or "-",
+    "choices": as_json(PLAN.rdm_choices),
+    "constant_images": CONFIG.rsa.constant_images,
+    "batch_size": CONFIG.rsa.batch_size,
+    "precision": CONFIG.rsa.precision,
+    "features_mb": as_json(CONFIG.rsa.features_mb),
+} | ({"grams": PLAN.gram_cache} if PLAN.gram_cache else {})
+RDM_FLAGS = {
+    "input": "stimuli code" if PLAN.gram_cache else "stimuli",
+    "params": " ".join(["rows", *RDM_PARAMS]),
+}
 
 
 rule network_rdms:
     input:
         code=code_of("network_rdms"),
         stimuli=f"{RUN}/data/stimuli.h5",
-        weights=f"{RUN}/bank/{{model}}/weights.safetensors",
+        weights=asked(lambda wildcards: PLAN.weights(wildcards.network)),
     output:
-        rdms=f"{RUN}/rdms/{{bank}}/{{model}}.h5",
-        variants=f"{RUN}/rdms/{{bank}}_variants/{{model}}.h5",
-        measures=f"{RUN}/rdms/{{bank}}_measures/{{model}}.h5",
-    log:
-        f"{RUN}/logs/rdms_{{bank}}_{{model}}.log",
+        rdms=f"{RUN}/rdms/bank/{{network}}.h5",
+        variant_rdms=f"{RUN}/rdms/bank_variants/{{network}}.h5",
+        measures=f"{RUN}/rdms/bank_measures/{{network}}.h5",
     benchmark:
-        f"{RUN}/benchmarks/rdms_{{bank}}_{{model}}.tsv"
+        f"{RUN}/benchmarks/rdms_bank_{{network}}.tsv"
     wildcard_constraints:
-        bank="trained|random",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
+        network=among(PLAN.bank.with_features),
     resources:
-        mem_mb=config["rsa"]["mem_mb"],
-        runtime=60,
-        gpu=config["training"]["gpu"],
+        **needs(CONFIG.rsa),
     params:
-        kind=lambda wildcards: TASKS[wildcards.model].input if wildcards.model in TASKS else "rgb",
-        may_clip=lambda wildcards: json.dumps(
-            TASKS[wildcards.model].clip if wildcards.model in TASKS else True
-        ),
-        choices=json.dumps(RDM_CHOICES),
-        variants=json.dumps(variants_of(RDM_CHOICES)),
-        constant_images=config["rsa"]["constant_images"],
-        batch_size=config["rsa"]["batch_size"],
-        precision=config["rsa"]["precision"],
-        features_mb=json.dumps(config["rsa"]["features_mb"]),
-        grams=lambda wildcards, input: (
-            f"--grams {shlex.quote(GRAM_CACHE)} --code {input.code}" if GRAM_CACHE else ""
-        ),
+        **RDM_PARAMS,
+        rows=lambda wildcards: [as_json(PLAN.bank.row(wildcards.network))],
+        variants=as_json(PLAN.variants),
+        layer=PLAN.bank.layer,
     message:
-        "Making the RDMs of {wildcards.model}"
+        "Making the RDMs of {wildcards.network}"
     shell:
-        "python {input.code[0]} --log {log} --model {wildcards.model} --kind {params.kind}"
-        " --may_clip {params.may_clip} --choices {params.choices:q}"
-        " --constant_images {params.constant_images} --batch_size {params.batch_size}"
-        " --precision {params.precision} --features_mb {params.features_mb} {params.grams}"
-        " --stimuli {input.stimuli} --weights {input.weights} --rdms {output.rdms}"
-        " --variants {params.variants:q} --variant_rdms {output.variants}"
-        " --measures {output.measures} --threads {threads}"
+        command(
+            "network_rdms",
+            USER_MODULES,
+            input=RDM_FLAGS["input"],
+            params=f"{RDM_FLAGS['params']} variants layer",
+            output="rdms variant_rdms measures",
+        )
+
+
+# Controls, and files of RDMs, for which there is nothing to vary.
+rule other_rdms:
+    input:
+        code=code_of("network_rdms"),
+        stimuli=f"{RUN}/data/stimuli.h5",
+        weights=asked(lambda wildcards: PLAN.weights(wildcards.network)),
+    output:
+        rdms=f"{RUN}/rdms/{{kind}}/{{network}}.h5",
+    benchmark:
+        f"{RUN}/benchmarks/rdms_{{kind}}_{{network}}.tsv"
+    wildcard_constraints:
+        kind="bank|random",
+        network=among(set(PLAN.bank.all) - set(PLAN.bank.with_features)),
+    resources:
+        **needs(CONFIG.rsa),
+    params:
+        **RDM_PARAMS,
+        rows=lambda wildcards: [as_json(PLAN.bank.row(wildcards.network))],
+    message:
+        "Making the RDMs of {wildcards.network}"
+    shell:
+        command("network_rdms", **RDM_FLAGS, output="rdms")
 
 
 rule label_rdms:
@@ -56,23 +78,22 @@ rule label_rdms:
         labels=f"{RUN}/labels/{{task}}.h5",
     output:
         rdms=f"{RUN}/rdms/labels/{{task}}.h5",
-    log:
-        f"{RUN}/logs/rdms_labels_{{task}}.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
     resources:
         mem_mb=3000,
         runtime=30,
     params:
-        centre=json.dumps(RDM_CHOICES["centre"]),
-        constant_images=config["rsa"]["constant_images"],
+        centre=as_json(PLAN.rdm_choices["centre"]),
+        constant_images=CONFIG.rsa.constant_images,
     message:
         "Making the RDM of the labels of {wildcards.task}"
     shell:
-        "python {input.code[0]} --log {log} --task {wildcards.task} --centre {params.centre}"
-        " --constant_images {params.constant_images} --stimuli {input.stimuli}"
-        " --labels {input.labels} --rdms {output.rdms}"
+        command(
+            "label_rdms",
+            wildcards="task",
+            input="stimuli labels",
+            params="centre constant_images",
+            output="rdms",
+        )
 
 
 rule pixel_rdm:
@@ -81,110 +102,84 @@ rule pixel_rdm:
         stimuli=f"{RUN}/data/stimuli.h5",
     output:
         rdms=f"{RUN}/rdms/pixels/pixels.h5",
-    log:
-        f"{RUN}/logs/rdms_pixels.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
     resources:
         mem_mb=2000,
-        runtime=10,
     params:
-        centre=json.dumps(RDM_CHOICES["centre"]),
-        constant_images=config["rsa"]["constant_images"],
+        centre=as_json(PLAN.rdm_choices["centre"]),
+        constant_images=CONFIG.rsa.constant_images,
     message:
         "Making the RDM of the pixels"
     shell:
-        "python {input.code[0]} --log {log} --centre {params.centre}"
-        " --constant_images {params.constant_images} --stimuli {input.stimuli} --rdms {output.rdms}"
+        command("pixel_rdm", input="stimuli", params="centre constant_images", output="rdms")
 
 
 rule layer_similarity:
     input:
         code=code_of("similarity"),
-        rdms=rdms_of_layer,
+        rdms=lambda wildcards: PLAN.rdms_at(wildcards.layer),
     output:
         table=f"{RUN}/similarity/{{layer}}.csv",
-    log:
-        f"{RUN}/logs/similarity_{{layer}}.log",
     benchmark:
         f"{RUN}/benchmarks/similarity_{{layer}}.tsv"
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
     params:
-        resamples=config["rsa"]["bootstraps"],
-        permutations=config["rsa"]["permutations"],
-        seed=config["seed"],
+        resamples=CONFIG.rsa.bootstraps,
+        permutations=CONFIG.rsa.permutations,
+        seed=CONFIG.seed,
     message:
         "Comparing the RDMs at {wildcards.layer}"
     shell:
-        "python {input.code[0]} --log {log} --layer {wildcards.layer} --rdms {input.rdms}"
-        " --resamples {params.resamples} --permutations {params.permutations}"
-        " --seed {params.seed} --table {output.table}"
+        command(
+            "similarity",
+            wildcards="layer",
+            input="rdms",
+            params="resamples permutations seed",
+            output="table",
+        )
 
 
-rule similarity:
+rule tree:
     input:
-        code=code_of("join_tables"),
-        parts=expand(f"{RUN}/similarity/{{layer}}.csv", layer=COMPARED_LAYERS),
+        code=code_of("tree"),
+        similarity=f"{RUN}/similarity/{{layer}}.csv",
     output:
-        table=report(
-            f"{RUN}/tables/similarity.csv",
-            caption="../report/similarity.rst",
-            category="Similarity",
-        ),
-    log:
-        f"{RUN}/logs/similarity.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
+        newick=f"{RUN}/trees/{{layer}}_{{linkage}}.nwk",
+        linkage=f"{RUN}/trees/{{layer}}_{{linkage}}.csv",
     message:
-        "Collecting the similarities of all layers"
+        "Building the tree of {wildcards.layer} by the linkage {wildcards.linkage}"
     shell:
-        "python {input.code[0]} --log {log} --parts {input.parts} --table {output.table}"
+        command("tree", wildcards="method=linkage", input="similarity", output="newick linkage")
 
 
 rule type_separation:
     input:
         code=code_of("type_separation"),
-        trained=expand(f"{RUN}/rdms/trained/{{task}}.h5", task=TASK_IDS),
-        random=expand(f"{RUN}/rdms/random/{{model}}.h5", model=RANDOM_IDS),
+        bank=PLAN.bank.rdms(),
+        random=PLAN.bank.random_rdms,
         pixels=f"{RUN}/rdms/pixels/pixels.h5",
-        labels=LABEL_RDMS,
+        labels=PLAN.label_rdms,
     output:
-        table=report(
-            f"{RUN}/tables/type_separation.csv",
-            caption="../report/type_separation.rst",
-            category="Taxonomy",
-        ),
-    log:
-        f"{RUN}/logs/type_separation.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
+        table=table("tables/type_separation", "Taxonomy"),
     resources:
         mem_mb=3000,
         runtime=30,
     params:
-        layers=LAYERS,
-        types=json.dumps({task: TASKS[task].type for task in TASK_IDS}),
-        clusters=config["rsa"]["clusters"],
-        permutations=config["rsa"]["type_permutations"],
-        seed=config["seed"],
+        layers=PLAN.layers,
+        types=as_json(PLAN.bank.types),
+        clusters=CONFIG.rsa.clusters,
+        permutations=CONFIG.rsa.type_permutations,
+        seed=CONFIG.seed,
     message:
-        "Testing whether tasks of one type are alike, layer by layer"
+        "Testing whether networks of one type are alike, layer by layer"
     shell:
-        "python {input.code[0]} --log {log} --layers {params.layers} --types {params.types:q}"
-        " --clusters {params.clusters} --permutations {params.permutations} --seed {params.seed}"
-        " --trained {input.trained} --random {input.random} --pixels {input.pixels}"
-        " --labels {input.labels} --table {output.table}"
+        command(
+            "type_separation",
+            input="bank random pixels labels",
+            params="layers types clusters permutations seed",
+            output="table",
+        )
 
 
 rule label_agreement:
@@ -192,53 +187,40 @@ rule label_agreement:
         code=code_of("label_agreement"),
         similarity=f"{RUN}/tables/similarity.csv",
     output:
-        table=report(
-            f"{RUN}/tables/label_agreement.csv",
-            caption="../report/label_agreement.rst",
-            category="Taxonomy",
-        ),
-    log:
-        f"{RUN}/logs/label_agreement.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
+        table=table("tables/label_agreement", "Taxonomy"),
     params:
-        permutations=config["rsa"]["type_permutations"],
-        seed=config["seed"],
+        permutations=CONFIG.rsa.type_permutations,
+        seed=CONFIG.seed,
     message:
         "Comparing what networks share with what their labels share"
     shell:
-        "python {input.code[0]} --log {log} --similarity {input.similarity}"
-        " --permutations {params.permutations} --seed {params.seed} --table {output.table}"
+        command(
+            "label_agreement",
+            input="similarity",
+            params="permutations seed",
+            output="table",
+        )
 
 
 rule presets:
     input:
         code=code_of("presets"),
-        rdms=expand(f"{RUN}/rdms/trained/{{task}}.h5", task=TASK_IDS),
-        variants=expand(f"{RUN}/rdms/trained_variants/{{task}}.h5", task=TASK_IDS),
+        rdms=PLAN.bank.rdms(PLAN.bank.with_features),
+        variant_rdms=PLAN.bank.rdms(PLAN.bank.with_features, "bank_variants"),
     output:
-        table=report(
-            f"{RUN}/tables/presets.csv",
-            caption="../report/presets.rst",
-            category="Similarity",
-        ),
-    log:
-        f"{RUN}/logs/presets.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
+        table=table("tables/presets", "Similarity"),
     resources:
         mem_mb=2000,
-        runtime=10,
     params:
-        choices=json.dumps(RDM_CHOICES),
-        variants=json.dumps(variants_of(RDM_CHOICES)),
+        choices=as_json(PLAN.rdm_choices),
+        variants=as_json(PLAN.variants),
+        layer=PLAN.bank.layer,
     message:
         "Measuring how far the choices of method move the similarities"
     shell:
-        "python {input.code[0]} --log {log} --rdms {input.rdms} --variant_rdms {input.variants}"
-        " --choices {params.choices:q} --variants {params.variants:q} --table {output.table}"
+        command(
+            "presets",
+            input="rdms variant_rdms",
+            params="choices variants layer",
+            output="table",
+        )

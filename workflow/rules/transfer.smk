@@ -4,149 +4,111 @@
 rule probe_source:
     input:
         code=code_of("probe_source"),
-        train=f"{RUN}/data/train.h5",
-        val=f"{RUN}/data/val.h5",
-        labels=expand(f"{RUN}/labels/{{target}}.h5", target=TASK_IDS),
-        weights=f"{RUN}/bank/{{task}}/weights.safetensors",
+        train_images=f"{RUN}/data/train.h5",
+        val_images=f"{RUN}/data/val.h5",
+        labels=expand(f"{RUN}/labels/{{task}}.h5", task=PLAN.tasks),
+        weights=asked(lambda wildcards: PLAN.weights(wildcards.network)),
     output:
-        table=f"{RUN}/affinity/{{task}}.csv",
-    log:
-        f"{RUN}/logs/probe_{{task}}.log",
+        table=f"{RUN}/affinity/{{network}}.csv",
     benchmark:
-        f"{RUN}/benchmarks/probe_{{task}}.tsv"
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
+        f"{RUN}/benchmarks/probe_{{network}}.tsv"
     resources:
-        mem_mb=config["affinities"]["probe"]["mem_mb"],
-        runtime=120,
-        gpu=config["training"]["gpu"],
+        **needs(CONFIG.affinities.probe),
     params:
-        kind=lambda wildcards: TASKS[wildcards.task].input,
-        targets=json.dumps({task: TASKS[task].definition() for task in TASK_IDS}),
-        neighbourhood=config["affinities"]["probe"]["neighbourhood"],
-        n_train=json.dumps(config["affinities"]["probe"]["n_train"]),
-        seed=config["seed"],
-        batch_size=config["rsa"]["batch_size"],
+        kind=lambda wildcards: PLAN.task_of(wildcards.network).input,
+        targets=as_json({task: TASKS[task].definition() for task in PLAN.tasks}),
+        neighbourhood=CONFIG.affinities.probe.neighbourhood,
+        n_train=as_json(CONFIG.affinities.probe.n_train),
+        seed=CONFIG.seed,
+        batch_size=CONFIG.rsa.batch_size,
     message:
-        "Measuring how {wildcards.task} transfers to every task"
+        "Measuring how {wildcards.network} transfers to every task"
     shell:
-        "python {input.code[0]} --log {log} --source {wildcards.task} --kind {params.kind}"
-        " --targets {params.targets:q} --neighbourhood {params.neighbourhood}"
-        " --n_train {params.n_train} --seed {params.seed} --batch_size {params.batch_size}"
-        " --train_images {input.train} --val_images {input.val} --weights {input.weights}"
-        " --labels {input.labels} --table {output.table} --threads {threads}"
-
-
-rule measured_affinity:
-    input:
-        code=code_of("join_tables"),
-        parts=expand(f"{RUN}/affinity/{{task}}.csv", task=TASK_IDS),
-    output:
-        table=report(
-            f"{RUN}/tables/affinity_measured.csv",
-            caption="../report/affinity.rst",
-            category="Transfer",
-        ),
-    log:
-        f"{RUN}/logs/measured_affinity.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
-    message:
-        "Collecting the measured affinities"
-    shell:
-        "python {input.code[0]} --log {log} --parts {input.parts} --table {output.table}"
+        command(
+            "probe_source",
+            wildcards="source=network",
+            input="train_images val_images labels weights",
+            params="kind targets neighbourhood n_train seed batch_size",
+            output="table",
+        )
 
 
 rule published_affinity:
     input:
         code=code_of("published_affinity"),
-        affinities=affinities_file,
+        affinities=asked(lambda wildcards: PLAN.required_affinities()),
     output:
         table=f"{RUN}/tables/affinity_published.csv",
-    log:
-        f"{RUN}/logs/published_affinity.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
     params:
-        sha256=ASSETS["affinities"].hash.removeprefix("sha256:"),
-        tasks=AFFINITY_TASKS,
+        sha256=PLAN.fetching.assets["affinities"].hash.removeprefix("sha256:"),
+        tasks=PLAN.affinity_tasks,
     message:
         "Reading Taskonomy's published affinities"
     shell:
-        "python {input.code[0]} --log {log} --affinities {input.affinities}"
-        " --sha256 {params.sha256} --tasks {params.tasks} --table {output.table}"
+        command("published_affinity", input="affinities", params="sha256 tasks", output="table")
 
 
-rule affinity:
+rule taxonomy_agreement:
     input:
-        code=code_of("join_tables"),
-        part=f"{RUN}/tables/affinity_{AFFINITY_KIND}.csv",
+        code=code_of("taxonomy_agreement"),
+        affinities=expand(f"{RUN}/tables/affinity_{{kind}}.csv", kind=PLAN.affinity_kinds),
+        rdms=PLAN.task_rdms,
     output:
-        table=f"{RUN}/tables/affinity.csv",
-    log:
-        f"{RUN}/logs/affinity.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
+        agreement=table("tables/taxonomy_agreement", "Taxonomy"),
+        similarities=expand(
+            f"{RUN}/tables/transfer_similarity_{{kind}}.csv", kind=PLAN.affinity_kinds
+        ),
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=3000,
+        runtime=60,
+    params:
+        kinds=PLAN.affinity_kinds,
+        resamples=CONFIG.rsa.bootstraps,
+        permutations=CONFIG.rsa.type_permutations,
+        seed=CONFIG.seed,
+        layer=PLAN.bank.layer,
     message:
-        "Choosing the affinities that belong to the bank"
+        "Comparing our taxonomy with that of transfer"
     shell:
-        "python {input.code[0]} --log {log} --parts {input.part}"
-        " --columns source target affinity --table {output.table}"
+        command(
+            "taxonomy_agreement",
+            input="affinities rdms",
+            params="kinds resamples permutations seed layer",
+            output="agreement similarities",
+        )
 
 
 rule model_selection:
     input:
         code=code_of("model_selection"),
         affinity=f"{RUN}/tables/affinity.csv",
-        quality=BANK_QUALITY,
-        measures=expand(f"{RUN}/rdms/trained_measures/{{task}}.h5", task=TASK_IDS),
-        bank=BANK_RDMS,
-        small=small_rdm_files(SMALL_IDS, SEED_VARIANTS),
+        # Nobody published what Taskonomy's encoders have learnt in these terms.
+        **({"quality": f"{RUN}/bank/quality.csv"} if PLAN.have_quality else {}),
+        measures=PLAN.bank.rdms(PLAN.tasks, "bank_measures"),
+        bank=PLAN.task_rdms,
+        small=PLAN.small.rdms(PLAN.small.tasks, PLAN.small.by_seed),
     output:
-        selection=report(
-            f"{RUN}/tables/selection.csv",
-            caption="../report/selection.rst",
-            category="Transfer",
-        ),
-    log:
-        f"{RUN}/logs/model_selection.log",
+        selection=table("tables/selection", "Transfer"),
     benchmark:
         f"{RUN}/benchmarks/model_selection.tsv"
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
     resources:
         mem_mb=3000,
         runtime=120,
     params:
-        kind=AFFINITY_KIND,
-        # Nobody published what Taskonomy's encoders had learnt in these terms.
-        quality=f"--quality {BANK_QUALITY[0]}" if BANK_QUALITY else "",
-        tasks=SMALL_IDS,
-        n_seeds=len(SEED_VARIANTS),
-        resamples=config["rsa"]["bootstraps"],
-        seed=config["seed"],
+        kind=PLAN.affinity_kind,
+        tasks=PLAN.small.tasks,
+        resamples=CONFIG.rsa.bootstraps,
+        seed=CONFIG.seed,
+        layer=PLAN.bank.layer,
     message:
         "Asking whether similarity predicts transfer, and beside it the baselines"
     shell:
-        "python {input.code[0]} --log {log} --affinity {input.affinity} --kind {params.kind}"
-        " {params.quality} --measures {input.measures} --bank {input.bank}"
-        " --small {input.small} --tasks {params.tasks} --n_seeds {params.n_seeds}"
-        " --resamples {params.resamples} --seed {params.seed}"
-        " --selection {output.selection}"
+        command(
+            "model_selection",
+            input="affinity measures bank small" + " quality" * PLAN.have_quality,
+            params="kind tasks resamples seed layer",
+            output="selection",
+        )
 
 
 rule table1:
@@ -154,20 +116,8 @@ rule table1:
         code=code_of("table1"),
         selection=f"{RUN}/tables/selection.csv",
     output:
-        table=report(
-            f"{RUN}/tables/table1.csv",
-            caption="../report/table1.rst",
-            category="Transfer",
-        ),
-    log:
-        f"{RUN}/logs/table1.log",
-    conda:
-        "../../envs/taskrsa.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
+        table=table("tables/table1", "Transfer"),
     message:
         "Making table 1: how often the first choice is among the best"
     shell:
-        "python {input.code[0]} --log {log} --selection {input.selection} --table {output.table}"
+        command("table1", input="selection", output="table")

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from taskrsa.errors import ConfigError
 from taskrsa.recipes import (
@@ -227,7 +227,11 @@ class Config(Section):
     run: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Its files lie in results/<run>.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of everything random.")
     extensions: Names = Field((), description="Python files (config/EXTENDING.md).")
-    source: str = Field("simulated", description="Where labelled images of the tasks come from.")
+    source: str | None = Field(
+        None,
+        description="Where labelled images of the tasks come from; null for simulated where "
+        "networks are trained here, else for none.",
+    )
     tasks: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=4), *DISTINCT] = Field(
         "auto", description="Task ids, or auto for every task the source can label."
     )
@@ -260,6 +264,13 @@ class Config(Section):
     rsa: RsaConfig = RsaConfig()
     affinities: AffinitiesConfig = AffinitiesConfig()
     assets: AssetsConfig = AssetsConfig()
+
+    @field_validator("n_random")
+    @classmethod
+    def _several(cls, n_random: int | None) -> int | None:
+        if n_random == 1:
+            raise ValueError("give 0, or at least 2 to compare with each other")
+        return n_random
 
 
 # --- reading ---

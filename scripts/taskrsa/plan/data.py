@@ -1,0 +1,227 @@
+"""Where a run's images come from: options and files of its sources, and what they can label."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from taskrsa.data import nyuv2, sources
+from taskrsa.errors import ConfigError
+from taskrsa.io.assets import taskonomy_domains
+from taskrsa.plan.config import Config, parse_section
+from taskrsa.plan.fetching import Fetching
+from taskrsa.plan.paths import existing_file, expanded
+from taskrsa.tasks.dictionary import TASKS
+
+# Assets that stand in for the path of a source.
+_ASSET_OF = {"taskonomy": "taskonomy", "rgbd": "nyuv2"}
+
+
+@dataclass(frozen=True)
+class Data:
+    """The sources of a run.
+
+    Attributes
+    ----------
+    config, fetching : of the run
+    added : the sections of sources that extensions added
+    source : where labelled images of the tasks come from; "" where none are needed
+    stimuli : where stimuli come from
+    """
+
+    config: Config
+    fetching: Fetching
+    added: Mapping[str, dict]
+    source: str
+    stimuli: str
+
+    @property
+    def stimuli_changes(self) -> dict:
+        """Options of the stimuli's source that differ from those in its own section."""
+        return self.config.stimuli.options or {}
+
+    def stimuli_options(self) -> dict:
+        """Return what opens the source of the stimuli; errors as of `options`."""
+        return self.options(self.stimuli, self.stimuli_changes)
+
+    def stimuli_files(self) -> list[str]:
+        """List the files that stimuli come from; errors as of `files`."""
+        return self.files(self.stimuli, self.stimuli_changes)
+
+    def modules(self, kind: str) -> list[str]:
+        """Name the library's module of a source; an extension's file is known otherwise."""
+        return [f"data/{kind}"] if kind and kind not in self.added else []
+
+    @property
+    def have_labels(self) -> bool:
+        """Whether stimuli have labels: their source is the labelled one, read as for training."""
+        if not self.source or self.stimuli != self.source:
+            return False
+        domains = self._section(self.source).get("domains")
+        return self.stimuli_changes.get("domains", domains) == domains
+
+    @property
+    def labelled_splits(self) -> list[str]:
+        return ["train", "val"] + ["stimuli"] * self.have_labels
+
+    def _section(self, kind: str) -> dict:
+        if not kind:
+            raise ConfigError(
+                "config, source: is not set; name where labelled images of the tasks come from"
+            )
+        if kind in self.added:
+            return dict(self.added[kind])
+        return getattr(self.config, kind).model_dump()
+
+    # --- Taskonomy and NYU Depth v2, which can be fetched ---
+
+    @property
+    def taskonomy_is_fetched(self) -> bool:
+        return not self.config.taskonomy.path and self.fetching.is_accepted("taskonomy")
+
+    @property
+    def nyuv2_is_converted(self) -> bool:
+        rgbd = self.config.rgbd
+        return not rgbd.path and (bool(rgbd.mat) or self.fetching.is_accepted("nyuv2"))
+
+    @property
+    def nyuv2_folder(self) -> str:
+        return f"{self.fetching.folder}/nyuv2_rgbd"
+
+    @property
+    def nyuv2_classes(self) -> dict[str, str]:
+        """The file of the names of classes, by the name of an output, if there are classes."""
+        classes = self.config.rgbd.convert.classes
+        return {"classes": f"{self.nyuv2_folder}/classes.txt"} if classes else {}
+
+    def nyuv2_file(self) -> str:
+        """Return NYU Depth v2's file: the one of the config, or the one that is fetched."""
+        mat = self.config.rgbd.mat
+        return existing_file("rgbd", "mat", mat) if mat else self.fetching.path("nyuv2")
+
+    def nyuv2_tables(self) -> list[str]:
+        """Return the tables of split and classes that the conversion of NYU Depth v2 reads."""
+        options = self.config.rgbd.convert
+        named = {"splits": options.splits, "classes": options.classes}
+        return [
+            existing_file("rgbd.convert", key, path)
+            for key, path in named.items()
+            if path not in (None, "names")
+        ]
+
+    def nyuv2_options(self) -> str:
+        """Return the options of the conversion, as JSON."""
+        return json.dumps(expanded("rgbd.convert", self.config.rgbd.convert.model_dump()))
+
+    def _domains(self, values: Mapping) -> list[str]:
+        """List the domains of Taskonomy to fetch: those of the config, or what the tasks need."""
+        if values["domains"] is not None:
+            return list(dict.fromkeys(["rgb", *values["domains"]]))
+        tasks = self.config.tasks
+        return taskonomy_domains(tasks if tasks != "auto" else TASKS)
+
+    # --- any source ---
+
+    def options(self, kind: str, changes: Mapping | None = None) -> dict:
+        """Return what opens a source: its kind, its section of the config and the working size.
+
+        Raises
+        ------
+        ConfigError
+            If a path is not set, or an environment variable in it is not.
+        """
+        values = self._section(kind) | dict(changes or {})
+        if kind == "taskonomy" and self.taskonomy_is_fetched and not values["path"]:
+            values["path"] = f"{self.fetching.folder}/taskonomy"
+            # Other runs may have fetched more of the same buildings.
+            values["domains"] = self._domains(values)
+        if kind == "rgbd":
+            conversion, _ = values.pop("convert"), values.pop("mat")
+            if self.nyuv2_is_converted:
+                values["path"] = self.nyuv2_folder
+                if values["classes"] is None and conversion["classes"]:
+                    values["classes"] = self.nyuv2_classes["classes"]
+        hint = self.fetching.or_accept(_ASSET_OF.get(kind, ""))
+        options = expanded(kind, values, hint)
+        return {"kind": kind, **options, "image_size": self.config.image_size}
+
+    def files(self, kind: str, changes: Mapping | None = None) -> list[str]:
+        """List the files that a source reads, so that changed data make its results stale.
+
+        Of data that the workflow fetches the lists of what was unpacked stand for the files, which
+        are not there yet when the rules are read.
+
+        Raises
+        ------
+        ConfigError, DataError
+            If a path or what lies there cannot be used.
+        """
+        values = self._section(kind) | dict(changes or {})
+        if kind == "taskonomy" and self.taskonomy_is_fetched and not values["path"]:
+            buildings = [*(values["train_buildings"] or ()), *(values["val_buildings"] or ())]
+            if not buildings:
+                raise ConfigError(
+                    "config, taskonomy.train_buildings: is not set; name the buildings to fetch"
+                )
+            return [
+                f"{self.fetching.folder}/taskonomy/{building}/{domain}.csv"
+                for building in dict.fromkeys(buildings)
+                for domain in self._domains(values)
+            ]
+        if kind == "rgbd" and self.nyuv2_is_converted:
+            return [f"{self.nyuv2_folder}/images.csv", *self.nyuv2_classes.values()]
+        return sources.source_files(kind, self.options(kind, changes).get("path"))
+
+    def reasons(self) -> dict[str, str]:
+        """Map every task of the config to "" or to the reason why the source cannot label it.
+
+        Raises
+        ------
+        ConfigError, DataError
+            If the source's first image has to be looked at and cannot be.
+        """
+        if self.config.tasks != "auto":
+            return dict.fromkeys(self.config.tasks, "")
+        tasks = list(TASKS.values())
+        if self.source == "taskonomy" and self.taskonomy_is_fetched:
+            # No image is there yet to ask; all domains are published.
+            if self.config.taskonomy.domains is not None:
+                raise ConfigError(
+                    "config, tasks: list the tasks that the fetched taskonomy.domains can label"
+                )
+            reasons = {}
+        elif self.source == "rgbd" and self.nyuv2_is_converted:
+            has_classes = self.options(self.source)["classes"] is not None
+            reasons = nyuv2.unavailable_tasks(tasks, has_classes)
+        else:
+            reasons = sources.unavailable_tasks(self.options(self.source), tasks)
+        return {task: reasons.get(task, "") for task in TASKS}
+
+
+def data_of(config: Config, fetching: Fetching, added: Mapping[str, dict]) -> Data:
+    """Return the sources of a run, checked.
+
+    Raises
+    ------
+    ConfigError
+        If a source does not exist, or the stimuli's options are not of their source.
+    """
+    source = config.source or ("simulated" if config.networks == "trained" else "")
+    stimuli = config.stimuli.source or source
+    if not stimuli:
+        raise ConfigError(
+            "config, stimuli.source: is not set; name where the images come from that all networks "
+            "are shown, such as folder"
+        )
+    for key, kind in (("source", source), ("stimuli.source", stimuli)):
+        try:
+            if kind:
+                sources.source_module(kind)
+        except ConfigError as error:
+            raise ConfigError(f"config, {key}: {str(error).removeprefix('kind: ')}") from None
+    found = Data(config, fetching, added, source, stimuli)
+    if stimuli not in added:
+        section = getattr(config, stimuli)
+        parse_section(type(section), found.stimuli_changes, "stimuli.options")
+    return found

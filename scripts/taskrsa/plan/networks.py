@@ -1,0 +1,206 @@
+"""The networks of a run: those that are compared, the untrained controls, and their layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from taskrsa.errors import ConfigError
+from taskrsa.io.assets import Asset
+from taskrsa.networks.network import AUTO, RDMS, Network, weights_file
+from taskrsa.networks.spec import EncoderSpec, encoder_spec
+from taskrsa.networks.table import asset_of, random_network, read_bank, trained_network
+from taskrsa.plan.config import Config
+from taskrsa.plan.paths import expanded
+from taskrsa.tasks.dictionary import TASKS
+
+NATIVE_LAYERS = ("block1", "block2", "block3", "block4", "compressed")
+COMMON_LAYERS = ("depth1", "depth2", "depth3", "depth4", "depth5", "last")
+FEWEST = 3  # networks of which a tree or a ranking says something
+BASELINES = ("random", "random_small")  # untrained networks that are fine-tuned beside the bank
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The networks that are compared.
+
+    Attributes
+    ----------
+    run : the folder of the run's results
+    networks, random : rows by name
+    layers : where networks are compared; rankings are made at the last
+    """
+
+    run: str
+    networks: dict[str, Network]
+    random: dict[str, Network]
+    layers: tuple[str, ...]
+
+    @property
+    def layer(self) -> str:
+        return self.layers[-1]
+
+    @property
+    def all_native(self) -> bool:
+        """Whether all are encoders of this project's architectures."""
+        return all(network.is_native for network in self.networks.values())
+
+    @property
+    def is_public(self) -> bool:
+        """Whether encoders of Taskonomy's public bank are among them."""
+        return any(network.loader == "taskonomy" for network in self.networks.values())
+
+    @property
+    def trained(self) -> list[str]:
+        """Names of the networks that the run trains."""
+        return [name for name, row in self.networks.items() if row.loader == "trained"]
+
+    @property
+    def with_features(self) -> list[str]:
+        """Names of the networks that are shown images, which files of RDMs are not."""
+        return [name for name, row in self.networks.items() if row.loader != RDMS]
+
+    @property
+    def all(self) -> dict[str, Network]:
+        """The networks and the untrained controls."""
+        return self.networks | self.random
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Map networks to their types; "" is none."""
+        return {name: row.type for name, row in self.networks.items()}
+
+    @property
+    def have_types(self) -> bool:
+        """Whether there are pairs of networks within a type and between types."""
+        types = list(filter(None, self.types.values()))
+        return 1 < len(set(types)) < len(types)
+
+    def labels(self) -> dict[str, dict[str, str]]:
+        """Return label, type and loader of each network."""
+        keys = ("label", "type", "loader")
+        return {
+            name: {key: getattr(row, key) for key in keys} for name, row in self.networks.items()
+        }
+
+    def at(self, layer: str) -> list[str]:
+        """Return the names of the networks that have a layer."""
+        return [name for name, row in self.networks.items() if has_layer(row, layer)]
+
+    def row(self, name: str) -> Network:
+        return self.all[name]
+
+    def weights(self, name: str) -> str | list:
+        """Return the file of a network's weights, [] where its loader brings them.
+
+        Raises
+        ------
+        ConfigError, DataError
+            If the row's file is not there.
+        """
+        row = self.row(name)
+        if row.loader in ("trained", "random"):
+            return f"{self.run}/bank/{name}/weights.safetensors"
+        return str(weights_file(row) or "") or []
+
+    def rdms(self, names: Iterable[str] | None = None, kind: str = "bank") -> list[str]:
+        """Return the files of RDMs of networks, by default of all."""
+        names = self.networks if names is None else names
+        return [f"{self.run}/rdms/{kind}/{name}.h5" for name in names]
+
+    @property
+    def random_rdms(self) -> list[str]:
+        return self.rdms(self.random, "random")
+
+
+def has_layer(row: Network, layer: str) -> bool:
+    """Tell whether a network has a layer, as far as its row says."""
+    for name, pattern in row.layers:
+        if name:
+            found = name == layer
+        elif pattern == AUTO:
+            # Encoders of this project have four blocks.
+            known = COMMON_LAYERS if not row.is_native else set(COMMON_LAYERS) - {"depth5"}
+            found = row.loader == RDMS or layer in known
+        else:
+            found = fnmatchcase(layer, pattern)
+        if found:
+            return True
+    return False
+
+
+def read_networks(config: Config) -> dict[str, Network]:
+    """Return the rows of the tables that the config names; none where all are trained here.
+
+    Raises
+    ------
+    ConfigError
+        If a table or a row cannot be used, or a name is one of the baselines.
+    """
+    if config.networks == "trained":
+        return {}
+    tables = [config.networks] if isinstance(config.networks, str) else config.networks
+    paths = expanded("networks", {table: table for table in tables})
+    networks = read_bank(*paths.values())
+    for name in BASELINES:
+        if name in networks:
+            raise ConfigError(f"bank, row {name}, name: is that of a baseline; rename it")
+    trained = [row for row in networks.values() if row.loader == "trained"]
+    twice = {row.task for row in trained if [r.task for r in trained].count(row.task) > 1}
+    if twice:
+        raise ConfigError(f"bank: {twice.pop()} is trained in two rows; remove one")
+    public = [name for name, row in networks.items() if row.loader == "taskonomy"]
+    spec = EncoderSpec()
+    if public and not trained and encoder_spec(config.encoder.model_dump()) != spec:
+        raise ConfigError(
+            f"config, encoder: Taskonomy's encoders, such as {public[0]}, have width {spec.width}, "
+            f"units {list(spec.units)} and strides {list(spec.strides)}; set these"
+        )
+    return networks
+
+
+def assets_of(networks: Mapping[str, Network]) -> dict[str, Asset]:
+    """Return the weights that have to be fetched, as assets by name."""
+    return {f"bank/{name}": asset_of(row) for name, row in networks.items() if row.is_address}
+
+
+def bank_of(config: Config, run: str, rows: Mapping[str, Network], tasks: Iterable[str]) -> Bank:
+    """Return the networks of a run.
+
+    Parameters
+    ----------
+    run : the folder of its results
+    rows : what `read_networks` returned
+    tasks : the tasks of the run, each of which has a network where the config names no table
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer than two networks, or one lacks the layer of the rankings.
+    """
+    networks = dict(rows) or {task: trained_network(TASKS[task]) for task in tasks}
+    if len(networks) < 2:
+        raise ConfigError("config, networks: has one network; add others to compare it with")
+    layers = config.layers
+    if layers == "auto":
+        named = all(
+            all(has_layer(row, layer) for layer in NATIVE_LAYERS) and row.is_native
+            for row in networks.values()
+        )
+        layers = NATIVE_LAYERS if named else COMMON_LAYERS
+    n_random = config.n_random
+    if n_random is None:
+        n_random = 5 if all(row.is_native for row in networks.values()) else 0
+    names = [f"random_{number:02d}" for number in range(n_random)]
+    random = {name: random_network(name) for name in names}
+    if not set(layers) <= set(NATIVE_LAYERS):
+        random = {name: replace(row, layers=(("", AUTO),)) for name, row in random.items()}
+    bank = Bank(run, networks, random, tuple(layers))
+    for name, row in networks.items():
+        if not has_layer(row, bank.layer):
+            raise ConfigError(
+                f"bank, row {name}, layers: lacks {bank.layer}, at which networks are ranked; "
+                f"name one of its layers so ({bank.layer}=...)"
+            )
+    return bank

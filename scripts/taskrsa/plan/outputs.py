@@ -1,0 +1,145 @@
+"""What a run ends with: tables, trees, figures, the page; and what it leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from taskrsa.figures.registry import Registration, left_out, wanted
+from taskrsa.plan.networks import FEWEST
+from taskrsa.plan.plan import Plan
+
+_ROBUSTNESS = ("images", "width", "stage")
+
+
+def bank_tables(plan: Plan) -> list[str]:
+    """Return the tables about the bank, without those that only lead to others."""
+    has, small = plan.has, bool(plan.small.tasks)
+    factors = [*_ROBUSTNESS, *["seed"] * ("several seeds" in has)]
+    names = {
+        "bank/quality": "trained networks" in has,
+        "small/quality": small,
+        "tables/networks": True,
+        "tables/tasks": bool(plan.reasons),
+        "tables/similarity": True,
+        "tables/type_separation": "types" in has,
+        "tables/label_agreement": "labels" in has,
+        "tables/presets": "choices" in has,
+        "tables/figure7": small,
+        "tables/small_vs_bank": small,
+        "tables/small_agreement": small,
+        **{f"tables/robustness_{factor}": small for factor in factors},
+        "tables/taxonomy_agreement": "affinities" in has,
+        "tables/affinity_measured": "measured affinities" in has,
+        "tables/selection": plan.have_selection,
+        "tables/table1": plan.have_selection,
+    }
+    return [f"{plan.run}/{name}.csv" for name, there in names.items() if there]
+
+
+def target_tables(plan: Plan) -> list[str]:
+    """Return the tables of all targets."""
+    return [path for target in plan.targets.values() for path in target.tables()]
+
+
+def claims_tables(plan: Plan) -> list[str]:
+    """Return the tables by which the paper's claims are judged, but those that only list."""
+    lists = ("quality", "networks", "tasks", "presets", "affinity_measured", "robustness_seed")
+    of_bank = [path for path in bank_tables(plan) if not path.endswith(_files(lists))]
+    if not plan.paper_target:
+        return of_bank
+    tables = plan.targets[plan.paper_target].tables()
+    return [*of_bank, *(path for path in tables if not path.endswith(_files(("images", "cost"))))]
+
+
+def _files(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"/{name}.csv" for name in names)
+
+
+def trees(plan: Plan) -> list[str]:
+    """Return the trees, in Newick; none of two networks."""
+    if len(plan.bank.networks) < FEWEST:
+        return []
+    return [
+        f"{plan.run}/trees/{layer}_{linkage}.nwk"
+        for layer in plan.compared
+        for linkage in ("paper", "average")
+    ]
+
+
+def figures(plan: Plan) -> list[dict[str, str | list[str]]]:
+    """Return the files of every figure, "pdf", "png", "csv" and "texts", in their order."""
+    found = [one.outputs(plan.run) for one in _of_bank(plan)]
+    for name, target in plan.targets.items():
+        for one in wanted(target.has, per_target=True):
+            found.append(
+                {
+                    end: _named(files, name)
+                    if isinstance(files, str)
+                    else [_named(f, name) for f in files]
+                    for end, files in one.outputs(plan.run).items()
+                }
+            )
+    return found
+
+
+def _named(file: str, target: str) -> str:
+    return file.replace("{target}", target)
+
+
+def _of_bank(plan: Plan) -> list[Registration]:
+    return wanted(plan.has)
+
+
+def pictures(plan: Plan) -> list[str]:
+    """Return the figures as pictures."""
+    return [files["png"] for files in figures(plan)]
+
+
+def everything(plan: Plan) -> list[str]:
+    """Return all that a run makes by default."""
+    drawn = [files for figure in figures(plan) for files in figure.values()]
+    return [
+        f"{plan.run}/stimuli.csv",
+        *bank_tables(plan),
+        *trees(plan),
+        *drawn,
+        *target_tables(plan),
+        *[f"{plan.run}/claims.csv"] * plan.have_claims,
+        f"{plan.run}/report.html",
+    ]
+
+
+def cheap(plan: Plan) -> list[str]:
+    """Return what needs no training of small models: similarity, trees, Figures 4 to 6."""
+    names = ("figure4", "figure5", *["figure6"] * bool(plan.affinity_kinds))
+    drawn = [one.outputs(plan.run).values() for one in _of_bank(plan) if one.name in names]
+    return [
+        f"{plan.run}/tables/similarity.csv",
+        *(path for path in trees(plan) if f"/{plan.bank.layer}_" in path),
+        *(files for figure in drawn for files in figure),
+    ]
+
+
+def notes(plan: Plan) -> list[str]:
+    """Return lines that a run prints at its start: what it leaves out and why."""
+    return [*filter(None, [plan.fetching.note]), *(f"left out: {line}" for line in lacking(plan))]
+
+
+def lacking(plan: Plan) -> list[str]:
+    """Say what a run leaves out and why, a line each."""
+    lines = [reason for reason in plan.reasons.values() if reason]
+    bank = plan.bank
+    for layer in bank.layers:
+        without = [name for name in bank.networks if name not in bank.at(layer)]
+        if layer not in plan.layers:
+            lines.append(f"layer {layer}: fewer than {FEWEST} networks have it")
+        elif without:
+            lines.append(f"{', '.join(without)} at layer {layer}: not among their layers")
+    lines += left_out(plan.has)
+    if plan.task_networks and plan.affinities is None:
+        lines.append("Taskonomy's own affinities: set affinities.path, or accept their licence")
+    if not plan.targets:
+        lines.append("rankings for targets: the config has no targets")
+    for name, target in plan.targets.items():
+        lines += [f"target {name}, {line}" for line in left_out(target.has, per_target=True)]
+    return lines

@@ -1,0 +1,332 @@
+"""What a run does: its configuration turned into tasks, networks, targets and files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taskrsa.errors import ConfigError
+from taskrsa.plan.config import Config, parse
+from taskrsa.plan.data import Data, data_of
+from taskrsa.plan.fetching import Fetching, fetching
+from taskrsa.plan.networks import FEWEST, Bank, assets_of, bank_of, read_networks
+from taskrsa.plan.paths import expanded
+from taskrsa.plan.small import SmallModels, check_dense, small_models
+from taskrsa.plan.targets import Target, targets_of
+from taskrsa.rsa.presets import PRESETS, variants_of
+from taskrsa.tasks.dictionary import TASKS, BankTask
+
+_CHOICES = ("centre", "clip", "group_norm")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does.
+
+    Attributes
+    ----------
+    config : every key
+    run : the folder of its results
+    reasons : for every task "", or why it is left out
+    """
+
+    config: Config
+    added: Mapping[str, dict]
+    run: str
+    fetching: Fetching
+    data: Data
+    reasons: dict[str, str]
+    bank: Bank
+    small: SmallModels
+    targets: dict[str, Target]
+
+    # --- tasks ---
+
+    @property
+    def tasks(self) -> list[str]:
+        """Tasks that have labels and a network of this project in the bank."""
+        return [task for task, reason in self.reasons.items() if not reason]
+
+    @property
+    def task_networks(self) -> list[str]:
+        """Networks that stand for tasks: encoders of this project named after one."""
+        return task_networks(self.bank)
+
+    def task_of(self, network: str) -> BankTask:
+        """Return the task of a network that stands for one."""
+        return TASKS[self.bank.row(network).task]
+
+    def steps_factor(self, network: str) -> float:
+        """Return how much longer a network of the bank is trained than others."""
+        return self.config.training.steps_factor.get(self.bank.row(network).task, 1)
+
+    def weights(self, network: str) -> str | list:
+        """Return a network's weights: a file or what fetches it; [] where its loader brings them.
+
+        Raises
+        ------
+        ConfigError, DataError
+            If the file that its row names is not there.
+        """
+        if self.bank.all[network].is_address:
+            return self.fetching.path(f"bank/{network}")
+        return self.bank.weights(network)
+
+    def start(self, network: str) -> str | list:
+        """Return the weights that a fine-tuning starts from; [] for a baseline."""
+        return self.weights(network) if network in self.bank.networks else []
+
+    @property
+    def task_rdms(self) -> list[str]:
+        """The RDMs of the networks that stand for tasks."""
+        return self.bank.rdms(self.task_networks)
+
+    @property
+    def have_quality(self) -> bool:
+        """Whether it is known what the network of every task has learnt."""
+        return bool(self.tasks) and set(self.tasks) <= set(self.bank.trained)
+
+    # --- comparisons ---
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """Choices of method: those of the preset but for what the config changes."""
+        changed = self.config.rsa.choices.model_dump(exclude_none=True)
+        return PRESETS[self.config.rsa.preset] | changed
+
+    @property
+    def rdm_choices(self) -> dict[str, bool]:
+        return {key: self.choices[key] for key in _CHOICES}
+
+    @property
+    def variants(self) -> dict[str, dict]:
+        """Other choices for RDMs, with which those of the run are compared."""
+        variants = variants_of(self.rdm_choices)
+        # Clipping and group norm are for encoders of this project.
+        return variants if self.bank.all_native else {"centring": variants["centring"]}
+
+    @property
+    def gram_cache(self) -> str | None:
+        """The folder of products that are kept between runs."""
+        return expanded("rsa", {"gram_cache": self.config.rsa.gram_cache})["gram_cache"]
+
+    @property
+    def layers(self) -> list[str]:
+        """Layers that at least three networks have, or where there are but two, both."""
+        fewest = min(FEWEST, len(self.bank.networks))
+        return [layer for layer in self.bank.layers if len(self.bank.at(layer)) >= fewest]
+
+    @property
+    def have_labels(self) -> bool:
+        """Whether the labels of the stimuli are compared as networks are."""
+        return self.data.have_labels and len(self.tasks) >= FEWEST
+
+    @property
+    def compared(self) -> list[str]:
+        """The layers of the table of similarities; `labels` counts as one."""
+        return [*self.layers, *["labels"] * self.have_labels]
+
+    @property
+    def label_rdms(self) -> list[str]:
+        return self.bank.rdms(self.tasks, "labels") if self.have_labels else []
+
+    def rdms_at(self, layer: str) -> list[str]:
+        """Return the RDMs that are compared at a layer, `labels` among the layers."""
+        return self.label_rdms if layer == "labels" else self.bank.rdms(self.bank.at(layer))
+
+    @property
+    def image_counts(self) -> list[int]:
+        """Numbers of images to rank from: with fewer stimuli than the smallest, all of them."""
+        n = self.config.stimuli.n
+        return [count for count in self.config.robustness.images if count <= n] or [n]
+
+    # --- transfer affinities ---
+
+    @property
+    def affinities(self) -> str | None:
+        """The file of Taskonomy's published affinities, None if it is neither here nor fetched."""
+        path = os.path.expandvars(self.config.affinities.path or "")
+        if path and "$" not in path and Path(path).exists():
+            return path
+        fetched = self.fetching.is_accepted("affinities")
+        return self.fetching.path("affinities") if fetched else None
+
+    def required_affinities(self) -> str:
+        """Return the file of published affinities, or raise ConfigError: how to have it."""
+        if self.affinities is None:
+            raise ConfigError(
+                "config, affinities: Taskonomy's published affinities are needed; set "
+                "affinities.path to a local copy of all_affinities.pkl"
+                f"{self.fetching.or_accept('affinities')}"
+            )
+        return self.affinities
+
+    @property
+    def affinity_kind(self) -> str:
+        """Affinities that belong to the bank they were measured on; published: Taskonomy's."""
+        return self.config.affinities.use
+
+    @property
+    def affinity_kinds(self) -> list[str]:
+        """Affinities that the bank is compared with: its own, and the published ones."""
+        if len(self.task_networks) < FEWEST:
+            return []
+        measured = self.affinity_kind == "measured" and len(self.tasks) >= FEWEST
+        return ["measured"] * measured + ["published"] * bool(self.affinities)
+
+    @property
+    def affinity_tasks(self) -> list[str]:
+        return [task for task in self.task_networks if TASKS[task].affinity_name]
+
+    # --- what there is, and what is left out ---
+
+    @property
+    def has(self) -> set[str]:
+        """What figures may need of a run (`taskrsa.figures.registry.NEEDS`)."""
+        kinds = self.affinity_kinds
+        holds = {
+            "trained networks": bool(self.bank.trained),
+            "types": self.bank.have_types,
+            "labels": self.have_labels,
+            "small models": bool(self.small.tasks),
+            "several seeds": bool(self.small.tasks) and len(self.small.seeds) > 1,
+            "choices": len(self.bank.with_features) > 1,
+            "affinities": bool(kinds),
+            "measured affinities": "measured" in kinds,
+            "published affinities": "published" in kinds,
+        }
+        return {name for name, true in holds.items() if true}
+
+    @property
+    def have_selection(self) -> bool:
+        """Whether similarity can be set beside the affinities that belong to the bank."""
+        return self.affinity_kind in self.affinity_kinds and bool(self.small.tasks)
+
+    @property
+    def have_claims(self) -> bool:
+        """Whether the paper's claims apply: the networks are those of tasks."""
+        return len(self.task_networks) >= FEWEST and bool(self.small.tasks)
+
+    @property
+    def paper_target(self) -> str:
+        """The target that the claims are about, "" where they are about none."""
+        chosen = [name for name, target in self.targets.items() if target.is_papers]
+        return chosen[0] if chosen and self.have_claims else ""
+
+    @property
+    def same_task(self) -> str:
+        """The network of the task of that target, trained in the domain of the bank."""
+        target = self.targets.get(self.paper_target)
+        return (target.config.same_task if target else "") or ""
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of weights and of other files that the results come from."""
+        names = [f"bank/{name}" for name, row in self.bank.networks.items() if row.is_address]
+        names += ["affinities"] * ("published" in self.affinity_kinds)
+        assets = self.fetching.assets
+        return {name: assets[name].hash.removeprefix("sha256:") for name in names}
+
+    @property
+    def settings(self) -> dict:
+        """The whole configuration, for the report."""
+        return self.config.model_dump(mode="json") | dict(self.added)
+
+    @property
+    def figure_settings(self) -> dict[str, Any]:
+        """What figures take of the run (`taskrsa.figures.registry.SETTINGS`)."""
+        return {
+            "layer": self.bank.layer,
+            "linkage": self.choices["linkage"],
+            "affinities": self.affinity_kind,
+            "figure7": self.small.figure7,
+            "trained": self.bank.trained,
+        }
+
+
+def task_networks(bank: Bank) -> list[str]:
+    """Return the names of encoders of this project that are named after their task."""
+    return [name for name, row in bank.networks.items() if row.is_native and name == row.task]
+
+
+def make_plan(
+    values: Mapping[str, Any],
+    added: Iterable[str],
+    assets: str | os.PathLike,
+    schema: Mapping,
+    dry_run: bool = False,
+) -> Plan:
+    """Return what a run does.
+
+    Parameters
+    ----------
+    values : the keys of its configuration
+    added : kinds of sources that extensions added
+    assets, schema : the table of what can be fetched, and the JSON schema of one of its rows
+    dry_run : whether nothing will be run, so that licences may count as accepted
+
+    Raises
+    ------
+    ConfigError, DataError
+        If a key, a table or data cannot be used: one line that names it.
+    """
+    config, sections = parse(values, added)
+    _check_tasks(config)
+    rows = read_networks(config)
+    what = fetching(config.assets, assets, schema, assets_of(rows), dry_run)
+    data = data_of(config, what, sections)
+    run = f"results/{config.run}"
+    reasons = _reasons(data, rows)
+    bank = bank_of(config, run, rows, [task for task, reason in reasons.items() if not reason])
+    cache = config.rsa.gram_cache
+    plan = Plan(
+        config=config,
+        added=sections,
+        run=run,
+        fetching=what,
+        data=data,
+        reasons=reasons,
+        bank=bank,
+        small=small_models(config, run, [task for task, reason in reasons.items() if not reason]),
+        targets=targets_of(config, bank, what),
+    )
+    if cache and Path(plan.gram_cache).is_file():
+        raise ConfigError(f"config, rsa.gram_cache: {plan.gram_cache} is a file; name a folder")
+    return plan
+
+
+def _reasons(data: Data, rows: Mapping) -> dict[str, str]:
+    """Map tasks to "" or why they are left out: a source cannot label them, or no network."""
+    named = {name for name, row in rows.items() if row.is_native and name == row.task}
+    if rows and not (named and data.source):
+        return {}
+    reasons = data.reasons()
+    if rows:
+        reasons |= {
+            task: f"{task}: the bank has no network of it" for task in reasons if task not in named
+        }
+    return reasons
+
+
+def _check_tasks(config: Config) -> None:
+    """Raise ConfigError if a key names a task that does not exist, or one without a map."""
+    small, robustness = config.small, config.robustness
+    named = {
+        "tasks": config.tasks,
+        "training.steps_factor": config.training.steps_factor,
+        "small.steps_factor": small.steps_factor,
+        "small.tasks": small.tasks,
+        "small.figure7": small.figure7,
+        "robustness.tasks": robustness.tasks,
+    }
+    for key, tasks in named.items():
+        for task in () if tasks == "auto" else tasks:
+            if task not in TASKS:
+                raise ConfigError(
+                    f"config, {key}: no task named {task}; there are {', '.join(TASKS)}"
+                )
+        if tasks != "auto" and key in ("small.tasks", "small.figure7", "robustness.tasks"):
+            check_dense(key, tasks)

@@ -1,0 +1,245 @@
+"""The targets of a run: where their data lie, what ranks the bank for them, what is fine-tuned."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from taskrsa.errors import ConfigError
+from taskrsa.networks.network import RDMS, Network
+from taskrsa.networks.table import styles
+from taskrsa.plan.config import Config, EncoderConfig
+from taskrsa.plan.fetching import Fetching
+from taskrsa.plan.networks import BASELINES, Bank
+from taskrsa.plan.paths import expanded
+from taskrsa.plan.small import small_encoder
+from taskrsa.targets.config import TargetConfig, TargetData
+from taskrsa.targets.prepare import files_of
+
+TOP = 3  # networks that are fine-tuned for `finetune: top3`
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target.
+
+    Attributes
+    ----------
+    config : its section; sizes filled in, environment variables put in
+    run : the whole run's configuration
+    bank : the networks that are ranked for it
+    """
+
+    name: str
+    config: TargetConfig
+    run: Config
+    bank: Bank
+    fetching: Fetching
+
+    @property
+    def folder(self) -> str:
+        """Where its results lie."""
+        return f"{self.bank.run}/targets/{self.name}"
+
+    @property
+    def is_papers(self) -> bool:
+        """Whether it is of the paper's kind: a segmentation on which networks are fine-tuned."""
+        return self.config.kind == "segmentation" and self.is_finetuned
+
+    @property
+    def has(self) -> set[str]:
+        """What figures of a target may need (`taskrsa.figures.registry.NEEDS`)."""
+        return {"fine-tuning"} if self.is_finetuned else set()
+
+    @property
+    def is_labelled(self) -> bool:
+        return self.config.kind != "network"
+
+    # --- data ---
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether Pascal VOC is fetched for it."""
+        is_at_hand = self.config.source != "voc2012" or bool(self.config.path)
+        return not is_at_hand and self.fetching.is_accepted("voc2012")
+
+    @property
+    def _sbd_is_fetched(self) -> bool:
+        return self.is_fetched and not self.config.sbd and self.fetching.is_accepted("sbd")
+
+    def data(self) -> TargetData:
+        """Return what its labelled images are read from.
+
+        Raises
+        ------
+        ConfigError
+            If its path is not set and nothing is fetched in its place.
+        """
+        data = self.config.data
+        if data.source == "outdoor":
+            return data
+        if self.is_fetched:
+            unpacked = {"path": f"{self.fetching.folder}/voc2012/VOCdevkit/VOC2012"}
+            if self._sbd_is_fetched:
+                unpacked["sbd"] = f"{self.fetching.folder}/sbd"
+            return data.model_copy(update=unpacked)
+        hint = self.fetching.or_accept(data.source)
+        expanded(f"targets.{self.name}", {"path": data.path}, hint)
+        return data
+
+    def files(self) -> list[str]:
+        """List the files that it is read from, so that changed data make its results stale.
+
+        Raises
+        ------
+        ConfigError, DataError
+            If its path, or what lies there, cannot be used.
+        """
+        if self.is_fetched:
+            lists = [f"{self.fetching.folder}/voc2012.csv"]
+            return [*lists, *[f"{self.fetching.folder}/sbd.csv"] * self._sbd_is_fetched]
+        return files_of(self.data())
+
+    # --- what ranks the bank ---
+
+    @property
+    def small_seeds(self) -> tuple[int, ...]:
+        return self.config.small.seeds if self.is_labelled else ()
+
+    @property
+    def small_encoder(self) -> dict:
+        return small_encoder(self.run.encoder, self.config.small.width)
+
+    def small_row(self, seed: int | str) -> Network:
+        """Return the row of one of its small models."""
+        name = f"{self.name}_s{seed}"
+        return Network(name, name, "", "small", layers=(("", "compressed"),), clip=False)
+
+    @property
+    def small_scores(self) -> list[str]:
+        return [f"{self.folder}/small/s{seed}/scores.csv" for seed in self.small_seeds]
+
+    @property
+    def rdms(self) -> list[str]:
+        """The RDMs that rank the bank: of its small models, or of a network that stands for it."""
+        if not self.is_labelled:
+            return self.bank.rdms([self.config.network])
+        return [f"{self.bank.run}/rdms/target_{self.name}/s{seed}.h5" for seed in self.small_seeds]
+
+    @property
+    def layer(self) -> str:
+        """The layer of these RDMs."""
+        return "compressed" if self.is_labelled else self.bank.layer
+
+    @property
+    def ranked(self) -> list[str]:
+        """The networks that are ranked."""
+        return [name for name in self.bank.networks if name != self.config.network]
+
+    @property
+    def labels(self) -> dict[str, tuple[str, str]]:
+        """Label and type of each of them, by name."""
+        return styles({name: self.bank.networks[name] for name in self.ranked})
+
+    # --- fine-tuning ---
+
+    def tables(self) -> list[str]:
+        """List its tables."""
+        names = ["ranking", "ranking_images"]
+        names += ["images", "cost"] if self.is_labelled else []
+        names += ["scores", "prediction", "choice"] if self.is_finetuned else []
+        names += ["taps"] if self.compared_taps else []
+        return [f"{self.folder}/{name}.csv" for name in names]
+
+    @property
+    def trainable(self) -> list[str]:
+        """The networks that have weights, which files of RDMs have not."""
+        return [name for name in self.ranked if self.bank.networks[name].loader != RDMS]
+
+    @property
+    def is_finetuned(self) -> bool:
+        return self.config.finetune != "none"
+
+    @property
+    def compared_taps(self) -> tuple[str, ...]:
+        return self.config.compare_taps if self.is_finetuned else ()
+
+    @property
+    def baselines(self) -> list[str]:
+        """Untrained networks that are fine-tuned beside the bank."""
+        if not self.is_finetuned:
+            return []
+        return list(BASELINES if self.bank.all_native else BASELINES[1:])
+
+    @property
+    def rows(self) -> dict[str, Network]:
+        """The rows of these networks, by name."""
+        return {name: self.bank.networks[name] for name in self.trainable}
+
+    def encoder(self, network: str) -> EncoderConfig | dict | None:
+        """Return the encoder that a baseline is, None for a network of the bank."""
+        return {"random": self.run.encoder, "random_small": self.small_encoder}.get(network)
+
+    def finetuned(self, ranking: str | os.PathLike | None = None) -> list[str]:
+        """Return the networks that are fine-tuned at the target's own tap.
+
+        Parameters
+        ----------
+        ranking : the table of the ranking, which `finetune: top3` needs
+        """
+        chosen = self.trainable
+        if self.config.finetune == "top3":
+            with open(ranking, newline="", encoding="utf-8") as stream:
+                ranked = [row["model"] for row in csv.DictReader(stream)]
+            chosen = [name for name in ranked if name in chosen][:TOP]
+        return [*chosen, *self.baselines] if self.is_finetuned else []
+
+    def runs(self, tap: str, networks: Iterable[str], what: str = "scores.csv") -> list[str]:
+        """Return a file of every fine-tuning of networks at a tap."""
+        return [
+            f"{self.folder}/finetuned/{tap}/{network}/s{seed}/{what}"
+            for network in networks
+            for seed in self.config.seeds
+        ]
+
+
+def targets_of(config: Config, bank: Bank, fetching: Fetching) -> dict[str, Target]:
+    """Return the targets of a run, by name.
+
+    Raises
+    ------
+    ConfigError
+        If one names a network that is not in the bank, or an environment variable is not set.
+    """
+    targets = {}
+    for name, values in config.targets.items():
+        section = f"targets.{name}"
+        places = expanded(section, {"folder": values.path, "sbd": values.sbd})
+        update = {"path": places["folder"], "sbd": places["sbd"]}
+        target = values.model_copy(update=update).resolved(config.image_size)
+        _check_networks(section, target, bank.networks)
+        targets[name] = Target(name, target, config, bank, fetching)
+    return targets
+
+
+def _check_networks(section: str, target: TargetConfig, networks: Mapping[str, Network]) -> None:
+    named = {
+        "network": [target.network] if target.network else [],
+        "same_task": [target.same_task] if target.same_task else [],
+        "compare_taps": target.compare_taps,
+    }
+    for key, names in named.items():
+        for name in names:
+            if name not in networks:
+                raise ConfigError(
+                    f"config, {section}.{key}: no network named {name}; there are "
+                    f"{', '.join(networks)}"
+                )
+    for name in target.compare_taps:
+        if not networks[name].is_native:
+            raise ConfigError(
+                f"config, {section}.compare_taps: {name} has other layers; taps are those of "
+                "encoders of this project"
+            )

@@ -1,0 +1,70 @@
+# Tables that are others joined, one below the other: rule, table, parts, columns that are kept.
+JOINED = [
+    (
+        "bank_quality",
+        table("bank/quality", "Bank"),
+        [f"{RUN}/bank/{name}/quality.csv" for name in PLAN.bank.trained],
+        [],
+    ),
+    (
+        "similarity",
+        table("tables/similarity", "Similarity"),
+        expand(f"{RUN}/similarity/{{layer}}.csv", layer=PLAN.compared),
+        [],
+    ),
+    (
+        "small_quality",
+        table("small/quality", "Small models"),
+        PLAN.small.files("quality.csv"),
+        [],
+    ),
+    (
+        "measured_affinity",
+        table("tables/affinity_measured", "Transfer"),
+        expand(f"{RUN}/affinity/{{network}}.csv", network=PLAN.tasks),
+        [],
+    ),
+    (
+        "affinity",
+        f"{RUN}/tables/affinity.csv",
+        f"{RUN}/tables/affinity_{PLAN.affinity_kind}.csv",
+        ["source", "target", "affinity"],
+    ),
+    (
+        "target_runs",
+        f"{RUN}/targets/{{target}}/finetuned/{{tap}}/scores.csv",
+        lambda wildcards: runs_of(PLAN.targets[wildcards.target], wildcards.tap),
+        [],
+    ),
+    (
+        "compare_taps",
+        f"{RUN}/targets/{{target}}/taps.csv",
+        expand(
+            f"{RUN}/targets/{{{{target}}}}/finetuned/{{tap}}/scores.csv",
+            tap=["block4", "compressed"],
+        ),
+        ["tap", "model", "seed", "miou", "n_val"],
+    ),
+]
+
+for rule_name, joined, parts, columns in JOINED:
+
+    rule:
+        name:
+            rule_name
+        input:
+            code=code_of("join_tables"),
+            parts=parts,
+        output:
+            table=joined,
+        params:
+            columns=columns,
+            constants=lambda wildcards: as_json(
+                {key: value for key, value in wildcards.items() if key == "tap"}
+            ),
+        message:
+            "Collecting {output.table}"
+        shell:
+            command(
+                "join_tables", input="parts", params="columns constants", output="table"
+            )

@@ -1,0 +1,230 @@
+# Targets: small models of each rank the bank, and fine-tuning shows what a ranking is worth
+# (section 6.3, Figure 8 and Table 2).
+
+
+rule prepare_target:
+    input:
+        code=code_of("prepare_target"),
+        files=of_target(lambda target: target.files()),
+    output:
+        data=f"{RUN}/targets/{{target}}/data.h5",
+        table=table("targets/{target}/images", "Targets"),
+    benchmark:
+        f"{RUN}/benchmarks/prepare_target_{{target}}.tsv"
+    threads: 2
+    resources:
+        mem_mb=3500,
+        runtime=120,
+    params:
+        target=of_target(lambda target: as_json(target.data())),
+        seed=CONFIG.seed,
+    message:
+        "Reading the labelled images of {wildcards.target}"
+    shell:
+        command("prepare_target", params="target seed", output="data table")
+
+
+rule train_target_model:
+    input:
+        code=code_of("finetune"),
+        data=f"{RUN}/targets/{{target}}/data.h5",
+    output:
+        output_weights=f"{RUN}/targets/{{target}}/small/s{{seed}}/weights.safetensors",
+        output_encoder=f"{RUN}/targets/{{target}}/small/s{{seed}}/encoder.safetensors",
+        curve=f"{RUN}/targets/{{target}}/small/s{{seed}}/learning_curve.csv",
+        scores=f"{RUN}/targets/{{target}}/small/s{{seed}}/scores.csv",
+    benchmark:
+        f"{RUN}/benchmarks/train_target_model_{{target}}_s{{seed}}.tsv"
+    resources:
+        **FINETUNING,
+    params:
+        model="small model",
+        encoder=of_target(lambda target: target.small_encoder),
+        head=of_target(lambda target: as_json(target.config.small.head)),
+        recipe=of_target(lambda target: as_json(target.config.small.recipe)),
+        n_train=of_target(lambda target: as_json(target.config.n_train)),
+        seed=lambda wildcards: CONFIG.seed + 3000 + int(wildcards.seed),
+    message:
+        "Training the small model of {wildcards.target}, seed {wildcards.seed}"
+    shell:
+        command(
+            "finetune",
+            input="data",
+            params="model encoder head recipe n_train seed",
+            output="output_weights output_encoder curve scores",
+        )
+
+
+use rule other_rdms as target_rdms with:
+    input:
+        code=code_of("network_rdms"),
+        stimuli=f"{RUN}/data/stimuli.h5",
+        weights=f"{RUN}/targets/{{target}}/small/s{{seed}}/encoder.safetensors",
+    output:
+        rdms=f"{RUN}/rdms/target_{{target}}/s{{seed}}.h5",
+    benchmark:
+        f"{RUN}/benchmarks/rdms_target_{{target}}_s{{seed}}.tsv"
+    params:
+        rows=lambda wildcards: as_json(PLAN.targets[wildcards.target].small_row(wildcards.seed)),
+    message:
+        "Making the RDMs of the small model of {wildcards.target}, seed {wildcards.seed}"
+
+
+# Which networks are the best three is known when this has run.
+checkpoint rank_networks:
+    input:
+        code=code_of("rank_networks"),
+        bank=of_target(lambda target: target.bank.rdms(target.ranked)),
+        target=of_target(lambda target: target.rdms),
+    output:
+        table=table("targets/{target}/ranking", "Targets"),
+        by_images=table("targets/{target}/ranking_images", "Targets"),
+    benchmark:
+        f"{RUN}/benchmarks/rank_networks_{{target}}.tsv"
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        networks=of_target(lambda target: as_json(target.labels)),
+        layer=PLAN.bank.layer,
+        target_layer=of_target(lambda target: target.layer),
+        sizes=PLAN.image_counts,
+        resamples=CONFIG.rsa.bootstraps,
+        permutations=CONFIG.rsa.type_permutations,
+        seed=CONFIG.seed,
+        published=lambda wildcards: as_json(wildcards.target == PLAN.paper_target),
+    message:
+        "Ranking the networks for {wildcards.target}"
+    shell:
+        command(
+            "rank_networks",
+            input="bank target",
+            params="networks layer target_layer sizes resamples permutations seed published",
+            output="table by_images",
+        )
+
+
+rule finetune:
+    input:
+        code=code_of("finetune"),
+        data=f"{RUN}/targets/{{target}}/data.h5",
+        weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
+    output:
+        output_weights=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/weights.safetensors",
+        curve=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/learning_curve.csv",
+        scores=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/scores.csv",
+    benchmark:
+        f"{RUN}/benchmarks/finetune_{{target}}_{{tap}}_{{network}}_s{{seed}}.tsv"
+    resources:
+        **FINETUNING,
+    params:
+        weights=lambda wildcards, input: input.get("weights") or "null",
+        row=lambda wildcards: as_json(PLAN.bank.networks.get(wildcards.network)),
+        encoder=lambda wildcards: as_json(PLAN.targets[wildcards.target].encoder(wildcards.network)),
+        # The small encoder has no blocks: its compressed output is all that there is to tap.
+        tap=lambda wildcards: "compressed" if wildcards.network == "random_small" else wildcards.tap,
+        head=of_target(lambda target: as_json(target.config.head)),
+        recipe=of_target(lambda target: as_json(target.config.recipe)),
+        n_train=of_target(lambda target: as_json(target.config.n_train)),
+        seed=lambda wildcards: CONFIG.seed + 4000 + int(wildcards.seed),
+    message:
+        "Fine-tuning {wildcards.network} on {wildcards.target} at {wildcards.tap}, seed {wildcards.seed}"
+    shell:
+        command(
+            "finetune",
+            USER_MODULES,
+            wildcards="model=network",
+            input="data",
+            params="weights row encoder tap head recipe n_train seed",
+            output="output_weights curve scores",
+        )
+
+
+rule target_scores:
+    input:
+        code=code_of("target_scores"),
+        ranking=f"{RUN}/targets/{{target}}/ranking.csv",
+        runs=of_target(lambda target: f"{target.folder}/finetuned/{target.config.tap}/scores.csv"),
+        bank=of_target(lambda target: target.bank.rdms(target.ranked)),
+        target=of_target(lambda target: target.rdms),
+    output:
+        table=table("targets/{target}/scores", "Targets"),
+        prediction=table("targets/{target}/prediction", "Targets"),
+        choice=table("targets/{target}/choice", "Targets"),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        layer=PLAN.bank.layer,
+        target_layer=of_target(lambda target: target.layer),
+        same_task=of_target(lambda target: target.config.same_task or "null"),
+        resamples=CONFIG.rsa.bootstraps,
+        permutations=CONFIG.rsa.type_permutations,
+        seed=CONFIG.seed,
+        published=lambda wildcards: as_json(wildcards.target == PLAN.paper_target),
+    message:
+        "Setting what fine-tuning on {wildcards.target} reached beside the ranking"
+    shell:
+        command(
+            "target_scores",
+            input="ranking runs bank target",
+            params="layer target_layer same_task resamples permutations seed published",
+            output="table prediction choice",
+        )
+
+
+# Timings, so no table of results: they differ from run to run.
+rule target_cost:
+    input:
+        code=code_of("target_cost"),
+        data=f"{RUN}/targets/{{target}}/data.h5",
+        files=of_target(lambda target: [PLAN.weights(name) for name in target.trainable]),
+    output:
+        table=f"{RUN}/targets/{{target}}/cost.csv",
+    resources:
+        **FINETUNING,
+    params:
+        rows=of_target(lambda target: as_json(target.rows)),
+        weights=of_target(lambda target: [PLAN.weights(name) or "-" for name in target.trainable]),
+        tap=of_target(lambda target: target.config.tap),
+        head=of_target(lambda target: as_json(target.config.head)),
+        recipe=of_target(lambda target: as_json(target.config.recipe)),
+        seeds=of_target(lambda target: len(target.config.seeds)),
+        n_train=of_target(lambda target: as_json(target.config.n_train)),
+    message:
+        "Measuring what fine-tuning the whole bank on {wildcards.target} would take"
+    shell:
+        command(
+            "target_cost",
+            USER_MODULES,
+            input="data",
+            params="rows weights tap head recipe seeds n_train",
+            output="table",
+        )
+
+
+rule submission:
+    input:
+        code=code_of("submission"),
+        weights=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/weights.safetensors",
+        start=asked(lambda wildcards: PLAN.start(wildcards.network)),
+    output:
+        archive=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/submission.tar",
+    resources:
+        **FINETUNING,
+    params:
+        devkit=of_target(lambda target: target.data().path),
+        images=of_target(lambda target: target.config.test_list),
+        # A network of another design is made again from its row and weights.
+        row=lambda wildcards: as_json(PLAN.bank.networks.get(wildcards.network)),
+        start=lambda wildcards, input: input.get("start") or "null",
+    message:
+        "Predicting the {params.images} images for the organisers' server"
+    shell:
+        command(
+            "submission",
+            USER_MODULES,
+            input="weights",
+            params="devkit images row start",
+            output="archive",
+        )
