@@ -3,6 +3,25 @@
 Dwivedi & Roig 2019, section 6.3 and Figure 8: a small model of the target ranks the bank's networks
 by similarity. The ranking here also says which networks cannot be distinguished from the first,
 and what fewer images would have said.
+
+Columns of a ranking, one row a network, most similar first:
+
+model, label, type
+rs          mean over the seeds of the Spearman similarity; ci_low and ci_high are its 95 %
+            percentile interval over resamples of the images; rs_sd the deviation between the seeds
+            (blank with one)
+p           one-sided, of a randomisation of the condition labels between the network's RDM and the
+            seeds' mean rank RDM; q is p adjusted (Benjamini & Hochberg) over the networks
+stars       "***" where q < .001, "**" .01, "*" .05
+rank        1 for the most similar (equal ones share the better rank); rank_low and rank_high over
+            the same resamples
+n_seeds     of the small model
+behind      the similarity of the first less this one's; behind_low and behind_high are an interval
+            that holds for all networks at once with 95 % (bootstrap of the images; the largest of
+            the standardised deviations decides its width)
+tied        "yes" where that interval reaches 0: such a network cannot be distinguished from the
+            first, which is tied with itself
+rank_published  place in the published order, where there is one (blank for other networks)
 """
 
 from __future__ import annotations
@@ -106,25 +125,14 @@ def rank_networks(
 
     Returns
     -------
-    One row a network, most similar first: model, label, type; rs, the mean over the seeds of the
-    Spearman similarity, with ci_low and ci_high, the 95 % percentile interval over the resamples
-    of the images, and rs_sd, the deviation between the seeds (blank with one); p, one-sided, of a
-    randomisation of the condition labels between the network's RDM and the seeds' mean rank RDM;
-    q, p adjusted (Benjamini & Hochberg) over the networks; stars, "***" where q < .001, "**" .01,
-    "*" .05; rank, 1 for the most similar (equal ones share the better rank), with rank_low and
-    rank_high over the same resamples; n_seeds.
-
-    behind is the similarity of the first less this one's; behind_low and behind_high are an
-    interval that holds for all networks at once with 95 % (bootstrap of the images; the largest of
-    the standardised deviations decides its width). tied is "yes" where the interval reaches 0: such
-    a network cannot be distinguished from the first, which is tied with itself. With a published
-    order, rank_published is a network's place in it (blank where it has none).
+    The columns of the module's text.
 
     Raises
     ------
     RepresentationError
         As `target_similarity`.
     """
+    styles = styles or {}
     similarity = target_similarity(target, bank, counts)
     rs, means = similarity.values.mean(axis=0), similarity.draws.mean(axis=1)
     mean_ranks = mid_ranks(target.rdms).mean(axis=0)[None]
@@ -136,12 +144,11 @@ def rank_networks(
     places = np.where(np.isnan(means), np.nan, ranks(means))
     rank_low, rank_high = confidence_interval(places)
     behind, behind_low, behind_high = _behind(rs, means)
-    labels = [(styles or {}).get(name, (name, "")) for name in bank.models]
     table = pd.DataFrame(
         {
             "model": list(bank.models),
-            "label": [label for label, _ in labels],
-            "type": [kind for _, kind in labels],
+            "label": [styles.get(name, (name, ""))[0] for name in bank.models],
+            "type": [styles.get(name, (name, ""))[1] for name in bank.models],
             "rs": rs,
             "ci_low": low,
             "ci_high": high,

@@ -6,6 +6,17 @@ row a fine-tuning: model, seed, trained, metric, score, chance_score, n_val (val
 for every class or output, <metric>_<name>. A score is 1 at best. Some models in it are not ranked:
 "random" and "random_small" are trained from scratch, with the bank's encoder and with the small
 model's, and "small" is the small model itself.
+
+Columns of the scores, one row a model, most similar first and unranked ones last:
+
+model, label, type, rs, rs_low, rs_high, rank, tied     of the ranking, over the whole bank
+trained         "whole network" or "head only"
+score           mean over the seeds; score_sd is their deviation (blank with one)
+score_rank      among the networks of this table, 1 is the best
+n_seeds, n_val, metric
+chance_score    of the best constant answer
+score_published where there is a reference
+<metric>_<name> mean score of a class or output over the seeds that have a number
 """
 
 from __future__ import annotations
@@ -73,11 +84,7 @@ def score_rows(
 
     Returns
     -------
-    Most similar first, unranked models last: model, label, type, rs, rs_low, rs_high, rank (by
-    similarity, over the whole bank), tied, trained; score (mean over the seeds) and score_sd (blank
-    with one), score_rank (among the networks of this table, 1 is the best), n_seeds, n_val, metric,
-    chance_score (of the best constant answer); score_published, with a reference; and the means of
-    the classes' scores over the seeds that have a number.
+    The columns of the module's text.
 
     Raises
     ------
@@ -86,18 +93,13 @@ def score_rows(
         absent, a score is not a number it can be, or runs were scored on different images.
     """
     wide = _by_seed(runs)
+    _require_same_images(runs)
     for column in ("model", "label", "type", "rs", "ci_low", "ci_high", "rank", "tied"):
         if column not in ranking.columns:
             raise DataError(f"ranking: no column {column}; make it with rank_networks")
     ranked = ranking.sort_values("rs", ascending=False, kind="stable").set_index("model")
-    networks = _ranked(list(ranked.index), wide, fewest=1)
+    networks = _ranked(list(ranked.index), wide)
     names = [*networks, *(name for name in UNRANKED if name in set(runs["model"]))]
-    n_val = runs["n_val"].iloc[0]
-    for row in runs[runs["n_val"] != n_val].itertuples():
-        raise DataError(
-            f"{row.model}, seed {row.seed}: scored on {row.n_val} images, but "
-            f"{runs['model'].iloc[0]} on {n_val}; score all on the same ones"
-        )
     similar, by_model = ranked.reindex(names), runs.groupby("model")
     scores = by_model["score"].mean().loc[names].to_numpy()
     table = pd.DataFrame(
@@ -117,7 +119,7 @@ def score_rows(
                 ranks(scores[: len(networks)]), np.full(len(names) - len(networks), np.nan)
             ],
             "n_seeds": by_model["seed"].nunique().loc[names].to_numpy(),
-            "n_val": n_val,
+            "n_val": runs["n_val"].iloc[0],
             "metric": runs["metric"].iloc[0],
             "chance_score": runs["chance_score"].iloc[0],
         }
@@ -126,6 +128,15 @@ def score_rows(
         table["score_published"] = [reference.scores.get(name, np.nan) for name in names]
     classes = [column for column in runs.columns if column not in (*_RUN, "tap")]
     return table.join(by_model[classes].mean().loc[names].reset_index(drop=True))
+
+
+def _require_same_images(runs: pd.DataFrame) -> None:
+    n_val = runs["n_val"].iloc[0]
+    for row in runs[runs["n_val"] != n_val].itertuples():
+        raise DataError(
+            f"{row.model}, seed {row.seed}: scored on {row.n_val} images, but "
+            f"{runs['model'].iloc[0]} on {n_val}; score all on the same ones"
+        )
 
 
 def _type(name: str, ranked: pd.DataFrame) -> str:
@@ -177,16 +188,14 @@ def prediction_rows(
 
     Returns
     -------
-    A row of ranking "small model" and, with a reference, one of each published order: ranking;
-    spearman, kendall (tau-b) and pearson, each with _low, _high, _p and _one_seed; seeds_agree,
-    n_models, n_seeds_small (S), n_seeds (of the fine-tuning). Estimates are of means over seeds.
-    _p is one-sided: the networks are permuted. Networks of one type are alike, so it is optimistic.
-    _one_seed is the mean over all pairs of one small model and one run a network: what a user
-    without repetitions gets. seeds_agree is the mean Spearman correlation of scores between two
-    seeds of the fine-tuning (blank with one): no ranking can predict one run's score much better
-    than that. Correlations are blank for fewer than three networks, or where similarities or scores
-    are all the same. A published order, such as "published, Table 2", has no numbers, and so no
-    Pearson correlation.
+    A row of ranking "small model" and, with a reference, one of each published order, such as
+    "published, Table 2" (an order has no numbers, and so no Pearson correlation): ranking;
+    spearman, kendall (tau-b) and pearson, blank for fewer than three networks or where similarities
+    or scores are all the same, each with _low, _high, _p (one-sided: the networks are permuted;
+    those of one type are alike, so it is optimistic) and _one_seed (the mean over all pairs of one
+    small model and one run a network: what a user without repetitions gets); seeds_agree, the mean
+    Spearman correlation of scores between two seeds of the fine-tuning (blank with one), which no
+    ranking can beat by much; n_models, n_seeds_small (S), n_seeds (of the fine-tuning).
 
     Raises
     ------
@@ -194,7 +203,7 @@ def prediction_rows(
         If runs are not as for `score_rows`.
     """
     wide = _by_seed(runs)
-    networks = _ranked(similarity.networks, wide, fewest=1)
+    networks = _ranked(similarity.networks, wide)
     x, singles = _similar(similarity, networks, seed)
     scores = wide.loc[networks].to_numpy()
     y = _resampled_runs(scores, len(similarity.draws), seed)
@@ -211,8 +220,10 @@ def prediction_rows(
     row |= {"n_models": len(networks), "n_seeds_small": len(singles), "n_seeds": scores.shape[1]}
     rows = [row]
     if reference:
-        for where, order in reference.orders.items():
-            rows.append(_published_row(where, order, reference.scores, permutations, seed))
+        rows += [
+            _published_row(where, order, reference.scores, permutations, seed)
+            for where, order in reference.orders.items()
+        ]
     return pd.DataFrame(rows, columns=list(_PREDICTION))
 
 
@@ -296,7 +307,7 @@ def choice_gain(
         As `prediction_rows`.
     """
     wide = _by_seed(runs)
-    networks = _ranked(similarity.networks, wide, fewest=1)
+    networks = _ranked(similarity.networks, wide)
     x, _ = _similar(similarity, networks, seed)
     names = [*networks, *(name for name in RANDOM if name in wide.index)]
     y = _resampled_runs(wide.loc[names].to_numpy(), len(similarity.draws), seed)
@@ -385,7 +396,7 @@ def _by_seed(runs: pd.DataFrame) -> pd.DataFrame:
     return wide
 
 
-def _ranked(networks: Sequence[str], wide: pd.DataFrame, *, fewest: int) -> list[str]:
+def _ranked(networks: Sequence[str], wide: pd.DataFrame) -> list[str]:
     """Return the networks that have scores, in their own order."""
     for model in wide.index:
         if model not in networks and model not in UNRANKED:
@@ -394,8 +405,8 @@ def _ranked(networks: Sequence[str], wide: pd.DataFrame, *, fewest: int) -> list
                 f"to the bank or leave its runs out"
             )
     found = [name for name in networks if name in wide.index]
-    if len(found) < fewest:
-        raise DataError(f"runs of {len(found)} networks of the bank; fine-tune at least {fewest}")
+    if not found:
+        raise DataError("runs: none is of a network of the bank; fine-tune at least one")
     return found
 
 

@@ -153,9 +153,7 @@ def _array_sets(
     if side is None:
         raise ConfigError("target: image_size is not set; give the side of the images to keep")
     if len(layout.classes) > VOID:
-        raise DataError(
-            f"{target.path}: {len(layout.classes)} classes; give at most {VOID}"
-        )
+        raise DataError(f"{target.path}: {len(layout.classes)} classes; give at most {VOID}")
     images, labels, rows, problems = [], [], [], []
     for one in progress(layout.examples):
         try:

@@ -6,7 +6,6 @@ A training that was cut off goes on exactly as if it had not been: see `taskrsa.
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -19,13 +18,13 @@ from accelerate import Accelerator
 from torch import nn
 from tqdm import tqdm
 
-from taskrsa.errors import ConfigError, DataError
+from taskrsa.errors import ConfigError
 from taskrsa.io.files import digest_of, sha256_of
 from taskrsa.networks.target import TargetNetwork
 from taskrsa.recipes import FinetuneConfig
 from taskrsa.targets.sets import LabelledSet
 from taskrsa.training.batches import DROPOUT, Batches, generator
-from taskrsa.training.loop import make_optimizer, resolved_precision
+from taskrsa.training.loop import make_optimizer, require_finite, resolved_precision
 from taskrsa.training.objectives import OBJECTIVES, Scores
 
 POLY_POWER = 0.9
@@ -239,11 +238,7 @@ class _Run:
         self.accelerator.backward(value)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        if not math.isfinite(value.item()):
-            raise DataError(
-                f"training: the loss is {value.item()} at step {step + 1}; lower learning_rate"
-            )
-        self.progress.add_loss(value.item())
+        self.progress.add_loss(require_finite(value.item(), step + 1))
 
     def is_due(self) -> bool:
         """Return whether the recipe asks for the state to be saved now."""

@@ -43,9 +43,7 @@ def finetune_to_files(
     name : of the network in tables
     paths : of "weights", "curve", "scores" and, where the encoder alone is wanted, "encoder"
 
-    Returns
-    -------
-    How the training went, None if another process has just finished it.
+    Returns how the training went, None if another process has just finished it.
 
     Raises
     ------
