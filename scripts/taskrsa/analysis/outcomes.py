@@ -30,7 +30,7 @@ import pandas as pd
 from taskrsa.analysis.advice import Similarity, ranks
 from taskrsa.analysis.ranking import FEWEST, ranking_agreement
 from taskrsa.errors import DataError
-from taskrsa.rsa.inference import confidence_interval
+from taskrsa.rsa.inference import with_interval
 from taskrsa.rsa.rdm import standardise
 
 OURS = "small model"  # the ranking of the run, in tables that hold published ones as well
@@ -214,7 +214,7 @@ def prediction_rows(
         p = _permuted(x[0], y[0], permutations, seed)
         one_seed = correlations(singles[:, None], scores.T[None])
         for method in _METHODS:
-            row |= _estimate(method, found[method])
+            row |= with_interval(method, found[method])
             row |= {f"{method}_p": p[method], f"{method}_one_seed": float(one_seed[method].mean())}
         row["seeds_agree"] = _agreement_of_seeds(scores)
     row |= {"n_models": len(networks), "n_seeds_small": len(singles), "n_seeds": scores.shape[1]}
@@ -314,9 +314,9 @@ def choice_gain(
     published = _published_gains(reference, same_task) if reference else {}
     rows = []
     for statistic, (model, drawn) in _gains(x, y, names, same_task).items():
-        value = _estimate("value", drawn)
+        value = with_interval("value", drawn)
         row = {"statistic": statistic, "model": model, "value": value["value"]}
-        row |= {"low": value["value_low"], "high": value["value_high"]}
+        row |= {end: value[f"value_{end}"] for end in ("low", "high")}
         if reference:
             row["published"] = published.get(statistic, np.nan)
         rows.append(row)
@@ -452,9 +452,3 @@ def _kendall(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     size = np.abs(a).sum(axis=-1) * np.abs(b).sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return (a * b).sum(axis=-1) / np.sqrt(size)
-
-
-def _estimate(name: str, values: np.ndarray) -> dict[str, float]:
-    """Return a statistic with its interval: the estimate is at 0, the resamples after it."""
-    low, high = confidence_interval(values[1:])
-    return {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
