@@ -1,70 +1,53 @@
-"""Prepare the data of the new task: render or merge a devkit, check every file, list the images.
+"""Prepare a target: read its labelled images, check every file, and keep them for training.
 
-Reads `source`. Of kind "outdoor" with the world's options, the simulated devkit is rendered into
-`folder`. Of kind "voc" with `path`, optionally `train` and `val` (names of lists), the devkit stays
-where it is; with `sbd`, the merged training set is made in `folder`. Writes `table`: one row for
-each image with the hash of its mask.
+Writes `data`, which holds the two splits whatever the kind of the labels, and `table`: one row for
+each image, with its split, label and hashes. The simulated world outdoors is rendered.
 """
 
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 from taskrsa.entry import run
-from taskrsa.errors import ConfigError
 from taskrsa.io.files import write_table
-from taskrsa.targets.devkit import check_set, open_splits, set_rows, write_devkit
-from taskrsa.targets.sbd import merge_devkit
-from taskrsa.worlds.outdoor import open_world
+from taskrsa.targets.config import OutdoorConfig, TargetData
+from taskrsa.targets.examples import Example, Layout
+from taskrsa.targets.pixels import as_png
+from taskrsa.targets.prepare import read_layout, write_target
+from taskrsa.worlds.outdoor import OutdoorWorld
 from tqdm import tqdm
 
-_VOC_OPTIONS = ("path", "train", "val", "sbd")
-_world = None
+
+def _world(options: OutdoorConfig) -> OutdoorWorld:
+    return OutdoorWorld(**options.model_dump())
 
 
-def _open(options: dict) -> None:
-    global _world
-    _world = open_world(**options)
+def _rendered(options: OutdoorConfig, image_id: str) -> tuple[bytes, bytes]:
+    _, rgb, mask = _world(options).labelled(image_id)
+    return as_png(rgb, mask)
 
 
-def _labelled(image_id: str):
-    return _world.labelled(image_id)
-
-
-def _render(options: dict, folder: str, workers: int) -> None:
-    _open(options)
-    lists = _world.lists()
-    ids = [image_id for split in lists.values() for image_id in split]
-    with ProcessPoolExecutor(workers, initializer=_open, initargs=(options,)) as pool:
+def _outdoor(options: OutdoorConfig, workers: int) -> Layout:
+    world = _world(options)
+    ids = [(image_id, role) for role, names in world.lists().items() for image_id in names]
+    with ProcessPoolExecutor(workers) as pool:
         # Each image depends on its id alone, so the number of workers changes nothing.
-        images = pool.map(_labelled, ids, chunksize=8)
+        images = pool.map(partial(_rendered, options), [name for name, _ in ids], chunksize=8)
         images = tqdm(images, total=len(ids), desc="outdoor", mininterval=5)
-        write_devkit(folder, lists, images, _world.classes, {"kind": "outdoor", **options})
+        examples = [
+            Example(name, role, *pixels) for (name, role), pixels in zip(ids, images, strict=True)
+        ]
+    return Layout(examples, tuple(world.classes), upright=False)
 
 
-def main(source: dict, table: str, folder: str | None = None, workers: int = 1) -> None:
-    options = dict(source)
-    kind = options.pop("kind", None)
-    lists = {}
-    if kind not in ("outdoor", "voc"):
-        raise ConfigError(f"kind: there is no target data {kind!r}; give outdoor or voc")
-    if folder is None and (kind == "outdoor" or options.get("sbd")):
-        raise ConfigError("folder: name the folder to make the devkit in")
-    if kind == "outdoor":
-        _render(options, folder, workers)
+def main(target: dict, seed: int, data: str, table: str, workers: int = 1) -> None:
+    """`target` is a section as `taskrsa.targets.config.TargetData`; `seed` draws the images to
+    score on, where the data has no split; `workers` render."""
+    what = TargetData(**target)
+    if what.source == "outdoor":
+        layout = _outdoor(what.outdoor, workers)
     else:
-        for name in options:
-            if name not in _VOC_OPTIONS:
-                raise ConfigError(f"{name}: voc has no such option; it has {_VOC_OPTIONS}")
-        if "path" not in options:
-            raise ConfigError("path: set it to the unpacked devkit of Pascal VOC 2012")
-        lists = {role: options.get(role) or role for role in ("train", "val")}
-        if options.get("sbd"):
-            merge_devkit(options["path"], options["sbd"], folder, **lists)
-            lists = {}
-        else:
-            folder = options["path"]
-    rows = []
-    for role, split in open_splits(folder, **lists).items():
-        rows += set_rows(role, split, check_set(split))
+        layout = read_layout(what, seed)
+    rows = write_target(what, layout, data, partial(tqdm, desc=what.kind, mininterval=5))
     write_table(rows, table)
 
 

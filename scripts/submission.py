@@ -2,23 +2,35 @@
 
 import torch
 from taskrsa.entry import run
-from taskrsa.networks.segmentation import load_segmentation
+from taskrsa.networks.network import Network
+from taskrsa.networks.target import load_target
 from taskrsa.networks.weights import on_accelerator
-from taskrsa.targets.devkit import open_devkit, write_submission
-from taskrsa.training.finetuning import predict
+from taskrsa.targets.devkit import listed_images
+from taskrsa.targets.pixels import read_photograph
+from taskrsa.targets.submission import write_submission
+from taskrsa.training.objectives import predict
 from tqdm import tqdm
 
 
-def main(weights: str, data: str, images: str, archive: str, threads: int = 1) -> None:
-    """`images` names the list of images to predict, which need no masks."""
+def main(
+    weights: str,
+    devkit: str,
+    images: str,
+    archive: str,
+    row: dict | None = None,
+    start: str | None = None,
+    threads: int = 1,
+) -> None:
+    """`images` names the devkit's list of images to predict, which need no masks. `row` and `start`
+    are the row and weights that a network that is not of this project was fine-tuned from."""
     torch.set_num_threads(threads)
-    network = on_accelerator(load_segmentation(weights))
-    listed = open_devkit(data, images, labelled=False)
+    network = on_accelerator(load_target(weights, row and Network.from_json(row), start))
+    listed = listed_images(devkit, images)
     masks = (
-        (image_id, predict(network, listed.image(number)).byte().cpu().numpy())
-        for number, image_id in enumerate(tqdm(listed.ids, desc=images, mininterval=5))
+        (image_id, predict(network, read_photograph(path)).byte().cpu().numpy())
+        for image_id, path in tqdm(listed.items(), desc=images, mininterval=5)
     )
-    write_submission(archive, masks, len(listed.classes))
+    write_submission(archive, masks, len(network.classes))
 
 
 if __name__ == "__main__":

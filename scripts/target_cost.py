@@ -1,6 +1,6 @@
-"""Measure on a few steps what it would take to fine-tune every network of the user's bank.
+"""Measure on a few steps what it would take to fine-tune every network of the bank on a target.
 
-The numbers are timings of this machine and of one thread; they differ from run to run.
+The numbers are timings of this machine and of `threads` threads; they differ from run to run.
 """
 
 from functools import partial
@@ -8,46 +8,55 @@ from functools import partial
 import torch
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
-from taskrsa.networks.segmentation import HeadSpec
-from taskrsa.networks.table import read_bank
-from taskrsa.networks.target import HEAD_ONLY, WHOLE, row_network
-from taskrsa.targets.labelled import open_labelled
-from taskrsa.training.finetuning import Recipe
-from taskrsa.training.goals import seconds_of_training
+from taskrsa.networks.loading import load_network
+from taskrsa.networks.network import Network
+from taskrsa.networks.target import HEAD_ONLY, WHOLE, TargetNetwork, target_network
+from taskrsa.recipes import FinetuneConfig, HeadConfig
+from taskrsa.targets.sets import LabelledSet, open_sets
+from taskrsa.training.finetuning import seconds_of_training
+
+
+def _network(
+    row: Network, weights: str | None, tap: str, train: LabelledSet, head: HeadConfig, crop: int
+) -> TargetNetwork:
+    start = load_network(row, weights)
+    return target_network(start, tap, train.kind, train.classes, head, crop, seed=0)
 
 
 def main(
-    networks: str,
+    rows: dict,
     weights: list[str],
     data: str,
     head: dict,
     recipe: dict,
     seeds: int,
     table: str,
+    tap: str = "compressed",
     n_train: int | None = None,
     threads: int = 1,
 ) -> None:
-    """`networks` is the table of the bank, `weights` a file for each network or "-"."""
+    """`rows` maps names to the bank's rows; `weights` holds a file for each network or "-"."""
     torch.set_num_threads(threads)
-    sets = open_labelled(data)
+    sets = open_sets(data)
     train, val = sets["train"].first(n_train), sets["val"]
-    spec, plan = HeadSpec.from_config(head), Recipe.from_config(recipe)
-    found = []
-    for row, file in zip(read_bank(networks).values(), weights, strict=True):
+    plan = FinetuneConfig(**recipe)
+    costs = []
+    for (name, row), file in zip(rows.items(), weights, strict=True):
         path = None if file == "-" else file
-        make = partial(row_network, row, path, train.kind, train.classes, spec, plan.crop, 0)
-        step, besides = seconds_of_training(make, train, val, plan, seed=0)
-        found.append(
+        network = Network.from_json(row)
+        make = partial(_network, network, path, tap, train, HeadConfig(**head), plan.crop)
+        step, besides = seconds_of_training(make, train, val, plan)
+        costs.append(
             {
-                "model": row.name,
-                "how": WHOLE if make().trains_encoder else HEAD_ONLY,
+                "model": name,
+                "trained": WHOLE if make().trains_encoder else HEAD_ONLY,
                 "steps": plan.steps,
                 "seeds": seeds,
                 "seconds_per_step": step,
                 "seconds": seeds * (plan.steps * step + besides),
             }
         )
-    write_table(found, table)
+    write_table(costs, table)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,54 @@
-"""Set what fine-tuning reached beside the ranking that advised it."""
+"""Set what fine-tuning reached beside the ranking of a target (Table 2, claim C10).
+
+Writes the scores in the order of the ranking, how well similarity predicts them, and what choosing
+by similarity gained.
+"""
 
 import pandas as pd
-from taskrsa.analysis.advice import verified_rows
+from taskrsa.analysis.advice import target_similarity
+from taskrsa.analysis.outcomes import Reference, choice_gain, prediction_rows, score_rows
 from taskrsa.entry import run
-from taskrsa.errors import DataError
 from taskrsa.io.files import write_table
-from taskrsa.targets.labelled import METRICS
+from taskrsa.paper.published import FIGURE8, MIOU, TABLE2
+from taskrsa.rsa.inference import bootstrap_counts
+from taskrsa.rsa.stacks import load_stacks
+
+PASCAL = Reference(scores=MIOU, orders={"Table 2": TABLE2, "Figure 8": FIGURE8})
 
 
-def main(ranking: str, scores: list[str], table: str) -> None:
-    """`scores` holds one file a run."""
-    runs = pd.concat([pd.read_csv(path) for path in scores], ignore_index=True)
-    metric = next((name for name in METRICS.values() if name in runs.columns), None)
-    if metric is None:
-        raise DataError(f"{scores[0]}: has no score; train the networks again")
-    write_table(verified_rows(pd.read_csv(ranking), runs, metric), table)
+def main(
+    ranking: str,
+    runs: str,
+    bank: list[str],
+    target: list[str],
+    layer: str,
+    target_layer: str,
+    resamples: int,
+    permutations: int,
+    seed: int,
+    table: str,
+    prediction: str,
+    choice: str,
+    same_task: str | None = None,
+    published: bool = False,
+) -> None:
+    """`same_task` is the network of the target's own task in another domain; `published` says that
+    the target is the paper's."""
+    reference = PASCAL if published else None
+    of_bank, of_target = load_stacks(bank, target, layer, target_layer)
+    counts = bootstrap_counts(of_bank.n_images, resamples, seed)
+    similarity = target_similarity(of_target, of_bank, counts)
+    reached = pd.read_csv(runs)
+    predicted = prediction_rows(similarity, reached, permutations, seed, reference)
+    if predicted["spearman"].isna().iloc[0]:
+        print(
+            "prediction: no correlation of similarities and scores; at least three networks with "
+            "different ones are needed"
+        )
+    gain = choice_gain(similarity, reached, seed, same_task=same_task, reference=reference)
+    write_table(predicted, prediction)
+    write_table(gain, choice)
+    write_table(score_rows(reached, pd.read_csv(ranking), reference), table)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,38 @@ from taskrsa.io.files import write_table
 from taskrsa.networks.decoders import DenseDecoder, Rescaled, VectorDecoder
 from taskrsa.networks.preprocessing import network_input
 from taskrsa.networks.small import SmallDecoder
-from taskrsa.networks.spec import SmallSpec, encoder_spec
+from taskrsa.networks.spec import SmallSpec, Spec, encoder_spec
 from taskrsa.networks.weights import random_encoder, save_encoder
+from taskrsa.recipes import TrainConfig
 from taskrsa.tasks.task import Task
-from taskrsa.training.loop import LabelledImages, TrainingSpec, encoder_and_decoder, train
+from taskrsa.training.loop import LabelledImages, encoder_and_decoder, scaled, train
 from taskrsa.training.losses import channel_statistics, constant_loss
+from torch import nn
+
+
+def _images(task: Task, labels: str, split: str, path: str, n: int | None) -> LabelledImages:
+    # Networks are trained on whole photographs; only the authors' extraction clips them.
+    to_input = partial(network_input, kind=task.input, clip=False)
+    with Pack(path) as pack:
+        targets, valid = read_labels(labels, split, n)
+        return LabelledImages(pack.rgb(n), targets, valid, to_input)
+
+
+def _decoder(
+    task: Task, spec: Spec, outputs: int, images: dict[str, LabelledImages], seed: int
+) -> nn.Module:
+    """Return the decoder of a task, whose weights are a function of the seed."""
+    code_size = spec.code_size(images["val"].images.shape[1])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if task.dense:
+            dense = SmallDecoder if isinstance(spec, SmallSpec) else DenseDecoder
+            decoder = dense(spec.code_channels, code_size, outputs, images["val"].targets.shape[-1])
+        else:
+            decoder = VectorDecoder(spec.code_channels, code_size, outputs)
+    if task.loss in ("l1", "l2"):
+        return Rescaled(decoder, *channel_statistics(*images["train"].labels()))
+    return decoder
 
 
 def main(
@@ -42,61 +69,35 @@ def main(
     """`n_train` limits the training images to the first so many; `stages` names one file for each
     of `stage_percents`."""
     torch.set_num_threads(threads)
-    definition = Task(**task)
-    # The bank is trained on whole photographs; only the authors' extraction clips them.
-    to_input = partial(network_input, kind=definition.input, clip=False)
-    splits = {}
-    for split, path, n in (("train", train_images, n_train), ("val", val_images, None)):
-        with Pack(path) as pack:
-            targets, valid = read_labels(labels, split, n)
-            splits[split] = LabelledImages(pack.rgb(n), targets, valid, to_input)
-
-    spec = encoder_spec(encoder, definition.input_channels)
-    network = random_encoder(spec, seed)
-    code_size = spec.code_size(splits["val"].images.shape[1])
+    of_task = Task(**task)
+    images = {
+        split: _images(of_task, labels, split, path, n)
+        for split, path, n in (("train", train_images, n_train), ("val", val_images, None))
+    }
     outputs = label_attributes(labels)["n_outputs"]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if definition.dense:
-            dense = SmallDecoder if isinstance(spec, SmallSpec) else DenseDecoder
-            decoder = dense(spec.code_channels, code_size, outputs, splits["val"].targets.shape[-1])
-        else:
-            decoder = VectorDecoder(spec.code_channels, code_size, outputs)
-    if definition.loss in ("l1", "l2"):
-        decoder = Rescaled(decoder, *channel_statistics(*splits["train"].labels()))
-    recipe = TrainingSpec(**training).scaled(steps_factor)
+    spec = encoder_spec(encoder, of_task.input_channels)
+    network = random_encoder(spec, seed)
+    decoder = _decoder(of_task, spec, outputs, images, seed)
+    recipe = scaled(TrainConfig(**training), steps_factor)
     stage_files: dict[int, list[str]] = {}
     for percent, path in zip(stage_percents or [], stages or [], strict=True):
         stage_files.setdefault(round(recipe.steps * percent / 100), []).append(path)
 
-    def save_stages(step: int, trained: torch.nn.Module) -> None:
+    def save_stages(step: int, trained: nn.Module) -> None:
         for path in stage_files.get(step, []):
             save_encoder(path, trained[0])
 
+    whole = encoder_and_decoder(network, decoder)
     trained, learning, val_loss = train(
-        encoder_and_decoder(network, decoder),
-        definition.loss,
-        splits["train"],
-        splits["val"],
-        recipe,
-        seed,
-        after_step=save_stages,
+        whole, of_task.loss, *images.values(), recipe, seed, after_step=save_stages
     )
-
-    constant = constant_loss(
-        definition.loss,
-        *(images.labels() for images in splits.values()),
-        classes=outputs,
-    )
+    every_label = (split.labels() for split in images.values())
+    constant = constant_loss(of_task.loss, *every_label, classes=outputs)
     save_encoder(weights, trained[0])
-    columns = vars(learning)
-    write_table(
-        [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)],
-        curve,
-    )
+    write_table(learning.rows(), curve)
     row = {
         "model": model,
-        "task": definition.id,
+        "task": of_task.id,
         "val_loss": val_loss,
         "constant_loss": constant,
         "error_removed": 1 - val_loss / constant,

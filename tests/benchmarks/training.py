@@ -32,7 +32,8 @@ from taskrsa.networks.preprocessing import network_input
 from taskrsa.networks.small import SmallDecoder, SmallEncoder
 from taskrsa.networks.spec import SmallSpec, encoder_spec
 from taskrsa.networks.weights import random_encoder
-from taskrsa.training.loop import LabelledImages, TrainingSpec, _endless, train
+from taskrsa.recipes import TrainConfig
+from taskrsa.training.loop import LabelledImages, _endless, train
 from taskrsa.training.losses import LOSSES
 
 COLUMNS = ("network", "what", "cpu_ms_per_step", "speedup", "data_share")
@@ -139,7 +140,7 @@ def ours(name: str, images: LabelledImages, options, precision: str) -> float:
     few = LabelledImages(images.images[:1], images.targets[:1], images.valid[:1], images.to_input)
 
     def run(n: int) -> float:
-        spec = TrainingSpec(
+        spec = TrainConfig(
             steps=n, batch_size=options.batch, learning_rate=1e-3, eval_every=n,
             precision=precision, device="cpu",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Published formats become what the sources read: NYU Depth v2, SBD, Taskonomy's archives."""
+"""Published formats become what the sources read: NYU Depth v2, Taskonomy's archives."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
-from published import SCENES, metres, write_both, write_cls, write_mat
+from published import SCENES, metres, write_mat
 from scipy.io import savemat
 from taskrsa.data import nyuv2, rgbd, sources, taskonomy
 from taskrsa.data.images import read_levels
 from taskrsa.data.nyuv2 import Conversion, convert
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.io import archive
-from taskrsa.targets import sbd
-from taskrsa.targets.devkit import open_splits, voc_palette
 from taskrsa.tasks import labels
 from taskrsa.tasks.dictionary import TASKS
 
@@ -368,70 +366,6 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         return float(done.stdout)
 
     assert peak(48) < peak(8) + 40
-
-
-# --- SBD ---
-
-
-@pytest.fixture
-def both(tmp_path):
-    """A devkit (train a; val b) and an SBD with c, d and e, of different sizes."""
-    return write_both(tmp_path)
-
-
-def test_structs_of_sbd_become_palette_pngs(both, tmp_path):
-    kit, extra, truth = both
-    sbd.merge_devkit(kit, extra, tmp_path / "merged")
-    train = open_splits(tmp_path / "merged")["train"]
-    assert train.ids == ("a", "c", "d", "e")
-    for i, name in enumerate(train.ids):
-        np.testing.assert_array_equal(train.mask(i), truth[name])
-    with Image.open(train.masks[2]) as image:
-        assert image.mode == "P"
-        np.testing.assert_array_equal(np.asarray(image), truth["d"])
-        colours = np.asarray(image.convert("RGB"))
-    np.testing.assert_array_equal(colours, voc_palette()[truth["d"]])
-    assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith(".")]
-
-
-def test_every_damaged_file_of_sbd_is_named_at_once(both, tmp_path):
-    kit, extra, _ = both
-    for name in "ce":
-        os.truncate(extra / f"cls/{name}.mat", 300)
-    with pytest.raises(DataError, match="2 of 3 masks of SBD cannot be used") as error:
-        sbd.merge_devkit(kit, extra, tmp_path / "merged")
-    assert "c.mat: is no MATLAB file" in str(error.value)
-    assert "e.mat: is no MATLAB file" in str(error.value)
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "merged").exists()
-
-
-def test_an_interrupted_conversion_of_sbd_goes_on(both, tmp_path):
-    kit, extra, truth = both
-    good = (extra / "cls/e.mat").read_bytes()
-    os.truncate(extra / "cls/e.mat", 300)
-    with pytest.raises(DataError, match="1 of 3 masks"):
-        sbd.merge_devkit(kit, extra, tmp_path / "merged")
-    (started,) = tmp_path.glob(".merged.sbd-*")
-    assert sorted(file.name for file in started.iterdir()) == ["c.png", "d.png"]
-    times = {file.name: file.stat().st_mtime_ns for file in started.iterdir()}
-    # Another SBD at another place starts anew, and the first one's masks stay.
-    shutil.copytree(extra, tmp_path / "other")
-    (tmp_path / "other/cls/e.mat").write_bytes(good)
-    write_cls(tmp_path / "other/cls/c.mat", np.full((22, 28), 7, np.uint8))
-    sbd.merge_devkit(kit, tmp_path / "other", tmp_path / "merged")
-    assert (open_splits(tmp_path / "merged")["train"].mask(1) == 7).all()
-    assert started.is_dir()
-
-    (extra / "cls/e.mat").write_bytes(good)
-    sbd.merge_devkit(kit, extra, tmp_path / "merged")
-    train = open_splits(tmp_path / "merged")["train"]
-    for i, name in enumerate(train.ids):
-        np.testing.assert_array_equal(train.mask(i), truth[name])
-    # c and d were not converted a second time.
-    for file in train.masks[1:3]:
-        assert file.stat().st_mtime_ns == times[file.name]
-    assert not started.exists()
 
 
 # --- Taskonomy's archives, one a building and domain ---

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from prepare_target import main as prepare_target
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.targets.devkit import VOID, check_set, open_splits
+from taskrsa.targets.pixels import VOID
 from taskrsa.worlds.outdoor import (
     CLASSES,
     INDOOR_CLASSES,
@@ -145,27 +144,6 @@ def test_mask_and_image_show_the_same_object():
     below = (mask == 0) & (np.arange(len(mask))[:, None] > 0.75 * len(mask))
     assert (red > green)[below].mean() > 0.95
     assert (before != after).any()
-
-
-def test_a_rendered_devkit_is_the_same_with_any_number_of_workers(tmp_path):
-    source = {"kind": "outdoor", "image_size": 16, "n_train": 5, "n_val": 3, "seed": 1}
-    for workers in (1, 2):
-        folder = tmp_path / f"kit{workers}"
-        prepare_target(source, str(tmp_path / f"{workers}.csv"), str(folder), workers)
-    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
-    splits = open_splits(tmp_path / "kit1")
-    assert splits["train"].classes == CLASSES
-    assert [len(split) for split in splits.values()] == [5, 3]
-    assert min(min(size) for size in check_set(splits["val"])) == 16
-    first = {f.relative_to(tmp_path / "kit1"): f.read_bytes()
-             for f in (tmp_path / "kit1").rglob("*") if f.is_file()}  # fmt: skip
-    assert len(first) == 2 * 8 + 2 + 2
-    for name, content in first.items():
-        assert (tmp_path / "kit2" / name).read_bytes() == content
-    world = open_world(**{k: v for k, v in source.items() if k != "kind"})
-    _, rgb, mask = world.labelled("val_000002")
-    np.testing.assert_array_equal(splits["val"].image(2), rgb)
-    np.testing.assert_array_equal(splits["val"].mask(2), mask)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from taskrsa.networks.decoders import DenseDecoder
 from taskrsa.networks.encoder import EncoderSpec
 from taskrsa.networks.preprocessing import NOISE_VARIANCE, network_input, transfer_input
 from taskrsa.networks.weights import random_encoder, save_encoder
+from taskrsa.recipes import TrainConfig
 from taskrsa.tasks.dictionary import TASKS
-from taskrsa.training.loop import LabelledImages, TrainingSpec, encoder_and_decoder, train
+from taskrsa.training.loop import LabelledImages, encoder_and_decoder, train
 from taskrsa.training.losses import constant_loss
 from taskrsa.training.probe import (
     CLASSIFIER_PENALTIES,
@@ -485,7 +486,9 @@ def test_a_trained_network_serves_its_own_task_better_than_a_random_one():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         decoder = DenseDecoder(8, 4, 1, 8, width=8)
-    recipe = TrainingSpec(steps=60, batch_size=16, eval_every=60, learning_rate=6e-3, device="cpu")
+    recipe = TrainConfig(
+        steps=60, batch_size=16, eval_every=60, learning_rate=6e-3, precision="no", device="cpu"
+    )
     trained, _, _ = train(
         encoder_and_decoder(random_encoder(TINY, 0), decoder),
         "l2",

@@ -10,7 +10,8 @@ from taskrsa.networks.preprocessing import network_input
 from taskrsa.networks.small import SmallDecoder, SmallEncoder
 from taskrsa.networks.spec import EncoderSpec, SmallSpec, encoder_spec
 from taskrsa.networks.weights import load_encoder, random_encoder, save_encoder
-from taskrsa.training.loop import LabelledImages, TrainingSpec, encoder_and_decoder, train
+from taskrsa.recipes import TrainConfig
+from taskrsa.training.loop import LabelledImages, encoder_and_decoder, train
 from torch import nn
 
 
@@ -69,7 +70,9 @@ def test_stages_are_the_network_as_it_was(tmp_path):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             network = encoder_and_decoder(encoder, SmallDecoder(8, 8, 1, 16, width=4))
-        recipe = TrainingSpec(steps=steps, batch_size=4, eval_every=2, keep="last", device="cpu")
+        recipe = TrainConfig(
+            steps=steps, batch_size=4, eval_every=2, keep="last", precision="no", device="cpu"
+        )
         return train(network, "l1", images, images, recipe, 0, after_step)[0][0].state_dict()
 
     kept = {}

@@ -1,51 +1,30 @@
-"""What is learnt of a target of the user's own: losses, scores, and networks with new heads."""
+"""Networks with new heads: of this project or a user's, their files, what they refuse."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from taskrsa.errors import ConfigError
-from taskrsa.networks.segmentation import HeadSpec
-from taskrsa.networks.table import network as bank_row
-from taskrsa.networks.target import as_map, row_network, small_network, target_bytes, target_header
-from taskrsa.targets.labelled import LabelledSet
-from taskrsa.training.finetuning import Recipe, fine_tune
-from taskrsa.training.goals import floor, goal_of, seconds_of_training, target_settings
-from torch import nn
-
-SIDE = 16
-HEAD = HeadSpec(width=8, rates=(1, 2), image_pooling=False)
-SMALL = {"family": "small", "width": 8, "reduction": 4}
-# Not mirrored: which half is bright is the class.
-PLAN = Recipe(
-    steps=40,
-    batch_size=4,
-    crop=SIDE,
-    learning_rate=0.01,
-    scale=(1, 1),
-    flip=False,
-    precision="no",
-    device="cpu",
+from small_targets import BANK, HEAD, KINDS, SIDE, SMALL, halves, network_of
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.networks.loading import load_network
+from taskrsa.networks.network import Network
+from taskrsa.networks.spec import SmallSpec
+from taskrsa.networks.target import (
+    as_map,
+    encoder_bytes,
+    load_target,
+    target_bytes,
+    target_header,
+    target_network,
+    untrained,
 )
-
-
-def labelled(kind: str, n: int = 12, seed: int = 0) -> LabelledSet:
-    """Return images whose brightness by halves is all there is to learn."""
-    rng = np.random.default_rng(seed)
-    bright = rng.random((n, 2)) > 0.5
-    bright[:2] = [[True, False], [False, True]]
-    images = np.repeat(bright, SIDE // 2, axis=1)[:, None, :, None] * 160 + 20
-    images = np.broadcast_to(images, (n, SIDE, SIDE, 3)).astype(np.uint8)
-    images = images + rng.integers(0, 20, images.shape, dtype=np.uint8)
-    dense = np.repeat(np.repeat(bright, SIDE // 2, axis=1)[:, None], SIDE, axis=1)
-    labels = {
-        "segmentation": dense.astype(np.uint8),
-        "classification": bright[:, 0].astype(np.uint8),
-        "regression": dense.astype(np.float32) * 2 - 1,
-    }[kind]
-    classes = ("value",) if kind == "regression" else ("dark", "bright")
-    return LabelledSet(kind, "train", classes, tuple(map(str, range(n))), images, labels)
+from taskrsa.networks.weights import load_encoder, random_encoder
+from taskrsa.recipes import HeadConfig
+from torch import nn
+from torch.nn import functional as F
 
 
 class ConvNet(nn.Module):
@@ -86,71 +65,234 @@ class Vectors(nn.Module):
         return self.head(self.first(x.flatten(1)))
 
 
-def row(loader: str, **more):
-    cells = {"name": "net", "loader": loader, "mean": "0.5", "std": "0.5", "channels": "rgb"}
-    return bank_row({**cells, "size": str(SIDE), **more})
-
-
 @pytest.fixture
 def made(monkeypatch):
-    """Return a function that makes a module of networks importable, and the row of one of them."""
+    """Return a function that gives the row of a user's network, by the name of its class."""
     import sys
     import types
 
     module = types.ModuleType("nets_of_a_user")
     module.ConvNet, module.Tokens, module.Vectors = ConvNet, Tokens, Vectors
     monkeypatch.setitem(sys.modules, "nets_of_a_user", module)
-    return lambda name: row(f"nets_of_a_user:{name}")
+    return lambda name, size=SIDE: Network("net", "net", "", f"nets_of_a_user:{name}", size=size)
 
 
-def trained(network, data: LabelledSet, seed: int = 0, plan: Recipe = PLAN):
-    return fine_tune(network, data, data, plan, seed, goal=goal_of(data.kind))
+def hooked(row: Network, kind: str, seed: int = 0):
+    start = load_network(row)
+    return target_network(start, "compressed", kind, halves(kind).classes, HEAD, SIDE, seed)
 
 
-KINDS = ("segmentation", "classification", "regression")
+# --- encoders of this project ---
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_small_model_learns_and_repeats_itself(kind):
-    data = labelled(kind)
-    networks = [small_network(SMALL, kind, data.classes, HEAD, SIDE, 1) for _ in range(2)]
-    (first, progress), (second, again) = (trained(network, data) for network in networks)
-    assert progress.curve[-1][2] > floor(data, data) + 0.2
-    assert progress.curve == again.curve
-    for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
-        assert torch.equal(a, b)
+@pytest.mark.parametrize(
+    ("spec", "tap", "channels"),
+    [
+        (BANK, "block4", 3),
+        (BANK, "compressed", 3),
+        (replace(BANK, input_channels=1), "block4", 1),
+        (replace(BANK, strides=(2, 2, 1, 1)), "block4", 3),
+        (SmallSpec(width=4), "compressed", 3),
+    ],
+)
+@pytest.mark.parametrize("size", [(32, 32), (37, 50), (5, 70)])
+def test_scores_have_the_size_of_the_image(spec, tap, channels, size):
+    head = HeadConfig(width=4, rates=(1, 3), image_pooling=True)
+    net = network_of(spec=spec, tap=tap, head=head).eval()
+    assert net.input_channels == channels
+    assert net.window is None
+    assert net(torch.zeros(2, channels, *size)).shape == (2, 2, *size)
+    net = network_of("values", ("a", "b", "c"), spec, tap, head).eval()
+    assert net(torch.zeros(2, channels, *size)).shape == (2, 3)
 
 
-def test_weights_are_a_function_of_the_seed(made):
-    def check(make):
-        states = []
-        for seed in (1, 1, 2):
-            torch.rand(1)  # whatever was drawn before must not count
-            states.append(make(seed))
-        one, another, other = states
-        for a, b in zip(one.values(), another.values(), strict=True):
-            assert torch.equal(a, b)
-        assert any(not torch.equal(one[key], other[key]) for key in one)
+def test_what_fills_up_an_image_is_cut_off_again():
+    net = network_of(spec=BANK, tap="block4").eval()
+    image = torch.randn(1, 3, 30, 33, generator=torch.Generator().manual_seed(0))
+    filled = torch.zeros(1, 3, 32, 36)
+    filled[:, :, :30, :33] = image
+    with torch.no_grad():
+        assert torch.equal(net(image), net(filled)[:, :, :30, :33])
 
-    more = ("segmentation", ("a", "b"), HEAD, SIDE)
-    check(lambda seed: small_network(SMALL, *more, seed).encoder.state_dict())
-    check(lambda seed: small_network(SMALL, *more, seed).head.state_dict())
-    check(lambda seed: row_network(made("ConvNet"), None, *more, seed).head.state_dict())
+
+def test_images_can_be_shown_smaller_and_are_scored_at_their_own_size():
+    head = HeadConfig(**HEAD.model_dump() | {"input_scale": 0.5})
+    shrunk, plain = (network_of(spec=BANK, tap="block4", head=one).eval() for one in (head, HEAD))
+    images = torch.rand(1, 3, 49, 70) * 2 - 1
+    with torch.no_grad():
+        smaller = F.interpolate(images, size=(24, 35), mode="bilinear", antialias=True)
+        expected = F.interpolate(plain(smaller), size=(49, 70), mode="bilinear")
+        assert torch.equal(shrunk(images), expected)
+        # What is shrunk already is not shrunk again.
+        assert torch.equal(shrunk(smaller, shrunk=True), plain(smaller))
+
+
+def test_what_the_tap_does_not_need_is_left_out():
+    for tap, expected in (("block4", False), ("compressed", True)):
+        state = network_of(spec=BANK, tap=tap).state_dict()
+        assert any("compress" in key for key in state) == expected
+
+
+def test_encoder_and_head_come_from_the_seed():
+    def states(seed, other=None):
+        torch.rand(1)  # whatever was drawn before must not count
+        net = network_of(spec=BANK, tap="block4", seed=seed)
+        return net.encoder.encoder.state_dict(), net.head.state_dict()
+
+    one, another, other = states(1), states(1), states(2)
+    for part in range(2):
+        assert all(torch.equal(v, another[part][k]) for k, v in one[part].items())
+        assert any(not torch.equal(v, other[part][k]) for k, v in one[part].items())
+    expected = random_encoder(BANK, 1).state_dict()
+    assert all(torch.equal(v, expected[k]) for k, v in one[0].items())
+    # Another encoder leaves the head's weights as they are.
+    net = target_network(untrained(BANK, 5), "block4", "segmentation", ("a", "b"), HEAD, SIDE, 1)
+    assert torch.equal(net.head.classifier.weight, one[1]["classifier.weight"])
+    assert all(p.requires_grad for p in net.parameters())
+
+
+def test_impossible_taps_are_named():
+    with pytest.raises(ConfigError, match="the small encoder has no tap block4; there are comp"):
+        network_of(spec=SMALL, tap="block4")
+    with pytest.raises(ConfigError, match="no tap block2; there are compressed, block4"):
+        network_of(spec=BANK, tap="block2")
+
+
+# --- other networks ---
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["ConvNet", "Tokens"])
-def test_a_network_of_the_user_s_own_learns(made, name, kind):
-    data = labelled(kind)
-    network = row_network(made(name), None, kind, data.classes, HEAD, SIDE, 0)
-    before = {key: value.clone() for key, value in network.encoder.state_dict().items()}
-    network, progress = trained(network, data)
-    assert progress.curve[-1][2] > floor(data, data) + 0.1
-    changed = [k for k, v in network.encoder.state_dict().items() if not torch.equal(v, before[k])]
-    assert any("weight" in key for key in changed)
+def test_a_user_s_network_has_an_answer_for_every_kind(made, name, kind):
+    net = hooked(made(name), kind)
+    outputs = net.eval()(torch.zeros(3, 3, SIDE, SIDE))
+    k = len(halves(kind).classes)
+    assert outputs.shape == ((3, k, SIDE, SIDE) if net.is_dense else (3, k))
+    assert net.window == SIDE
+    assert hooked(made(name, None), kind).window is None
+    heads = [hooked(made(name), kind, seed).head.state_dict() for seed in (1, 1, 2)]
+    assert all(torch.equal(v, heads[1][k]) for k, v in heads[0].items())
+    assert any(not torch.equal(v, heads[2][k]) for k, v in heads[0].items())
 
 
-def test_an_onnx_network_gets_a_trained_head(tmp_path):
+def test_a_user_s_network_is_shown_what_its_row_says(made):
+    row = replace(made("ConvNet"), mean=(0.25,) * 3, std=(0.5,) * 3, channels="bgr")
+    net = hooked(row, "classification").eval()
+    images = torch.rand(2, 3, SIDE, SIDE)
+    with torch.no_grad():
+        shown = (images.flip(1) - 0.25) / 0.5
+        expected = net.encoder.network.last(net.encoder.network.body(shown))
+        assert torch.allclose(net.features(images * 2 - 1), expected, atol=1e-5)
+
+
+def test_a_map_needs_a_layer_with_positions(made):
+    with pytest.raises(ConfigError, match="net has no layer with positions before its head, which"):
+        hooked(made("Vectors"), "regression")
+    for kind in ("classification", "values"):
+        net = hooked(made("Vectors"), kind)
+        assert net(torch.zeros(2, 3, SIDE, SIDE)).shape == (2, 2)
+
+
+def test_features_as_maps():
+    assert as_map(torch.zeros(2, 5, 3, 4)).shape == (2, 5, 3, 4)
+    assert as_map(torch.zeros(2, 7)).shape == (2, 7, 1, 1)
+    tokens = torch.arange(2 * 10 * 3.0).view(2, 10, 3)
+    grid = as_map(tokens)
+    assert grid.shape == (2, 3, 3, 3)
+    # The first token is that of the class.
+    assert torch.equal(grid[1, :, 0, 0], tokens[1, 1])
+    assert torch.equal(grid[1, :, 2, 1], tokens[1, 8])
+    assert as_map(torch.zeros(2, 7, 3)).shape == (2, 3, 1, 1)
+
+
+def test_the_layout_in_memory_is_kept_where_code_relies_on_it(made):
+    def layout(net):
+        net.to(memory_format=torch.channels_last)
+        weight = next(p for p in net.encoder.parameters() if p.ndim == 4 and p.shape[2] > 1)
+        return weight.is_contiguous(memory_format=torch.channels_last)
+
+    assert layout(network_of(spec=BANK))
+    assert not layout(hooked(made("ConvNet"), "classification"))
+
+
+# --- statistics ---
+
+
+def test_frozen_statistics_outlast_a_change_of_mode(made):
+    net = hooked(made("ConvNet"), "segmentation")
+    norm = net.encoder.network.body[1]
+    net.train()
+    assert norm.training
+    net.freeze_statistics(True)
+    assert not norm.training
+    assert net.head.projection[1].training
+    net.eval()
+    net.train()
+    assert not norm.training
+    net.freeze_statistics(False)
+    assert norm.training
+
+
+# --- files ---
+
+
+def test_a_saved_network_predicts_the_same(tmp_path):
+    head = HeadConfig(width=4, rates=(1, 2), image_pooling=True)
+    net = network_of(spec=BANK, tap="block4", head=head).eval()
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(target_bytes(net, {"key": "x", "a": 1}))
+    again = load_target(path)
+    image = torch.rand(1, 3, 33, 41) * 2 - 1
+    with torch.no_grad():
+        assert torch.equal(net(image), again(image))
+    assert (again.classes, again.kind, again.tap) == (net.classes, net.kind, "block4")
+    assert target_bytes(again, {"key": "x", "a": 1}) == path.read_bytes()
+    assert target_header(path)["about"] == {"key": "x", "a": 1}
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(DataError, match="not a whole safetensors file"):
+        load_target(path)
+    with pytest.raises(DataError, match="no such weights file"):
+        load_target(tmp_path / "absent.safetensors")
+
+
+def test_a_user_s_network_is_loaded_by_its_row(made, tmp_path):
+    row = made("ConvNet")
+    net = hooked(row, "segmentation", seed=3).eval()
+    with torch.no_grad():
+        net.encoder.network.last.weight += 1
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(target_bytes(net))
+    with pytest.raises(DataError, match="is not an encoder of this project; give its row"):
+        load_target(path)
+    image = torch.rand(1, 3, SIDE, SIDE)
+    with torch.no_grad():
+        assert torch.equal(load_target(path, row)(image), net(image))
+    with pytest.raises(DataError, match="does not fit its own header"):
+        load_target(path, made("Tokens"))
+
+
+@pytest.mark.parametrize("spec", [BANK, SMALL, replace(BANK, input_channels=1)])
+def test_the_encoder_alone_can_be_taken_out(tmp_path, made, spec):
+    net = network_of(spec=spec)
+    path = tmp_path / "encoder.safetensors"
+    path.write_bytes(encoder_bytes(net))
+    again = load_encoder(path)
+    image = torch.randn(1, spec.input_channels, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(again(image), net.eval().encoder.encoder(image))
+    with pytest.raises(DataError, match="holds no network of a target"):
+        load_target(path)
+    with pytest.raises(ConfigError, match="trained at block4 has no compressed output"):
+        encoder_bytes(network_of(spec=BANK, tap="block4"))
+    with pytest.raises(ConfigError, match="has no compressed output to extract"):
+        encoder_bytes(hooked(made("ConvNet"), "classification"))
+
+
+# --- ONNX ---
+
+
+@pytest.fixture
+def onnx_row(tmp_path) -> Network:
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     from onnx import TensorProto, helper, numpy_helper, save
@@ -171,193 +313,22 @@ def test_an_onnx_network_gets_a_trained_head(tmp_path):
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     save(model, tmp_path / "net.onnx")
-    data = labelled("segmentation")
-    onnx = row("onnx", weights=str(tmp_path / "net.onnx"))
-    network = row_network(onnx, None, data.kind, data.classes, HEAD, SIDE, 0)
-    assert not network.trains_encoder
-    head = {key: value.clone() for key, value in network.head.state_dict().items()}
+    return Network("net", "net", "", "onnx", weights=str(tmp_path / "net.onnx"), size=SIDE)
+
+
+def test_an_onnx_network_gets_a_trained_head(onnx_row):
+    from small_targets import RECIPE
+    from taskrsa.training.finetuning import finetune
+
+    data = halves("segmentation")
+    net = hooked(onnx_row, "segmentation")
+    assert not net.trains_encoder
+    head = {key: value.clone() for key, value in net.head.state_dict().items()}
     shown = torch.rand(2, 3, SIDE, SIDE) * 2 - 1
-    features = network.features(shown)
-    network, progress = trained(network, data)
-    assert progress.curve[-1][2] > floor(data, data) + 0.1
-    assert torch.equal(network.features(shown), features)
-    assert not any(weight.requires_grad for weight in network.encoder.parameters())
-    changed = [k for k, v in network.head.state_dict().items() if not torch.equal(v, head[k])]
+    features = net.features(shown)
+    net, progress = finetune(net, data, data, RECIPE, 0)
+    assert progress.curve[-1][2] > 0.35
+    assert torch.equal(net.features(shown), features)
+    assert not any(weight.requires_grad for weight in net.encoder.parameters())
+    changed = [k for k, v in net.head.state_dict().items() if not torch.equal(v, head[k])]
     assert any("weight" in key for key in changed)
-
-
-def test_a_map_needs_a_layer_with_positions(made):
-    with pytest.raises(ConfigError, match="net has no layer with positions before its head"):
-        row_network(made("Vectors"), None, "regression", ("value",), HEAD, SIDE, 0)
-    network = row_network(made("Vectors"), None, "classification", ("a", "b"), HEAD, SIDE, 0)
-    assert network(torch.zeros(2, 3, SIDE, SIDE)).shape == (2, 2)
-
-
-def test_features_as_maps():
-    assert as_map(torch.zeros(2, 5, 3, 4)).shape == (2, 5, 3, 4)
-    assert as_map(torch.zeros(2, 7)).shape == (2, 7, 1, 1)
-    tokens = torch.arange(2 * 10 * 3.0).view(2, 10, 3)
-    grid = as_map(tokens)
-    assert grid.shape == (2, 3, 3, 3)
-    # The first token is that of the class.
-    assert torch.equal(grid[1, :, 0, 0], tokens[1, 1])
-    assert torch.equal(grid[1, :, 2, 1], tokens[1, 8])
-    assert as_map(torch.zeros(2, 7, 3)).shape == (2, 3, 1, 1)
-
-
-@pytest.mark.parametrize("batch_norm", ["frozen", "free"])
-def test_statistics_can_be_frozen(made, batch_norm):
-    data = labelled("classification")
-    plan = Recipe(steps=3, batch_size=4, crop=SIDE, batch_norm=batch_norm, device="cpu")
-    network = row_network(made("ConvNet"), None, data.kind, data.classes, HEAD, SIDE, 0)
-    before = network.encoder.network.body[1].running_mean.clone()
-    network, _ = trained(network, data, plan=plan)
-    after = network.encoder.network.body[1].running_mean
-    assert torch.equal(after, before) == (batch_norm == "frozen")
-
-
-def test_frozen_statistics_outlast_a_change_of_mode(made):
-    data = labelled("classification")
-    network = row_network(made("ConvNet"), None, data.kind, data.classes, HEAD, SIDE, 0)
-    norm = network.encoder.network.body[1]
-    network.train()
-    assert norm.training
-    network.freeze_statistics(True)
-    assert not norm.training
-    assert network.head.training
-    network.eval()
-    network.train()
-    assert not norm.training
-    network.freeze_statistics(False)
-    assert norm.training
-
-
-def test_the_floor_is_the_best_constant_answer():
-    def like(kind, labels):
-        labels = np.array(labels)
-        shape = (len(labels), SIDE, SIDE, 3)
-        names = tuple(map(str, range(len(labels))))
-        return LabelledSet(kind, "val", ("a", "b", "c"), names, np.zeros(shape, np.uint8), labels)
-
-    train = like("classification", [0, 1, 1])
-    assert floor(train, like("classification", [1, 1, 0, 2])) == pytest.approx(0.5)
-    train = like("segmentation", [[[1, 1], [1, 255]]])
-    # IoU of class 1 is 2 of 3 pixels, that of class 0 nothing.
-    val = like("segmentation", [[[1, 1], [0, 255]]])
-    assert floor(train, val) == pytest.approx((2 / 3 + 0) / 2)
-    assert floor(labelled("regression"), labelled("regression")) == 0
-
-
-def test_losses_leave_out_what_is_not_known():
-    values = torch.tensor([[[[1.0, 5.0]]]])
-    labels = torch.tensor([[[3.0, torch.nan]]])
-    loss = goal_of("regression").loss
-    assert loss(values, labels, float("nan")).item() == 2
-    assert loss(values, labels * torch.nan, float("nan")).item() == 0
-    # What is not known must not spoil the gradient either.
-    values.requires_grad_()
-    loss(values, labels, float("nan")).backward()
-    assert values.grad.tolist() == [[[[-1, 0]]]]
-    scores = torch.tensor([[[[0.0, 9.0]], [[0.0, -9.0]]]])
-    loss = goal_of("segmentation").loss
-    assert loss(scores, torch.tensor([[[1, 255]]]), 255).item() == pytest.approx(np.log(2))
-    assert loss(scores, torch.tensor([[[255, 255]]]), 255).item() == 0
-    assert goal_of("classification").loss(torch.zeros(1, 4), torch.tensor([1]), 255).item() == (
-        pytest.approx(np.log(4))
-    )
-
-
-def test_scores_against_their_definitions():
-    class Fixed(nn.Module):
-        input_channels = 3
-
-        def __init__(self, outputs):
-            super().__init__()
-            self.weight = nn.Parameter(torch.zeros(1))
-            self.outputs = outputs
-
-        def forward(self, images):
-            return self.outputs[: len(images)]
-
-    images = np.zeros((4, SIDE, SIDE, 3), np.uint8)
-    ids = tuple("abcd")
-    data = LabelledSet(
-        "classification", "val", ("a", "b", "c"), ids, images, np.array([0, 0, 1, 1])
-    )
-    scores = torch.eye(3)[torch.tensor([0, 1, 1, 1])]
-    found = goal_of("classification").evaluate(Fixed(scores), data)
-    assert found.value == 0.75
-    assert found.by_class[:2] == (0.5, 1)
-    assert np.isnan(found.by_class[2])
-    labels = np.array([1.0, -1, 2, np.nan], np.float32).reshape(4, 1, 1)
-    data = LabelledSet("regression", "val", ("value",), ids, images, labels)
-    values = torch.tensor([1.0, 0, 1, 9]).view(4, 1, 1, 1)
-    found = goal_of("regression").evaluate(Fixed(values), data)
-    assert found.value == pytest.approx(1 - (0 + 1 + 1) / (1 + 1 + 2))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_scores_of_a_network_against_numpy(kind):
-    # More images than are scored at a time; some of the labels are not known.
-    data = labelled(kind, 19, seed=1)
-    labels = data.labels.copy()
-    if kind != "classification":
-        labels[:, :5, 3:] = data.void
-        labels[4] = data.void
-    data = LabelledSet(kind, "val", data.classes, data.ids, data.images, labels)
-    network = small_network(SMALL, kind, data.classes, HEAD, SIDE, 3)
-    found = goal_of(kind).evaluate(network, data)
-    images = torch.from_numpy(data.images).permute(0, 3, 1, 2) / 127.5 - 1
-    with torch.no_grad():
-        outputs = network.eval()(images).numpy()
-    if kind == "regression":
-        known = ~np.isnan(labels)
-        error = np.abs(outputs[:, 0] - labels)[known].mean()
-        expected = 1 - error / np.abs(labels[known]).mean()
-    elif kind == "classification":
-        expected = (outputs.argmax(1) == labels).mean()
-    else:
-        ious = []
-        answer, known = outputs.argmax(1), labels != data.void
-        for name in range(2):
-            both = ((answer == name) & (labels == name) & known).sum()
-            ious.append(both / (((answer == name) | (labels == name)) & known).sum())
-        assert found.by_class == pytest.approx(ious, abs=1e-6)
-        expected = np.mean(ious)
-    assert found.value == pytest.approx(expected, abs=1e-5)
-    assert found.n_images == 19
-
-
-def test_what_decides_a_training_is_told_apart(made):
-    data = labelled("classification")
-    network = row_network(made("ConvNet"), None, data.kind, data.classes, HEAD, SIDE, 0)
-    one = target_settings(network, data, data, PLAN, 0, {"row": "a"})
-    assert one == target_settings(network, data, data, PLAN, 0, {"row": "a"})
-    for other in (
-        target_settings(network, data, data, PLAN, 1, {"row": "a"}),
-        target_settings(network, data, data, PLAN, 0, {"row": "b"}),
-        target_settings(network, data.first(5), data, PLAN, 0, {"row": "a"}),
-    ):
-        assert other != one
-
-
-def test_weights_are_kept_with_what_they_predict(made, tmp_path):
-    data = labelled("classification")
-    network = row_network(made("ConvNet"), None, data.kind, data.classes, HEAD, SIDE, 0)
-    (tmp_path / "w.safetensors").write_bytes(target_bytes(network, {"settings": "key"}))
-    header = target_header(tmp_path / "w.safetensors")
-    assert header["classes"] == ["dark", "bright"]
-    assert header["about"] == {"settings": "key"}
-    from safetensors.torch import load_file
-
-    network.load_state_dict(load_file(tmp_path / "w.safetensors"))
-
-
-def test_seconds_are_measured(made):
-    data = labelled("classification")
-    step, besides = seconds_of_training(
-        lambda: row_network(made("ConvNet"), None, data.kind, data.classes, HEAD, SIDE, 0),
-        data, data, PLAN, 0, steps=3,
-    )  # fmt: skip
-    assert step > 0
-    assert besides >= 0

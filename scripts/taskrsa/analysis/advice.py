@@ -1,66 +1,176 @@
-"""Which network of a bank to start a target from, and how far that can be told.
+"""Which network of a bank to start a target from, and how certain that is.
 
-Dwivedi & Roig 2019, section 6.3, rank a bank by its similarity to one small model of the target.
-Here the ranking says what else it cannot be told from, and what fewer images would have said.
+Dwivedi & Roig 2019, section 6.3 and Figure 8: a small model of the target ranks the bank's networks
+by similarity. The ranking here also says which networks cannot be distinguished from the first,
+and what fewer images would have said.
+
+Columns of a ranking, one row a network, most similar first:
+
+model, label, type
+rs          mean over the seeds of the Spearman similarity; ci_low and ci_high are its 95 %
+            percentile interval over resamples of the images; rs_sd the deviation between the seeds
+            (blank with one)
+p           one-sided, of a randomisation of the condition labels between the network's RDM and the
+            seeds' mean rank RDM; q is p adjusted (Benjamini & Hochberg) over the networks
+stars       "***" where q < .001, "**" .01, "*" .05
+rank        1 for the most similar (equal ones share the better rank); rank_low and rank_high over
+            the same resamples
+n_seeds     of the small model
+behind      the similarity of the first less this one's; behind_low and behind_high are an interval
+            that holds for all networks at once with 95 % (bootstrap of the images; the largest of
+            the standardised deviations decides its width)
+tied        "yes" where that interval reaches 0: such a network cannot be distinguished from the
+            first, which is tied with itself
+rank_published  place in the published order, where there is one (blank for other networks)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from taskrsa.analysis.outcomes import Names, figure8_rows, target_similarity
 from taskrsa.analysis.ranking import FEWEST, ranking_agreement
 from taskrsa.errors import DataError
+from taskrsa.rsa.inference import (
+    confidence_interval,
+    fdr_bh,
+    permutation_p,
+    resampled_similarity,
+)
+from taskrsa.rsa.rdm import mid_ranks
+from taskrsa.rsa.similarity import similarity_between
+from taskrsa.rsa.stacks import RDMStack
 
 LEVEL = 0.95
 _ROUNDING = 1e-9  # must not tell equal networks apart
+_STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+
+Styles = Mapping[str, tuple[str, str]]  # label and type of each network
 
 
-def advice_rows(
-    target: np.ndarray,
-    bank: np.ndarray,
-    sources: Sequence[str],
-    n_images: int,
+@dataclass(frozen=True)
+class Similarity:
+    """How similar a target is to the networks of a bank.
+
+    Attributes
+    ----------
+    networks : names of the m networks
+    values : (S, m) Spearman correlations of what stands for the target, such as the small models of
+        S seeds
+    draws : (R, S, m) of them, over resamples of the images
+    """
+
+    networks: tuple[str, ...]
+    values: np.ndarray
+    draws: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.shape[1] != len(self.networks):
+            raise DataError(
+                f"similarities of shape {self.values.shape} for {len(self.networks)} networks; "
+                "give (seeds, networks)"
+            )
+        if self.draws.ndim != 3 or self.draws.shape[1:] != self.values.shape:
+            raise DataError(
+                f"resamples of shape {self.draws.shape} for similarities of shape "
+                f"{self.values.shape}; make both from the same networks"
+            )
+
+
+def target_similarity(target: RDMStack, bank: RDMStack, counts: np.ndarray) -> Similarity:
+    """Return how similar what stands for a target is to each network of the bank.
+
+    Parameters
+    ----------
+    target : RDMs of the small models, one a seed, or of one network
+    bank : RDMs over the same images
+    counts : (R, n_images) how often each resample draws each image, as from `bootstrap_counts`
+
+    Raises
+    ------
+    RepresentationError
+        If an RDM cannot be ranked, or the images differ.
+    """
+    names = {"names": target.models, "other_names": bank.models}
+    values = similarity_between(target.rdms, bank.rdms, **names)
+    draws = resampled_similarity(target.rdms, counts, others=bank.rdms, **names)
+    return Similarity(bank.models, values, draws)
+
+
+def rank_networks(
+    target: RDMStack,
+    bank: RDMStack,
     counts: np.ndarray,
     permutations: int,
     seed: int,
     *,
-    models: Names = None,
+    styles: Styles | None = None,
+    published: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Return the ranking of a bank for a target, and which networks may be the first as well.
+    """Return the ranking of a bank for a target, and which networks may be first as well (C9).
 
     Parameters
     ----------
-    target
-        (S, p) condensed RDMs of what stands for the target: small models of S seeds.
-    bank, sources, n_images, counts, permutations, seed, models
-        As for `taskrsa.analysis.outcomes.figure8_rows`.
+    target, bank, counts
+        As for `target_similarity`.
+    permutations, seed
+        Of the condition labels.
+    styles
+        Label and type of networks; others have their name and none.
+    published
+        Names of networks in the published order, most similar first.
 
     Returns
     -------
-    The rows of `figure8_rows`, with behind, the similarity of the first less this one's, and
-    behind_low and behind_high, an interval that holds for all networks at once with 95 %
-    (bootstrap of the images; the largest of the standardised deviations decides its width). tied
-    is "yes" where the interval reaches 0: such a network cannot be told from the first, which is
-    tied with itself.
+    The columns of the module's text.
 
     Raises
     ------
-    DataError, RepresentationError
-        As `figure8_rows`.
+    RepresentationError
+        As `target_similarity`.
     """
-    known = similarity, draws = target_similarity(target, bank, sources, counts)
-    ranking = figure8_rows(
-        target, bank, sources, n_images, counts, permutations, seed, models=models, known=known
+    styles = styles or {}
+    similarity = target_similarity(target, bank, counts)
+    rs, means = similarity.values.mean(axis=0), similarity.draws.mean(axis=1)
+    mean_ranks = mid_ranks(target.rdms).mean(axis=0)[None]
+    p = permutation_p(
+        mean_ranks, bank.rdms, bank.n_images, permutations, seed, other_names=bank.models
+    )[0]
+    q = fdr_bh(p)
+    low, high = confidence_interval(means)
+    places = np.where(np.isnan(means), np.nan, ranks(means))
+    rank_low, rank_high = confidence_interval(places)
+    behind, behind_low, behind_high = _behind(rs, means)
+    table = pd.DataFrame(
+        {
+            "model": list(bank.models),
+            "label": [styles.get(name, (name, ""))[0] for name in bank.models],
+            "type": [styles.get(name, (name, ""))[1] for name in bank.models],
+            "rs": rs,
+            "ci_low": low,
+            "ci_high": high,
+            "rs_sd": deviation(similarity.values, axis=0),
+            "p": p,
+            "q": q,
+            "stars": [next((stars for end, stars in _STARS if value < end), "") for value in q],
+            "rank": ranks(rs),
+            # Between two ranks the outer one: an interval must not be narrower than its level.
+            "rank_low": np.floor(rank_low).astype(int),
+            "rank_high": np.ceil(rank_high).astype(int),
+            "n_seeds": len(target),
+            "behind": behind,
+            "behind_low": behind_low,
+            "behind_high": behind_high,
+            "tied": np.where(behind_low > _ROUNDING, "no", "yes"),
+        }
     )
-    behind, low, high = _behind(similarity.mean(axis=0), draws.mean(axis=1))
-    tied = np.where(low > _ROUNDING, "no", "yes")
-    columns = {"behind": behind, "behind_low": low, "behind_high": high, "tied": tied}
-    found = pd.DataFrame({"model": list(sources), **columns})
-    return ranking.merge(found, on="model", how="left", validate="one_to_one")
+    if published:
+        order = {name: place for place, name in enumerate(published, start=1)}
+        table["rank_published"] = table["model"].map(order)
+    return table.sort_values("rs", ascending=False, kind="stable", ignore_index=True)
 
 
 def _behind(rs: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -78,117 +188,77 @@ def _behind(rs: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     return behind, behind - width, behind + width
 
 
-def advice_by_images(
-    target: np.ndarray,
-    bank: np.ndarray,
-    sources: Sequence[str],
-    n_images: int,
-    sizes: Iterable[int],
-    resamples: int,
-    seed: int,
+def rank_by_images(
+    target: RDMStack, bank: RDMStack, sizes: Iterable[int], resamples: int, seed: int
 ) -> pd.DataFrame:
-    """Return how the advice depends on the number of images.
+    """Return how the ranking depends on the number of images.
 
-    So many images are drawn with replacement from all (the m out of n bootstrap), which gives the
-    variation that a set of that size would have. More images than there are cannot be drawn.
+    For each size, that many images are drawn with replacement from all (the m out of n bootstrap),
+    which gives the variation that a set of that size would have. More images than there are cannot
+    be drawn.
 
     Parameters
     ----------
-    target, bank, sources, n_images
-        As for `advice_rows`.
+    target, bank
+        As for `rank_networks`.
     sizes
-        Numbers of images; those beyond n_images are left out.
+        Numbers of images; those beyond what there is are left out.
 
     Returns
     -------
     One row a size: n_images; draws; same_first, the share of draws whose first choice is that of
-    all images; in_tied, the share whose first is among those that all images do not tell from it;
-    n_tied, how many networks so many images do not tell from the first choice, that included;
-    spearman, the mean agreement of the draws' rankings with that of all images (blank for fewer
-    than three networks).
+    all images; in_tied, the share whose first is among those that all images do not distinguish
+    from it; n_tied, the number of networks that are indistinguishable from the first at this
+    number of images, the first included; spearman, the mean agreement of the draws' rankings with
+    that of all images (blank for fewer than three networks).
 
     Raises
     ------
     DataError
         If a size is below 3, or no size is left.
     """
+    n_images = bank.n_images
     sizes = sorted({int(size) for size in sizes if size <= n_images})
     if not sizes or sizes[0] < FEWEST:
         raise DataError(
             f"numbers of images {sizes}: each must be from {FEWEST} to the {n_images} there are"
         )
-    found = {}
+    by_size = {}
     for size in sorted({*sizes, n_images}):
         rng = np.random.default_rng([seed, size])
         counts = rng.multinomial(size, np.full(n_images, 1 / n_images), size=resamples)
         # A draw of too few different images has no ranking.
         counts = counts[(counts > 0).sum(axis=1) >= FEWEST]
-        similarity, draws = target_similarity(target, bank, sources, counts)
-        found[size] = similarity.mean(axis=0), draws.mean(axis=1)
-    rs, draws = found[n_images]
+        similarity = target_similarity(target, bank, counts)
+        by_size[size] = similarity.values.mean(axis=0), similarity.draws.mean(axis=1)
+    rs, draws = by_size[n_images]
     tied = ~(_behind(rs, draws)[1] > _ROUNDING)
-    rows = []
-    for size in sizes:
-        draws = found[size][1]
-        draws = draws[~np.isnan(draws).any(axis=1)]
-        firsts = draws.argmax(axis=1)
-        agreement = np.nan
-        if len(sources) >= FEWEST and len(draws):
-            agreement = float(np.nanmean(ranking_agreement(draws, rs[None])["spearman"]))
-        rows.append(
-            {
-                "n_images": size,
-                "draws": len(draws),
-                "same_first": float((firsts == rs.argmax()).mean()) if len(draws) else np.nan,
-                "in_tied": float(tied[firsts].mean()) if len(draws) else np.nan,
-                "n_tied": int((~(_behind(rs, draws)[1] > _ROUNDING)).sum()),
-                "spearman": agreement,
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_row_of_size(size, rs, by_size[size][1], tied) for size in sizes])
 
 
-def verified_rows(ranking: pd.DataFrame, scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the ranking beside what fine-tuning reached, the best advised first.
+def _row_of_size(size: int, rs: np.ndarray, draws: np.ndarray, tied: np.ndarray) -> dict:
+    draws = draws[~np.isnan(draws).any(axis=1)]
+    firsts = draws.argmax(axis=1)
+    agreement = np.nan
+    if len(rs) >= FEWEST and len(draws):
+        agreement = float(np.nanmean(ranking_agreement(draws, rs[None])["spearman"]))
+    return {
+        "n_images": size,
+        "draws": len(draws),
+        "same_first": float((firsts == rs.argmax()).mean()) if len(draws) else np.nan,
+        "in_tied": float(tied[firsts].mean()) if len(draws) else np.nan,
+        "n_tied": int((~(_behind(rs, draws)[1] > _ROUNDING)).sum()),
+        "spearman": agreement,
+    }
 
-    Parameters
-    ----------
-    ranking
-        Rows of `advice_rows`.
-    scores
-        One row a run: model, seed, how, floor, n_val and a column `metric`; the small model, which
-        is in no ranking, comes last.
 
-    Returns
-    -------
-    One row a network that was trained: model, label, type, rank, rs, tied, how, score (mean over
-    the seeds), score_sd (blank with one), score_rank (among networks of the bank), n_seeds, n_val,
-    metric, floor (the score of a constant answer).
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Return ranks (..., m), 1 for the largest; equal ones share the better rank."""
+    return 1 + (values[..., None, :] > values[..., :, None]).sum(axis=-1)
 
-    Raises
-    ------
-    DataError
-        If a run is missing or its score is no number.
-    """
-    if scores[metric].isna().any():
-        raise DataError(f"scores: {metric} is no number for {scores[scores[metric].isna()]}")
-    runs = scores.groupby("model", sort=False)
-    table = pd.DataFrame(
-        {
-            "how": runs["how"].first(),
-            "score": runs[metric].mean(),
-            "score_sd": runs[metric].std(ddof=1),
-            "n_seeds": runs["seed"].nunique(),
-            "n_val": runs["n_val"].first(),
-            "metric": metric,
-            "floor": runs["floor"].first(),
-        }
-    ).reset_index()
-    known = ranking[["model", "label", "type", "rank", "rs", "tied"]]
-    table = table.merge(known, on="model", how="left")
-    of_bank = table["rank"].notna()
-    table["score_rank"] = table["score"].where(of_bank).rank(ascending=False, method="min")
-    table["label"] = table["label"].fillna(table["model"])
-    table = table.sort_values("rank", kind="stable", na_position="last")
-    order = ["model", "label", "type", "rank", "rs", "tied", "how", "score", "score_sd"]
-    return table[[*order, "score_rank", "n_seeds", "n_val", "metric", "floor"]]
+
+def deviation(values: np.ndarray, axis: int) -> np.ndarray:
+    """Return the standard deviations between seeds; nan where there is one only."""
+    if values.shape[axis] < 2:
+        return np.full(values.mean(axis=axis).shape, np.nan)
+    return values.std(axis=axis, ddof=1)

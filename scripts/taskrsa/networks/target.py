@@ -1,16 +1,17 @@
-"""Networks for a target of the user's own: any encoder, and a head for classes, maps or masks.
+"""Networks for a target: any encoder that can be tapped, and a new head.
 
-The target may be a segmentation, a classification or a dense regression. Encoders are the small
-one (paper section 5.2), or rows of a bank: those of PyTorch are trained as a whole, those that
-only run (ONNX) get a trained head.
+Encoders of this project, small ones among them (paper section 5.2), are tapped at a layer of
+choice and take images of any size. Other networks are tapped at the last layer before their own
+head, for maps and masks at the last that has positions. All are trained as a whole but those that
+only run (ONNX), of which the new head is trained.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -18,16 +19,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from taskrsa.errors import ConfigError, DataError
+from taskrsa.networks.encoder import EXPANSION
+from taskrsa.networks.heads import ASPP, ImageHead
 from taskrsa.networks.layers import Layer
 from taskrsa.networks.loading import layers_of, load_network
 from taskrsa.networks.network import Network
 from taskrsa.networks.preprocessing import normalisation_of
-from taskrsa.networks.segmentation import ASPP, HeadSpec
-from taskrsa.networks.spec import encoder_spec
-from taskrsa.networks.weights import random_encoder
+from taskrsa.networks.spec import EncoderSpec, Spec, encoder_spec
+from taskrsa.networks.taps import NativeNetwork, TapNetwork
+from taskrsa.networks.weights import encoder_header, random_encoder
+from taskrsa.recipes import HeadConfig
 
 WHOLE, HEAD_ONLY = "whole network", "head only"
-_TAP = "compressed"
+COMPRESSED = "compressed"
+_TAP = "tap"  # under which an encoder returns the features
+_COMPRESSION = ("compress1", "compress_bn", "groupnorm")
+_HEADER = "target"  # the entry of a weights file
 
 
 class TargetNetwork(nn.Module):
@@ -35,85 +42,107 @@ class TargetNetwork(nn.Module):
 
     Parameters
     ----------
-    encoder : a module with `features`, or one whose forward pass returns a dictionary of layers
-    layer : the layer that the head sees
-    to_input : turns photographs on [0, 1], (N, 3, H, W), into the encoder's input
-    kind : "segmentation", "classification" or "regression"
-    classes : names of the classes; of a regression one
-    side : of the training images, pixels
-    trains_encoder : False for an encoder without gradients
-    keeps_layout : of weights in memory, for foreign code that relies on it
-
-    Raises
-    ------
-    ConfigError
-        If a map is to be predicted and the layer has no positions.
+    encoder : becomes part of the network: training changes it, if it is trainable
+    layer : of `find_layers`, that which the head sees
+    kind : of the target; "segmentation" and "regression" have one answer a pixel
+    classes : K names of the outputs
+    head : its size, and at what scale the encoder sees images
+    side : of the training images, pixels; networks of a fixed size see windows of that side
     """
 
     def __init__(
         self,
-        encoder: nn.Module,
-        layer: str,
-        to_input: Callable[[Tensor], Tensor],
+        encoder: TapNetwork,
+        layer: Layer,
         kind: str,
         classes: Sequence[str],
-        head: HeadSpec,
+        head: HeadConfig,
         side: int,
-        trains_encoder: bool = True,
-        keeps_layout: bool = False,
     ) -> None:
         super().__init__()
-        self.encoder = encoder.requires_grad_(trains_encoder)
-        self.to_input, self.kind, self.classes = to_input, kind, tuple(classes)
-        self.tap, self.layer, self.head_spec = _TAP, layer, head
-        self.trains_encoder, self.keeps_layout = trains_encoder, keeps_layout
-        self.frozen_statistics = False
-        self.input_channels = 3
-        self.eval()
-        with torch.no_grad():
-            found = self.features(torch.zeros(2, 3, side, side))
-        if kind != "classification" and found.shape[2] * found.shape[3] < 2:
-            raise ConfigError(
-                f"target: layer {layer} has one value an image, and {kind} needs a map; name "
-                "another layer"
-            )
-        outputs = 1 if kind == "regression" else len(self.classes)
-        if kind == "classification":
-            self.head = nn.Sequential(nn.Dropout(head.dropout), nn.Linear(found.shape[1], outputs))
+        self.kind, self.classes, self.head_config, self.side = kind, tuple(classes), head, side
+        self.tap = layer.name
+        self.trains_encoder = encoder.trainable
+        self.encoder = encoder.requires_grad_(encoder.trainable)
+        self.encoder.tap({_TAP: layer})
+        self.input_channels, self.multiple, self._normalise = 3, 1, None
+        if isinstance(encoder, NativeNetwork):
+            spec = encoder.encoder.spec
+            self.input_channels, self.multiple = spec.input_channels, spec.reduction
+            if layer.name != COMPRESSED:
+                self._leave_compression_out()
         else:
-            self.head = ASPP(found.shape[1], outputs, head)
+            self._normalise = normalisation_of(encoder.row)
+        make = ASPP if self.is_dense else ImageHead
+        self.head = make(_channels(layer.shape), len(self.classes), head)
+        self.frozen_statistics = False
+
+    @property
+    def is_dense(self) -> bool:
+        return self.kind in ("segmentation", "regression")
+
+    @property
+    def window(self) -> int | None:
+        """Side of what the network sees at a time, pixels; None for images of any size."""
+        return self.side if self._normalise is not None and self.encoder.row.size else None
+
+    def _leave_compression_out(self) -> None:
+        # What is above the tap would be computed, saved and given to the optimiser for nothing.
+        for name in _COMPRESSION:
+            setattr(self.encoder.encoder, name, nn.Identity())
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the layer of images (N, 3, H, W) in [-1, 1], as a map (N, C, h, w)."""
-        shown = self.to_input((images + 1) / 2)
-        taps = self.encoder.features if hasattr(self.encoder, "features") else self.encoder
+        """Return the layer of images (N, input_channels, H, W) in [-1, 1], as a map (N, C, h, w).
+
+        H and W are multiples of `multiple`.
+        """
+        if self._normalise is None:
+            return self.encoder(images)[_TAP]
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_encoder):
-            return as_map(taps(shown)[self.layer].float())
+            shown = self._normalise((images + 1) / 2).to(self.encoder.device)
+            return as_map(self.encoder(shown)[_TAP].float()).to(images.device)
 
     def forward(self, images: Tensor, shrunk: bool = False) -> Tensor:
-        """Return scores (N, K) of classes, (N, K, H, W) of pixels, or values (N, 1, H, W).
+        """Return scores of classes, or values.
 
         Parameters
         ----------
-        images : (N, 3, H, W) in [-1, 1]
+        images : (N, input_channels, H, W) in [-1, 1], of any size
         shrunk : the images are at `input_scale` already
+
+        Returns
+        -------
+        (N, K, H, W) of pixels, or (N, K) of images
         """
         size = images.shape[2:]
-        if self.head_spec.input_scale < 1 and not shrunk:
-            smaller = [max(1, round(side * self.head_spec.input_scale)) for side in size]
+        if self.head_config.input_scale < 1 and not shrunk:
+            smaller = [max(1, round(side * self.head_config.input_scale)) for side in size]
             images = F.interpolate(images, size=smaller, mode="bilinear", antialias=True)
-        found = self.features(images)
-        if self.kind == "classification":
-            return self.head(found.mean((2, 3)))
-        return F.interpolate(self.head(found), size=size, mode="bilinear", align_corners=False)
+        height, width = images.shape[2:]
+        # Mid-grey, 0, to the right and below: the encoder drops what is no multiple of its strides.
+        images = F.pad(images, (0, -width % self.multiple, 0, -height % self.multiple))
+        outputs = self.head(self.features(images))
+        if not self.is_dense:
+            return outputs
+        outputs = F.interpolate(
+            outputs, size=images.shape[2:], mode="bilinear", align_corners=False
+        )
+        outputs = outputs[:, :, :height, :width]
+        if outputs.shape[2:] != size:
+            outputs = F.interpolate(outputs, size=size, mode="bilinear", align_corners=False)
+        return outputs
 
     def to(self, *words: object, memory_format: object = None, **names: object) -> TargetNetwork:
-        if memory_format is not None and not self.keeps_layout:
+        """As of any module, but a network whose code relies on its layout in memory keeps it."""
+        if memory_format is not None and not self.encoder.keeps_layout:
             names["memory_format"] = memory_format
         return super().to(*words, **names)
 
     def freeze_statistics(self, on: bool) -> None:
-        """Normalise the encoder's features by the statistics it came with, or by each batch's."""
+        """Normalise the encoder's features by the statistics it came with, or by each batch's.
+
+        Scales and offsets are trained in both cases, and the head's statistics are its own.
+        """
         self.frozen_statistics = on
         self.train(self.training)
 
@@ -142,102 +171,185 @@ def as_map(values: Tensor) -> Tensor:
     return values.flatten(1)[:, :, None, None]
 
 
-def small_network(
-    encoder: dict, kind: str, classes: Sequence[str], head: HeadSpec, side: int, seed: int
-) -> TargetNetwork:
-    """Return the untrained small model of a target, a function of the seed.
-
-    Parameters
-    ----------
-    encoder : spec of a small encoder
-    """
-    network = random_encoder(encoder_spec(encoder), seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return TargetNetwork(network, _TAP, _centred, kind, classes, head, side)
+def _channels(shape: tuple[int, ...]) -> int:
+    """Return the channels of features of one image once they are a map."""
+    return as_map(torch.empty(1, *shape, device="meta")).shape[1]
 
 
-def row_network(
-    row: Network,
-    weights: str | Path | None,
+def _has_positions(layer: Layer) -> bool:
+    shape = as_map(torch.empty(1, *layer.shape, device="meta")).shape
+    return shape[2] * shape[3] > 1
+
+
+# --- making them ---
+
+
+def untrained(spec: Spec, seed: int) -> NativeNetwork:
+    """Return an untrained encoder whose weights are a function of the seed."""
+    name = f"{spec.family}, untrained"
+    row = Network(
+        name, name, "", "random", channels="rgb" if spec.input_channels == 3 else "lightness"
+    )
+    return NativeNetwork(random_encoder(spec, seed), row)
+
+
+def target_network(
+    encoder: TapNetwork,
+    tap: str,
     kind: str,
     classes: Sequence[str],
-    head: HeadSpec,
+    head: HeadConfig,
     side: int,
     seed: int,
 ) -> TargetNetwork:
-    """Return a network of a bank with a new head, whose weights are a function of the seed.
+    """Put a head whose weights are a function of `seed` alone on an encoder.
 
-    The head takes the place of the network's own: it is put on the last layer before that which
-    everything passes through, of maps and masks on the last that has positions.
+    Parameters
+    ----------
+    encoder : `untrained`, or of `taskrsa.networks.loading.load_network`
+    tap : the layer of an encoder of this project, such as "compressed"; other networks are tapped
+        before their own head
+    side : of the training images, pixels
 
     Raises
     ------
-    ConfigError, DataError
-        As `taskrsa.networks.loading.load_network`, and if a map is to be predicted and no layer
-        has positions.
+    ConfigError
+        If there is no such tap, a map is to be predicted and no layer has positions, or the network
+        refuses its input.
     """
-    network = load_network(row, weights)
-    network.tap({_TAP: _last_layer(layers_of(network, side), kind, row)})
+    if isinstance(encoder, NativeNetwork):
+        layer = _native_layer(encoder.encoder.spec, tap)
+    else:
+        layers = layers_of(encoder, max(1, round(side * head.input_scale)))
+        layer = _last_layer(layers, kind, encoder.row)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return TargetNetwork(
-            network,
-            _TAP,
-            normalisation_of(network.row),
-            kind,
-            classes,
-            head,
-            side,
-            trains_encoder=network.trainable,
-            keeps_layout=network.keeps_layout,
+        return TargetNetwork(encoder, layer, kind, classes, head, side)
+
+
+def _native_layer(spec: Spec, tap: str) -> Layer:
+    channels = {COMPRESSED: spec.code_channels}
+    if isinstance(spec, EncoderSpec):
+        channels["block4"] = spec.width * 8 * EXPANSION
+    if tap not in channels:
+        raise ConfigError(
+            f"tap: the {spec.family} encoder has no tap {tap}; there are {', '.join(channels)}"
         )
+    return Layer(tap, "layer", (channels[tap], 1, 1))
 
 
 def _last_layer(layers: Sequence[Layer], kind: str, row: Network) -> Layer:
     usable = [layer for layer in layers if layer.trunk and not layer.fault]
-    if kind != "classification":
-        usable = [layer for layer in usable if _has_positions(layer.shape)]
+    if kind in ("segmentation", "regression"):
+        usable = [layer for layer in usable if _has_positions(layer)]
     if not usable:
         raise ConfigError(
-            f"{row.where('loader')}: {row.name} has no layer with positions before its head; "
-            f"leave it out of a {kind} (target.finetune)"
+            f"{row.where('loader')}: {row.name} has no layer with positions before its head, which "
+            f"a {kind} needs; set finetune of the target to none or leave the network out"
         )
     return usable[-1]
 
 
-def _has_positions(shape: tuple[int, ...]) -> bool:
-    if len(shape) == 2:
-        return any(math.isqrt(n) ** 2 == n and n > 3 for n in (shape[0], shape[0] - 1))
-    return len(shape) == 3 and shape[1] * shape[2] > 1
+# --- files ---
 
 
-def _centred(images: Tensor) -> Tensor:
-    return images * 2 - 1
+def target_bytes(network: TargetNetwork, about: dict | None = None) -> bytes:
+    """Return a safetensors file with all weights and, in its header, what rebuilds the network.
 
-
-def target_bytes(network: TargetNetwork, about: dict) -> bytes:
-    """Return a safetensors file with all weights of a network and a header on what it predicts."""
-    from safetensors.torch import save
-
+    `about` is kept in the header as well. Equal networks give equal bytes.
+    """
+    native = isinstance(network.encoder, NativeNetwork)
     header = {
+        "encoder": encoder_header(network.encoder.encoder) if native else None,
+        "tap": network.tap,
         "kind": network.kind,
         "classes": network.classes,
-        "head": asdict(network.head_spec),
-        "about": about,
+        "head": network.head_config.model_dump(mode="json"),
+        "side": network.side,
+        "about": about or {},
     }
-    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    # One entry only: the order of several in a safetensors header is not fixed.
+    return _safetensors(network, {_HEADER: json.dumps(header)})
+
+
+def encoder_bytes(network: TargetNetwork) -> bytes:
+    """Return the encoder alone as a file that `load_encoder` reads, for extraction.
+
+    Raises
+    ------
+    ConfigError
+        If the network was trained without the encoder's compression, or is not of this project.
+    """
+    if not isinstance(network.encoder, NativeNetwork) or network.tap != COMPRESSED:
+        raise ConfigError(
+            f"tap: a network trained at {network.tap} has no compressed output to extract; "
+            "use an encoder of this project with tap compressed"
+        )
+    encoder = network.encoder.encoder
+    return _safetensors(encoder, {"encoder": json.dumps(encoder_header(encoder))})
+
+
+def _safetensors(module: nn.Module, metadata: dict[str, str]) -> bytes:
+    from safetensors.torch import save
+
+    state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
     # Weights that a network uses at two places are stored twice: the file is read without its code.
-    state = {key: value.clone() for key, value in state.items()}
-    return save(state, metadata={"target": json.dumps(header)})
+    return save({key: value.clone() for key, value in state.items()}, metadata=metadata)
 
 
 def target_header(path: str | Path) -> dict:
-    """Return the header that `target_bytes` wrote; DataError if there is none."""
+    """Return the header that `target_bytes` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or not of a target's network.
+    """
     from safetensors import SafetensorError, safe_open
 
+    if not Path(path).is_file():
+        raise DataError(f"{path}: no such weights file; train the network first")
     try:
         with safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {})["target"])
-    except (OSError, SafetensorError, KeyError) as error:
-        raise DataError(f"{path}: holds no network of a target ({error}); train it") from None
+            text = (file.metadata() or {}).get(_HEADER)
+    except SafetensorError as error:
+        raise DataError(f"{path}: not a whole safetensors file ({error})") from None
+    if text is None:
+        raise DataError(f"{path}: holds no network of a target; give one that finetune.py wrote")
+    return json.loads(text)
+
+
+def load_target(
+    path: str | Path, row: Network | None = None, weights: str | os.PathLike | None = None
+) -> TargetNetwork:
+    """Load a fine-tuned network in evaluation mode.
+
+    Parameters
+    ----------
+    row, weights : what it was fine-tuned from; needed for networks that are not of this project
+
+    Raises
+    ------
+    DataError
+        As `target_header`, or if row or weights are those of another network.
+    """
+    from safetensors.torch import load_file
+
+    header = target_header(path)
+    if header["encoder"] is not None:
+        values = dict(header["encoder"])
+        input_channels = values.pop("input_channels")
+        encoder = untrained(encoder_spec(values, input_channels), seed=0)
+    elif row is None:
+        raise DataError(f"{path}: is not an encoder of this project; give its row of the table")
+    else:
+        encoder = load_network(row, weights)
+    head = HeadConfig(**header["head"])
+    what = (header[key] for key in ("tap", "kind", "classes"))
+    network = target_network(encoder, *what, head, header["side"], seed=0)
+    try:
+        network.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: does not fit its own header ({reason})") from None
+    return network.eval()

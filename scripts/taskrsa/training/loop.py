@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -15,40 +15,16 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 from tqdm import tqdm
 
-from taskrsa.errors import ConfigError, DataError
+from taskrsa.errors import DataError
+from taskrsa.recipes import TrainConfig
 from taskrsa.training.losses import LOSSES
 
 VAL_SEED = 12345  # noise and sampled pixel pairs of the validation loss, the same at every step
 
 
-@dataclass(frozen=True)
-class TrainingSpec:
-    """How a network is trained.
-
-    steps: optimiser steps; eval_every: steps between validations; learning_rate: the peak
-    between a linear warm-up and a cosine decay to 0; keep: weights of
-    the "best" validation or of the "last" step; precision: "no" (float32), "bf16", "fp16" or
-    "auto" (bf16 where the hardware has it); device: "auto" or "cpu".
-    """
-
-    steps: int = 300
-    batch_size: int = 32
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-4
-    eval_every: int = 50
-    keep: str = "best"
-    precision: str = "no"
-    device: str = "auto"
-
-    def __post_init__(self):
-        if self.keep not in ("best", "last"):
-            raise ConfigError(f"training: keep must be best or last, not {self.keep}")
-        if min(self.steps, self.batch_size, self.eval_every) < 1:
-            raise ConfigError("training: steps, batch_size and eval_every must be positive")
-
-    def scaled(self, factor: float) -> TrainingSpec:
-        """Return the same recipe with `factor` times the steps."""
-        return TrainingSpec(**{**asdict(self), "steps": max(1, round(self.steps * factor))})
+def scaled(recipe: TrainConfig, factor: float) -> TrainConfig:
+    """Return the same recipe with `factor` times the steps."""
+    return recipe.model_copy(update={"steps": max(1, round(recipe.steps * factor))})
 
 
 class LabelledImages(Dataset):
@@ -71,15 +47,12 @@ class LabelledImages(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def rows(self, indices: list[int]) -> tuple[np.ndarray, Tensor, Tensor]:
+    def __getitems__(self, indices: list[int]) -> tuple[np.ndarray, Tensor, Tensor]:
         return (
             _take(self.images, indices),
             _tensor(_take(self.targets, indices)),
             _tensor(_take(self.valid, indices)),
         )
-
-    def __getitems__(self, indices: list[int]) -> tuple[np.ndarray, Tensor, Tensor]:
-        return self.rows(indices)
 
     def labels(self) -> tuple[Tensor, Tensor]:
         """Return all targets and their validity."""
@@ -110,22 +83,45 @@ class Curve:
         self.train_loss.append(train_loss)
         self.val_loss.append(val_loss)
 
+    def rows(self) -> list[dict]:
+        """Return one row a validation."""
+        columns = vars(self)
+        return [
+            dict(zip(columns, values, strict=True))
+            for values in zip(*columns.values(), strict=True)
+        ]
+
+
+@dataclass
+class _Best:
+    """The weights that a training ends with, and their validation loss."""
+
+    keep: str
+    loss: float = math.inf
+    state: dict[str, Tensor] | None = None
+
+    def offer(self, loss: float, network: nn.Module) -> None:
+        """Keep a network's weights if the recipe wants them rather than those kept before."""
+        if loss < self.loss or self.keep == "last":
+            self.loss = loss
+            self.state = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
 
 def train(
     network: nn.Module,
     loss: str,
     train_images: LabelledImages,
     val_images: LabelledImages,
-    spec: TrainingSpec,
+    recipe: TrainConfig,
     seed: int,
     after_step: Callable[[int, nn.Module], None] | None = None,
 ) -> tuple[nn.Module, Curve, float]:
     """Train `network` and return it with its learning curve and the validation loss of the
     weights it ends with.
 
-    The same seed, data and machine give the same weights, bit by bit, on CPU. `after_step` is
-    called with the number of steps done, 0 first, and the network as it is then; it must not
-    change it.
+    The recipe's learning rate is the peak between a linear warm-up and a cosine decay to 0. The
+    same seed, data and machine give the same weights, bit by bit, on CPU. `after_step` is called
+    with the number of steps done, 0 first, and the network as it is then; it must not change it.
 
     Raises
     ------
@@ -133,60 +129,63 @@ def train(
         If the loss stops being finite.
     """
     accelerator = Accelerator(
-        cpu=spec.device == "cpu", mixed_precision=resolved_precision(spec.precision)
-    )
-    loss_function = LOSSES[loss]
-    optimizer = make_optimizer(
-        torch.optim.AdamW,
-        network.parameters(),
-        lr=spec.learning_rate,
-        weight_decay=spec.weight_decay,
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, partial(_warm_up_then_cosine, spec.steps)
+        cpu=recipe.device == "cpu", mixed_precision=resolved_precision(recipe.precision)
     )
     # What `prepare` returns may wrap the network, which shares its weights and stays as it is.
     plain = network.to(memory_format=torch.channels_last)
+    optimizer, schedule = _optimizer(plain, recipe)
     network, optimizer = accelerator.prepare(plain, optimizer)
     noise = torch.Generator().manual_seed(seed)
-    batches = _endless(train_images, spec.batch_size, seed)
+    batches = _endless(train_images, recipe.batch_size, seed)
 
     def batch_loss(batch, generator: torch.Generator) -> Tensor:
-        rgb, target, valid = batch
+        rgb, *labels = batch
         images = train_images.to_input(rgb, noise=generator).to(accelerator.device)
         with accelerator.autocast():
             prediction = network(images)
-        target, valid = target.to(accelerator.device), valid.to(accelerator.device)
+        target, valid = (part.to(accelerator.device) for part in labels)
         if target.dtype == torch.float16:
             target = target.float()
-        return loss_function(prediction.float(), target, valid, generator=generator)
+        return LOSSES[loss](prediction.float(), target, valid, generator=generator)
 
-    tell = after_step or (lambda step, network: None)
-    tell(0, plain)
-    curve, best, best_state, recent = Curve(), math.inf, None, []
-    for step in tqdm(range(1, spec.steps + 1), desc="train", mininterval=5):
+    after_step = after_step or (lambda step, network: None)
+    after_step(0, plain)
+    curve, best, recent = Curve(), _Best(recipe.keep), []
+    for step in tqdm(range(1, recipe.steps + 1), desc="train", mininterval=5):
         network.train()
         value = batch_loss(next(batches), noise)
         accelerator.backward(value)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
-        recent.append(value.item())
-        if not math.isfinite(recent[-1]):
-            raise DataError(
-                f"training: the loss is {recent[-1]} at step {step}; lower learning_rate"
-            )
-        tell(step, plain)
-        if step % spec.eval_every == 0 or step == spec.steps:
-            val_loss = _validate(network, val_images, spec.batch_size, batch_loss)
+        recent.append(require_finite(value.item(), step))
+        after_step(step, plain)
+        if step % recipe.eval_every == 0 or step == recipe.steps:
+            val_loss = _validate(network, val_images, recipe.batch_size, batch_loss)
             curve.add(step, sum(recent) / len(recent), val_loss)
             recent = []
-            if val_loss < best or spec.keep == "last":
-                best = val_loss
-                best_state = {k: v.detach().clone() for k, v in plain.state_dict().items()}
-    if best_state is not None:
-        plain.load_state_dict(best_state)
-    return plain.eval(), curve, best
+            best.offer(val_loss, plain)
+    if best.state is not None:
+        plain.load_state_dict(best.state)
+    return plain.eval(), curve, best.loss
+
+
+def require_finite(loss: float, step: int) -> float:
+    """Return the loss of a step; DataError unless it is finite."""
+    if not math.isfinite(loss):
+        raise DataError(f"training: the loss is {loss} at step {step}; lower learning_rate")
+    return loss
+
+
+def _optimizer(network: nn.Module, recipe: TrainConfig):
+    optimizer = make_optimizer(
+        torch.optim.AdamW,
+        network.parameters(),
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+    )
+    shape = partial(_warm_up_then_cosine, recipe.steps)
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, shape)
 
 
 def make_optimizer(

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.targets.devkit import VOID
+from taskrsa.targets.pixels import VOID
 from taskrsa.worlds.render import albedo, cast, normals, pixel_rays, shadowed
 from taskrsa.worlds.scene import (
     BOX,
@@ -389,7 +389,7 @@ class OutdoorWorld:
         return draw_scene(np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key)))
 
     def labelled(self, image_id: str) -> tuple[str, np.ndarray, np.ndarray]:
-        """Return an id with its image (H, W, 3) and mask (H, W), as `write_devkit` takes them."""
+        """Return an id with its image (H, W, 3) and mask (H, W)."""
         return image_id, *render(self.scene(image_id), self.image_size)
 
 

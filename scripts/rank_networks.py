@@ -1,0 +1,43 @@
+"""Rank the bank for a target: by the target's small models, or by one network of the bank."""
+
+from taskrsa.analysis.advice import rank_by_images, rank_networks
+from taskrsa.entry import run
+from taskrsa.io.files import write_table
+from taskrsa.paper.published import FIGURE8
+from taskrsa.rsa.inference import bootstrap_counts
+from taskrsa.rsa.stacks import load_stacks
+
+
+def main(
+    networks: dict,
+    bank: list[str],
+    layer: str,
+    target: list[str],
+    target_layer: str,
+    sizes: list[int],
+    resamples: int,
+    permutations: int,
+    seed: int,
+    table: str,
+    by_images: str,
+    published: bool = False,
+) -> None:
+    """`networks` maps names to label and type; `target` holds one file for each seed of the small
+    model, or that of one network; `published` says that the target is the paper's."""
+    of_bank, of_target = load_stacks(bank, target, layer, target_layer)
+    counts = bootstrap_counts(of_bank.n_images, resamples, seed)
+    ranking = rank_networks(
+        of_target,
+        of_bank,
+        counts,
+        permutations,
+        seed,
+        styles={name: tuple(style) for name, style in networks.items()},
+        published=FIGURE8 if published else (),
+    )
+    write_table(rank_by_images(of_target, of_bank, sizes, resamples, seed), by_images)
+    write_table(ranking, table)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,58 @@
+"""New heads on an encoder: one answer a pixel, or one for the whole image.
+
+The dense head is that of DeepLab v3 (Chen et al. 2017): parallel atrous convolutions see the same
+features at several scales (paper section 5.3).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from taskrsa.recipes import HeadConfig
+
+
+def _branch(inputs: int, outputs: int, rate: int = 0) -> nn.Sequential:
+    """Build a 1 x 1 convolution, or a 3 x 3 one with the given rate, with batch norm and ReLU."""
+    kernel, rate = (3, rate) if rate else (1, 1)
+    padding = rate * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=rate, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+class ASPP(nn.Module):
+    """Atrous spatial pyramid pooling and the classifier on top of it."""
+
+    def __init__(self, inputs: int, outputs: int, head: HeadConfig):
+        super().__init__()
+        width = head.width
+        self.branches = nn.ModuleList(_branch(inputs, width, rate) for rate in (0, *head.rates))
+        self.pooled = _branch(inputs, width) if head.image_pooling else None
+        joined = width * (len(self.branches) + head.image_pooling)
+        self.projection = _branch(joined, width)
+        self.dropout = nn.Dropout(head.dropout)
+        self.classifier = nn.Conv2d(width, outputs, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (N, inputs, h, w) to (N, outputs, h, w)."""
+        parts = [branch(features) for branch in self.branches]
+        if self.pooled is not None:
+            pooled = self.pooled(features.mean((2, 3), keepdim=True))
+            parts.append(pooled.expand(-1, -1, *features.shape[2:]))
+        return self.classifier(self.dropout(self.projection(torch.cat(parts, 1))))
+
+
+class ImageHead(nn.Module):
+    """The mean over all positions and a linear layer."""
+
+    def __init__(self, inputs: int, outputs: int, head: HeadConfig):
+        super().__init__()
+        self.dropout = nn.Dropout(head.dropout)
+        self.linear = nn.Linear(inputs, outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (N, inputs, h, w) to (N, outputs)."""
+        return self.linear(self.dropout(features.mean((2, 3))))

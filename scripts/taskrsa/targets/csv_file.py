@@ -1,0 +1,141 @@
+"""CSV files of labelled photographs: a class, or one or several numbers, for each image.
+
+Columns: image (path from the CSV's folder) and, if wanted, split (train or val). For a
+classification also label; for values every other column is a number, such as a price or an age.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from taskrsa.errors import DataError
+from taskrsa.targets.examples import (
+    Example,
+    Layout,
+    classes_of,
+    drawn,
+    refuse_doubles,
+    refuse_empty_splits,
+    refuse_new_classes,
+)
+from taskrsa.targets.sets import ROLES
+from taskrsa.text import first_few
+
+_IMAGE, _SPLIT, _LABEL = "image", "split", "label"
+
+
+def read_csv(
+    kind: str, path: str | Path, val_share: float, seed: int, unknown: float | None = None
+) -> Layout:
+    """Return the photographs that a CSV file lists.
+
+    Parameters
+    ----------
+    kind : classification or values
+    val_share : of the images to score on, drawn with `seed`, where the file has no split; of a
+        classification, of every class
+    unknown : the number that means no value
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, a column or an image is missing, a cell cannot be used (with
+        its line), or there is nothing to learn.
+    """
+    path = Path(path)
+    header, rows = _rows(path)
+    if kind == "classification":
+        _require(path, header, _LABEL)
+        names: tuple[str, ...] = ()
+        label_of = _class_of
+    else:
+        names = tuple(name for name in header if name not in (_IMAGE, _SPLIT))
+        if not names:
+            raise DataError(f"{path}: has no column of numbers besides image; add one, or several")
+        label_of = _values_of(names, unknown)
+    examples = [_example(path, line, row, label_of) for line, row in rows]
+    refuse_doubles(path, examples)
+    if len({bool(one.split) for one in examples}) > 1:
+        raise DataError(f"{path}: some rows have a split and some not; give it to all or to none")
+    missing = [str(one.image) for one in examples if not one.image.is_file()]
+    if missing:
+        raise DataError(
+            f"{path}: {len(missing)} images are missing: {first_few(missing)}; correct the column "
+            "image"
+        )
+    if kind == "classification":
+        names = classes_of(examples)
+        if len(names) < 2:
+            raise DataError(f"{path}: holds one label only; classification needs two or more")
+    if not examples[0].split:
+        return Layout(drawn(path, examples, val_share, seed), names, (path,))
+    if kind == "classification":
+        refuse_new_classes(path, examples)
+    refuse_empty_splits(path, examples)
+    return Layout(examples, names, (path,))
+
+
+def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Return the header, and the line and cells of every row."""
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name the CSV file in it")
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            rows = [(reader.line_num, row) for row in reader]
+            header = [name.strip() for name in reader.fieldnames or []]
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such CSV file; correct the target's path") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read ({error}); save it as UTF-8 CSV") from None
+    _require(path, header, _IMAGE)
+    if not rows:
+        raise DataError(f"{path}: has no row; list images")
+    for name in header:
+        if header.count(name) > 1:
+            raise DataError(f"{path}: column {name} stands twice; rename or remove one")
+    found = []
+    for line, row in rows:
+        if None in row:
+            raise DataError(f"{path}, line {line}: has more cells than the header; remove some")
+        cells = ((value or "").strip() for value in row.values())
+        found.append((line, dict(zip(header, cells, strict=True))))
+    return header, found
+
+
+def _require(path: Path, header: list[str], column: str) -> None:
+    if column not in header:
+        raise DataError(f"{path}: has no column {column}; add it, or correct its name")
+
+
+def _example(path: Path, line: int, row: dict[str, str], label_of: Callable) -> Example:
+    image, split = row[_IMAGE], row.get(_SPLIT, "")
+    if not image or split not in ("", *ROLES):
+        raise DataError(f"{path}, line {line}: needs an image, and train, val or nothing as split")
+    label = label_of(f"{path}, line {line}", row)
+    return Example(Path(image).with_suffix("").as_posix(), split, path.parent / image, label)
+
+
+def _class_of(where: str, row: dict[str, str]) -> str:
+    if not row[_LABEL]:
+        raise DataError(f"{where}: has no label; add it or remove the line")
+    return row[_LABEL]
+
+
+def _values_of(names: tuple[str, ...], unknown: float | None) -> Callable:
+    def values(where: str, row: dict[str, str]) -> tuple[float, ...]:
+        found = []
+        for name in names:
+            try:
+                value = float(row[name])
+            except ValueError:
+                value = math.nan
+            if not math.isfinite(value):
+                raise DataError(f"{where}: {name} is {row[name]!r}, not a number; correct the cell")
+            found.append(math.nan if value == unknown else value)
+        return tuple(found)
+
+    return values

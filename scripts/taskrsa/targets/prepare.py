@@ -1,0 +1,258 @@
+"""From files to a target's data.h5: every file is read and checked once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from taskrsa.data.folder import photograph_size, square_photograph
+from taskrsa.errors import ConfigError, DataError
+from taskrsa.io.files import sha256_of
+from taskrsa.targets.config import TargetData
+from taskrsa.targets.csv_file import read_csv
+from taskrsa.targets.devkit import is_devkit, read_devkit
+from taskrsa.targets.examples import Example, Layout
+from taskrsa.targets.folder import read_folder
+from taskrsa.targets.pixels import (
+    BROKEN,
+    VOID,
+    Pixels,
+    centre_square,
+    checked_size,
+    read_map,
+    read_mask,
+    unreadable,
+)
+from taskrsa.targets.sbd import read_merged
+from taskrsa.targets.sets import ROLES, ArraySet, FileSet, write_sets
+from taskrsa.text import first_few
+
+
+def read_layout(target: TargetData, seed: int) -> Layout:
+    """Return the labelled files of a target; `seed` draws those to score on, if the data does not
+    say which.
+
+    Raises
+    ------
+    ConfigError
+        If the target has no files.
+    DataError
+        As `read_folder`, `read_csv`, `read_devkit` and `read_merged`.
+    """
+    if target.source == "outdoor" or target.kind == "network" or not target.path:
+        raise ConfigError(f"target of kind {target.kind}: set path to labelled images")
+    kind, path, share = target.kind, target.path, target.val_share
+    if kind == "segmentation":
+        lists = (target.train_list, target.val_list)
+        if target.sbd:
+            return read_merged(path, target.sbd, *lists)
+        if target.source == "voc2012" or is_devkit(path):
+            return read_devkit(path, *lists)
+    if kind == "values" or (kind == "classification" and Path(path).is_file()):
+        return read_csv(kind, path, share, seed, target.unknown)
+    return read_folder(kind, path, share, seed)
+
+
+def files_of(target: TargetData) -> list[str]:
+    """Return all files that a target is read from, none of what is rendered.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As `read_layout`.
+    """
+    is_file_based = target.source != "outdoor" and target.kind != "network"
+    return read_layout(target, seed=0).files() if is_file_based else []
+
+
+def write_target(
+    target: TargetData, layout: Layout, path: str | Path, progress: Callable = iter
+) -> list[dict]:
+    """Write a target's data.h5 and return one row for each image.
+
+    Parameters
+    ----------
+    target : its `image_size` is the side of the images kept, but of segmentation
+    progress : wraps the examples, to show how far it is
+
+    Returns
+    -------
+    Rows of id, split, image, label (name of its file, class or values), height, width,
+    image_sha256 and label_sha256. Files are named from their folder on, so that a table says the
+    same wherever it is.
+
+    Raises
+    ------
+    DataError
+        If files cannot be read, an image and its label differ in size, ids and classes do not go
+        together, or there is nothing to learn or to score. One line names the first five problems.
+    """
+    read = _file_sets if target.kind == "segmentation" else _array_sets
+    sets, rows = read(target, layout, progress)
+    write_sets(path, sets)
+    return rows
+
+
+def _file_sets(
+    target: TargetData, layout: Layout, progress: Callable
+) -> tuple[list[FileSet], list[dict]]:
+    highest = dict.fromkeys(ROLES, -1)
+    rows, problems = [], []
+    for one in progress(layout.examples):
+        found = []
+        # Both files of a pair may be damaged; each is named.
+        for read, source, option in (
+            (checked_size, one.image, layout.upright),
+            (read_mask, one.label, len(layout.classes) or None),
+        ):
+            try:
+                found.append(read(source, option))
+            except DataError as error:
+                problems.append(str(error))
+        if len(found) < 2:
+            continue
+        size, ids = found
+        if ids.shape != size:
+            problems.append(_sizes_differ(one, ids.shape, size))
+        known = ids[ids != VOID]
+        if known.size:
+            highest[one.split] = max(highest[one.split], int(known.max()))
+        rows.append(_row(one, size))
+    _refuse(problems, len(layout.examples))
+    for role, last in highest.items():
+        if last < 0:
+            raise DataError(f"{target.path}: no pixel of split {role} has a label; correct masks")
+    classes = layout.classes or tuple(f"class_{i}" for i in range(max(highest.values()) + 1))
+    if len(classes) < 2:
+        raise DataError(f"{target.path}: the masks hold one class only; there is nothing to learn")
+    sets = []
+    for role in ROLES:
+        chosen = [at for at, one in enumerate(layout.examples) if one.split == role]
+        examples = [layout.examples[at] for at in chosen]
+        sets.append(
+            FileSet(
+                name=role,
+                classes=classes,
+                ids=tuple(one.id for one in examples),
+                images=tuple(one.image for one in examples),
+                masks=tuple(one.label for one in examples),
+                hashes=tuple((rows[at]["image_sha256"], rows[at]["label_sha256"]) for at in chosen),
+                upright=layout.upright,
+            )
+        )
+    return sets, rows
+
+
+def _array_sets(
+    target: TargetData, layout: Layout, progress: Callable
+) -> tuple[list[ArraySet], list[dict]]:
+    side = target.image_size
+    if side is None:
+        raise ConfigError("target: image_size is not set; give the side of the images to keep")
+    if len(layout.classes) > VOID:
+        raise DataError(f"{target.path}: {len(layout.classes)} classes; give at most {VOID}")
+    images, labels, rows, problems = [], [], [], []
+    for one in progress(layout.examples):
+        try:
+            size = photograph_size(one.image)
+            label = _label_of(target, one, layout.classes)
+            if label.ndim == 2 and label.shape != size:
+                raise DataError(_sizes_differ(one, label.shape, size))
+            images.append(square_photograph(one.image, side))
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        except BROKEN as error:
+            problems.append(str(unreadable(one.image, error)))
+            continue
+        labels.append(centre_square(label, side) if label.ndim == 2 else label)
+        rows.append(_row(one, size))
+    _refuse(problems, len(layout.examples))
+    images, labels = np.stack(images), np.stack(labels)
+    splits = np.array([one.split for one in layout.examples])
+    if labels.dtype.kind == "f":
+        labels = _standardised(labels, splits, layout.classes)
+    ids = np.array([one.id for one in layout.examples], dtype=object)
+    return [
+        ArraySet(role, target.kind, layout.classes, tuple(ids[at]), images[at], labels[at])
+        for role, at in ((role, splits == role) for role in ROLES)
+    ], rows
+
+
+def _label_of(target: TargetData, one: Example, classes: Sequence[str]) -> np.ndarray:
+    if target.kind == "classification":
+        return np.asarray(classes.index(one.label), dtype=np.uint8)
+    if target.kind == "values":
+        return np.array(one.label)
+    return read_map(one.label, target.unknown)
+
+
+def _standardised(labels: np.ndarray, splits: np.ndarray, names: Iterable[str]) -> np.ndarray:
+    """Return values (N, s, s) or (N, K), float32, less their median, in units of their mean
+    distance from it; both of the training images alone."""
+    found = np.empty(labels.shape, np.float32)
+    columns = [labels] if labels.ndim == 3 else labels.T
+    targets = [found] if labels.ndim == 3 else found.T
+    for name, values, target in zip(names, columns, targets, strict=True):
+        known = [values[splits == role] for role in ROLES]
+        train, val = (part[~np.isnan(part)] for part in known)
+        for role, part in zip(ROLES, (train, val), strict=True):
+            if not part.size:
+                raise DataError(
+                    f"target: no label of split {role} has a known {name}; check what is unknown"
+                )
+        centre = np.median(train)
+        spread = np.abs(train - centre).mean()
+        if not spread > 0:
+            raise DataError(
+                f"target: {name} is the same in all training labels; there is nothing to learn"
+            )
+        if not np.abs(val - centre).max() > 0:
+            raise DataError(
+                f"target: {name} is the training median in all labels to score on; add others"
+            )
+        target[...] = (values - centre) / spread
+    return found
+
+
+def _sizes_differ(one: Example, label: tuple[int, ...], image: tuple[int, int]) -> str:
+    return (
+        f"{_name(one.label)}: is {label[1]} x {label[0]} pixels, but its image is {image[1]} x "
+        f"{image[0]}; export both at one size"
+    )
+
+
+def _refuse(problems: list[str], n: int) -> None:
+    if problems:
+        count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+        raise DataError(f"{count} in {n} labelled images: {first_few(problems, separator='; ')}")
+
+
+def _row(one: Example, size: tuple[int, int]) -> dict:
+    label = one.label
+    is_pixels = isinstance(label, Path | bytes)
+    if not is_pixels:
+        text = label if isinstance(label, str) else " ".join(f"{value:g}" for value in label)
+    return {
+        "id": one.id,
+        "split": one.split,
+        "image": _name(one.image),
+        "label": _name(label) if is_pixels else text,
+        "height": size[0],
+        "width": size[1],
+        "image_sha256": _hash(one.image),
+        "label_sha256": _hash(label) if is_pixels else "",
+    }
+
+
+def _name(source: Pixels) -> str:
+    return "" if isinstance(source, bytes) else f"{source.parent.name}/{source.name}"
+
+
+def _hash(source: Pixels) -> str:
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    return sha256_of(source)
