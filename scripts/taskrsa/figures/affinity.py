@@ -15,23 +15,13 @@ from taskrsa.figures.sheet import (
     COLUMN_WIDTH,
     EDGE,
     Drawn,
-    add_axes,
-    colour_bar,
-    draw_keys,
+    Sheet,
     keys_height,
     marker_handle,
-    new_figure,
     text_width,
     type_handles,
 )
-from taskrsa.figures.style import (
-    INK,
-    PALE,
-    SIMILARITY_CMAP,
-    SMALL,
-    figure,
-    network_styles,
-)
+from taskrsa.figures.style import INK, PALE, SIMILARITY_CMAP, SMALL, figure, network_styles
 
 _BAR = 0.5  # inches: the colour bar with its label
 _SCALE = "transfer within its column (s.d.)"
@@ -51,10 +41,10 @@ _EXTEND = {
     alt="Matrix of sources and targets.",
     category="Transfer",
     order=100,
-    tables={"affinity": "tables/affinity.csv", "networks": "networks.csv"},
+    tables={"affinity": "tables/affinity.csv", "networks": "tables/networks.csv"},
     needs=("affinities",),
 )
-def affinity(affinity: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
+def figure_affinity(affinity: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     """Draw the transfer affinities: sources as rows, targets as columns.
 
     affinity: columns source, target, affinity (higher is better); a pair may be absent and is then
@@ -83,8 +73,8 @@ def affinity(affinity: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     outline.set_markerfacecolor("none")
     keys = type_handles(styles), [outline, marker_handle(INK, "best other source")]
     top = EDGE + keys_height(width - 2 * EDGE, *keys) + 0.02
-    sheet = new_figure(width, top + down + column_label + EDGE)
-    axes = add_axes(sheet, left, top, across, down)
+    sheet = Sheet(width, top + down + column_label + EDGE)
+    axes = sheet.axes(left, top, across, down)
     scores, best = _column_scores(table)
     own = table.index.to_numpy()[:, None] == table.columns.to_numpy()
     reach = np.abs(np.where(np.isfinite(scores) & ~own, scores, 0.0)).max()
@@ -101,9 +91,9 @@ def affinity(affinity: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     frame_matrix(axes, rows, columns, fontsize=SMALL)
     _mark_cells(axes, own, best)
     beyond = _EXTEND[bool((scores < -limit).any()), bool((scores > limit).any())]
-    colour_bar(sheet, mesh, left + across + 0.08, top, down, _SCALE, extend=beyond)
-    draw_keys(sheet, EDGE, EDGE, *keys)
-    return Drawn(sheet, affinity)
+    sheet.colour_bar(mesh, left + across + 0.08, top, down, _SCALE, extend=beyond)
+    sheet.keys(EDGE, EDGE, *keys)
+    return Drawn(sheet.figure, affinity)
 
 
 def _mark_cells(axes: Axes, own: np.ndarray, best: Sequence[int | None]) -> None:

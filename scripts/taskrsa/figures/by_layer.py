@@ -21,29 +21,28 @@ def plot_by_layer(
     column: str,
     layers: Sequence[str],
     *,
-    color: str,
     marker: str = "",
-    linestyle: str = "-",
     shift: float = 0.0,
     p: str = "",
+    **line: str,
 ) -> None:
     """Plot a column against layer; the labels, no layer of a network, stand off the line.
 
-    p: a column of p values; marks are hollow where it is not below .05.
+    p: a column of p values; marks are hollow where it is not below .05. line: color and linestyle.
     """
     need_once(rows, f"{column} by layer", "layer")
     place = {layer: x for x, layer in enumerate(layers)}
     rows = rows.assign(_x=rows["layer"].map(place)).sort_values("_x")
     inner = rows["layer"] != "labels"
     x, y = rows["_x"].to_numpy(dtype=float) + shift, rows[column].to_numpy(dtype=float)
-    axes.plot(x[inner], y[inner], color=color, linestyle=linestyle, linewidth=1.0)
+    axes.plot(x[inner], y[inner], linewidth=1.0, **line)
     if not marker and (~inner).any():
         at = x[~inner]
-        axes.hlines(y[~inner], at - 0.2, at + 0.2, color=color, linestyle=linestyle, linewidth=1)
+        axes.hlines(y[~inner], at - 0.2, at + 0.2, linewidth=1, **line)
     if marker:
         filled = rows[p].to_numpy() < SIGNIFICANT if p else np.ones(len(rows), dtype=bool)
-        faces = np.where(filled, color, "white")
-        axes.scatter(x, y, s=13, marker=marker, c=faces, edgecolors=color, linewidths=0.8, zorder=3)
+        look = {"c": np.where(filled, line["color"], "white"), "edgecolors": line["color"]}
+        axes.scatter(x, y, s=13, marker=marker, linewidths=0.8, zorder=3, **look)
 
 
 def layer_axis(axes: Axes, layers: Sequence[str]) -> None:

@@ -15,11 +15,8 @@ from taskrsa.figures.sheet import (
     COLUMN_WIDTH,
     EDGE,
     Drawn,
-    add_axes,
-    add_text,
-    draw_keys,
+    Sheet,
     keys_height,
-    new_figure,
     padded,
     pale_rules,
     round_ticks,
@@ -33,40 +30,39 @@ from taskrsa.text import estimate, metric_name, number
 _ROLES = {
     "best": "best",
     "choice": "first by similarity",
-    "own": "the task's own kind",
+    "same_task": "of the same task",
     "mean": "mean of all",
     "worst": "worst",
     "random": "random, bank encoder",
     "random_small": "random, small encoder",
 }
-_DIFFERENCES = {"regret": "best less choice", "gain_over_mean": "choice less mean of all"}
-_NETWORKS = ("best", "choice", "own", "worst")  # the roles of networks of the bank
+_DIFFERENCES = {"regret": "best minus choice", "gain_over_mean": "choice minus mean of all"}
+_NETWORKS = ("best", "choice", "same_task", "worst")  # the roles of networks of the bank
 _LINE = 0.13  # inches from one line of text to the next
 
 
 @figure(
     name="choice",
     title="What choosing gains",
-    caption="What choosing the most similar network would have gained: its mIoU beside the mean, "
-    "the best, the domain's own task and random initialisation.",
-    alt="mIoU of the first choice beside other ways to choose.",
+    caption="What choosing the most similar network gains: its score after fine-tuning beside the "
+    "best, the worst, the mean, the network of the same task and random initialisation.",
+    alt="Score of the first choice beside other ways to choose.",
     category="Target",
     order=125,
     tables={
         "choice": "targets/{target}/choice.csv",
         "scores": "targets/{target}/scores.csv",
-        "networks": "networks.csv",
+        "networks": "tables/networks.csv",
     },
     needs=("fine-tuning",),
 )
-def choice(choice: pd.DataFrame, scores: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
+def figure_choice(choice: pd.DataFrame, scores: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     """Draw the score of the network that similarity puts first beside other choices.
 
-    choice: columns statistic, model, value, low, high (may be empty); statistics "choice", "best",
-    "own", "mean", "worst", "random" and "random_small" are drawn, the highest on top, where they
-    are there; "regret" and "gain_over_mean" are written above. The choice is filled, others are
-    hollow; the names of the networks stand at the right. scores: its column metric says what the
-    scores are. One column wide.
+    choice: columns statistic, model, value, low, high (may be empty). Those of its statistics that
+    `_ROLES` names are drawn, the highest on top; "regret" and "gain_over_mean" are written above.
+    The choice is filled, others are hollow; the names of the networks stand at the right. scores:
+    its column metric says what the scores are. One column wide.
     """
     need_columns(choice, ["statistic", "value"], "choice", may_be_empty=["model", "low", "high"])
     need_columns(scores, ["metric"], "scores")
@@ -95,8 +91,8 @@ def choice(choice: pd.DataFrame, scores: pd.DataFrame, networks: pd.DataFrame) -
     key = EDGE + _LINE * len(notes)
     top = key + keys_height(COLUMN_WIDTH - 2 * EDGE, types) + 0.06
     height = 0.17 * len(rows)
-    sheet = new_figure(COLUMN_WIDTH, top + height + 0.34)
-    axes = add_axes(sheet, EDGE + label, top, COLUMN_WIDTH - 2 * EDGE - label - beside, height)
+    sheet = Sheet(COLUMN_WIDTH, top + height + 0.34)
+    axes = sheet.axes(EDGE + label, top, COLUMN_WIDTH - 2 * EDGE - label - beside, height)
     _draw_choices(axes, rows, named)
     for y, (role, text) in enumerate(zip(rows.index, words, strict=True)):
         write_beside(axes, y, text, color=named[role].colour if role in named else INK)
@@ -107,9 +103,9 @@ def choice(choice: pd.DataFrame, scores: pd.DataFrame, networks: pd.DataFrame) -
     round_ticks(axes.xaxis, 3)
     axes.set_xlabel(f"{metric_name(scores['metric'].iloc[0])} after fine-tuning")
     for k, note in enumerate(notes):
-        add_text(sheet, EDGE, EDGE - 0.01 + _LINE * k, note)
-    draw_keys(sheet, EDGE, key + 0.01, types)
-    return Drawn(sheet, choice)
+        sheet.text(EDGE, EDGE - 0.01 + _LINE * k, note)
+    sheet.keys(EDGE, key + 0.01, types)
+    return Drawn(sheet.figure, choice)
 
 
 def _draw_choices(axes: Axes, rows: pd.DataFrame, named: Mapping[str, ModelStyle]) -> None:

@@ -11,11 +11,8 @@ from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
     Drawn,
-    add_axes,
-    colour_bar,
-    draw_keys,
+    Sheet,
     keys_height,
-    new_figure,
     text_width,
     type_handles,
 )
@@ -27,14 +24,14 @@ _GAP, _TITLE, _STRIP, _BAR = 0.1, 0.19, STRIP + 0.06, 0.48  # inches
 @figure(
     name="figure5",
     title="Figure 5",
-    caption="Figure 5 of the paper. Task similarity at four blocks and the compressed output of "
-    "the encoder, and of the task labels, on one colour scale.",
+    caption="Figure 5 of the paper. Similarity of the networks at every layer compared, and of the "
+    "labels of their tasks where there are labels, on one colour scale.",
     alt="Matrices of similarities, from the first layer to the last.",
     category="Taxonomy",
     order=20,
-    tables={"similarity": "tables/similarity.csv", "networks": "networks.csv"},
+    tables={"similarity": "tables/similarity.csv", "networks": "tables/networks.csv"},
 )
-def figure5(similarity: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
+def figure_5(similarity: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     """Draw Figure 5: the similarity matrices of all layers, and of the labels, on one scale.
 
     similarity: columns layer, model_a, model_b, rs. Three panels a row; networks are named on the
@@ -58,18 +55,18 @@ def figure5(similarity: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     types = type_handles(styles)
     key = 0.08 + keys_height(width - EDGE - label, types)
     height = 2 * EDGE + rows * (_TITLE + side + _STRIP) + label - _STRIP + key
-    sheet = new_figure(width, height)
+    sheet = Sheet(width, height)
 
     for place, (layer, matrix) in enumerate(matrices.items()):
         row, column = divmod(place, columns)
         left = EDGE + label + column * (side + _GAP + _STRIP)
         top = EDGE + _TITLE + row * (_TITLE + side + _STRIP)
-        axes = add_axes(sheet, left, top, side, side)
+        axes = sheet.axes(left, top, side, side)
         named = {"row_labels": column == 0, "column_labels": place + columns >= len(layers)}
         draw_matrix(axes, matrix, styles, limits, fontsize=SMALL, **named)
         axes.set_title(f"{place + 1}  {layer_label(layer)}", pad=2.5, loc="left")
-    mesh = sheet.axes[0].collections[0]
+    mesh = sheet.figure.axes[0].collections[0]
     upright = (rows - 1) * (_TITLE + side + _STRIP) + side
-    colour_bar(sheet, mesh, EDGE + label + panels + 0.08, EDGE + _TITLE, upright)
-    draw_keys(sheet, EDGE + label, height - EDGE - key + 0.1, types)
-    return Drawn(sheet, similarity[["layer", "model_a", "model_b", "rs"]])
+    sheet.colour_bar(mesh, EDGE + label + panels + 0.08, EDGE + _TITLE, upright)
+    sheet.keys(EDGE + label, height - EDGE - key + 0.1, types)
+    return Drawn(sheet.figure, similarity[["layer", "model_a", "model_b", "rs"]])

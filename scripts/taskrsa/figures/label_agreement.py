@@ -9,15 +9,7 @@ from taskrsa.errors import DataError
 from taskrsa.figures.by_layer import layer_axis, plot_by_layer, write_p
 from taskrsa.figures.checks import need_columns
 from taskrsa.figures.pairs import draw_pairs, pair_handles
-from taskrsa.figures.sheet import (
-    EDGE,
-    PAGE_WIDTH,
-    Drawn,
-    add_axes,
-    keys_height,
-    new_figure,
-    panel_head,
-)
+from taskrsa.figures.sheet import EDGE, PAGE_WIDTH, Drawn, Sheet, keys_height
 from taskrsa.figures.style import GREY, INK, MATH, figure, layer_label, layer_order, network_styles
 
 _LEFT, _PANEL, _HEIGHT = 0.42, 2.75, 1.7  # inches
@@ -34,12 +26,12 @@ _LEFT, _PANEL, _HEIGHT = 0.42, 2.75, 1.7  # inches
     tables={
         "agreement": "tables/label_agreement.csv",
         "similarity": "tables/similarity.csv",
-        "networks": "networks.csv",
+        "networks": "tables/networks.csv",
     },
     needs=("labels",),
     settings=("layer",),
 )
-def label_agreement(
+def figure_label_agreement(
     agreement: pd.DataFrame, similarity: pd.DataFrame, networks: pd.DataFrame, *, layer: str
 ) -> Drawn:
     """Draw the similarity of networks against the similarity of their tasks' labels (Fig. 5.6).
@@ -60,25 +52,25 @@ def label_agreement(
 
     handles = pair_handles(some, styles)
     top = EDGE + 0.3 + keys_height(_PANEL, handles)
-    sheet = new_figure(PAGE_WIDTH, top + _HEIGHT + 0.36)
-    axes = add_axes(sheet, _LEFT, top, _PANEL, _HEIGHT)
+    sheet = Sheet(PAGE_WIDTH, top + _HEIGHT + 0.36)
+    axes = sheet.axes(_LEFT, top, _PANEL, _HEIGHT)
     draw_pairs(axes, some, "rs_labels", "rs_network", styles)
     axes.set_xlabel("similarity of the labels ($r_s$)", **MATH)
     axes.set_ylabel("similarity of the networks ($r_s$)", **MATH)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     title = f"Pairs of tasks at {layer_label(layer)}, by type"
-    panel_head(sheet, _LEFT, _PANEL, "a", title, handles)
+    sheet.head(_LEFT, _PANEL, "a", title, handles)
 
     start = PAGE_WIDTH - EDGE - _PANEL
-    axes = add_axes(sheet, start, top, _PANEL, _HEIGHT)
+    axes = sheet.axes(start, top, _PANEL, _HEIGHT)
     plot_by_layer(axes, agreement, "spearman", layers, color=INK, marker="o", p="p")
     axes.axhline(0, color=GREY, linewidth=0.5)
     layer_axis(axes, layers)
     axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(axes.get_ylim()[1], 0.1))
     axes.set_ylabel("Spearman correlation over the pairs")
     write_p(axes, agreement, layers)
-    panel_head(sheet, start, _PANEL, "b", "Agreement by layer (filled: p < .05)", [])
-    return Drawn(sheet, pairs)
+    sheet.head(start, _PANEL, "b", "Agreement by layer (filled: p < .05)")
+    return Drawn(sheet.figure, pairs)
 
 
 def _label_pairs(similarity: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from taskrsa.errors import DataError
@@ -16,12 +15,10 @@ from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
     Drawn,
-    add_axes,
+    Sheet,
     colour_ticks,
-    draw_keys,
     keys_height,
     line_handle,
-    new_figure,
     round_ticks,
     rows_axis,
     text_width,
@@ -36,15 +33,15 @@ CUT = -1.0  # share of error removed: one network that diverged must not flatten
 @figure(
     name="quality",
     title="What the bank learnt",
-    caption="Validation loss of every network beside that of a predictor which ignores the image. "
-    "A share near 0 means that the network learnt nothing about its task.",
+    caption="Share of the error of a predictor which ignores the image that every network removes "
+    "on validation images. Near 0, a network has learnt nothing about its task.",
     alt="Share of the constant predictor's error removed, by task.",
     category="Bank",
     order=180,
-    tables={"quality": "bank/quality.csv", "networks": "networks.csv"},
+    tables={"quality": "bank/quality.csv", "networks": "tables/networks.csv"},
     needs=("trained networks",),
 )
-def quality(quality: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
+def figure_quality(quality: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     """Draw the share of the constant predictor's error that each network removed.
 
     quality: columns model, error_removed (1: no error left; 0: no better than the best constant;
@@ -59,9 +56,9 @@ def quality(quality: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     width = max(COLUMN_WIDTH, left + 1.4)
     types = type_handles(styles)
     top, height = EDGE + keys_height(width - 2 * EDGE, types) + 0.1, max(0.55, 0.125 * len(values))
-    sheet = new_figure(width, top + height + 0.36)
+    sheet = Sheet(width, top + height + 0.36)
     across = width - left - EDGE - 0.08
-    axes = add_axes(sheet, left, top, across, height)
+    axes = sheet.axes(left, top, across, height)
     axes.barh(range(len(values)), values, height=0.68, color=[s.colour for s in styles.values()])
     for y, value in enumerate(values):
         axes.annotate(
@@ -85,8 +82,8 @@ def quality(quality: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     options = {"xytext": (0, 1.5), "textcoords": "offset points", "fontsize": SMALL}
     options |= {"xycoords": ("data", "axes fraction"), "ha": "left" if low > -0.05 else "center"}
     axes.annotate("learnt nothing", (0, 1), **options)
-    draw_keys(sheet, EDGE, EDGE, types)
-    return Drawn(sheet, quality)
+    sheet.keys(EDGE, EDGE, types)
+    return Drawn(sheet.figure, quality)
 
 
 @figure(
@@ -99,12 +96,12 @@ def quality(quality: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     tables={
         "curves": "bank/{trained}/learning_curve.csv",
         "quality": "bank/quality.csv",
-        "networks": "networks.csv",
+        "networks": "tables/networks.csv",
     },
     needs=("trained networks",),
     settings=("trained",),
 )
-def learning_curves(
+def figure_learning_curves(
     curves: Sequence[pd.DataFrame],
     quality: pd.DataFrame,
     networks: pd.DataFrame,
@@ -135,10 +132,10 @@ def learning_curves(
     }
     columns = ["model", "step", "train_loss", "val_loss"]
     numbers = pd.concat([curve.assign(model=name)[columns] for name, curve in losses.items()])
-    return Drawn(_draw_panels(shares, styles), numbers)
+    return Drawn(_draw_panels(shares, styles).figure, numbers)
 
 
-def _draw_panels(shares: dict[str, pd.DataFrame], styles: dict[str, ModelStyle]) -> Figure:
+def _draw_panels(shares: dict[str, pd.DataFrame], styles: dict[str, ModelStyle]) -> Sheet:
     """Draw a panel for each network, five a row, and the key."""
     columns = min(5, len(styles))
     rows = -(-len(styles) // columns)
@@ -155,13 +152,13 @@ def _draw_panels(shares: dict[str, pd.DataFrame], styles: dict[str, ModelStyle])
     )
     width = max(width, COLUMN_WIDTH)
     top = EDGE + keys_height(width - 2 * EDGE, *keys) + 0.14
-    sheet = new_figure(width, top + rows * panel_y + (rows - 1) * gap_y + 0.34)
+    sheet = Sheet(width, top + rows * panel_y + (rows - 1) * gap_y + 0.34)
     last = max(float(share.index.max()) for share in shares.values()) or 1.0
     highest = min(2.0, 1.05 * max(1.0, *(share.max(axis=None) for share in shares.values())))
     for place, (name, style) in enumerate(styles.items()):
         row, column = divmod(place, columns)
         x, y = left + column * (panel_x + gap_x), top + row * (panel_y + gap_y)
-        axes = add_axes(sheet, x, y, panel_x, panel_y)
+        axes = sheet.axes(x, y, panel_x, panel_y)
         _draw_curves(axes, shares[name], style)
         axes.set_xlim(0, last)
         axes.set_ylim(0, highest)
@@ -176,7 +173,7 @@ def _draw_panels(shares: dict[str, pd.DataFrame], styles: dict[str, ModelStyle])
             axes.tick_params(labelleft=False)
         else:
             axes.set_ylabel("loss / constant's", fontsize=SMALL)
-    draw_keys(sheet, EDGE, EDGE, *keys)
+    sheet.keys(EDGE, EDGE, *keys)
     return sheet
 
 

@@ -13,9 +13,7 @@ from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
     Drawn,
-    add_axes,
-    add_text,
-    new_figure,
+    Sheet,
     round_ticks,
     text_width,
 )
@@ -30,14 +28,14 @@ _NOTE = ("absolute change of the similarities:", "mean (bar), largest (line); Sp
 @figure(
     name="presets",
     title="Choices of method",
-    caption="How far each choice of method moves the similarities at the compressed output.",
+    caption="How far each choice of method moves the similarities.",
     alt="Change of the similarities by each choice of method.",
     category="Similarity",
     order=170,
     tables={"presets": "tables/presets.csv"},
     needs=("choices",),
 )
-def presets(presets: pd.DataFrame) -> Drawn:
+def figure_presets(presets: pd.DataFrame) -> Drawn:
     """Draw how far each choice of the method moves the entries of the similarity matrix.
 
     presets: columns choice, layer, mean_abs_change, max_abs_change, spearman (of the entries before
@@ -57,12 +55,12 @@ def presets(presets: pd.DataFrame) -> Drawn:
         width = COLUMN_WIDTH
     fits = text_width([" ".join(_NOTE)]) + 2 * EDGE < width
     note = [" ".join(_NOTE)] if fits else list(_NOTE)
-    sheet = new_figure(width, _TOP + height + 0.28 + 0.12 * len(note))
-    add_text(sheet, EDGE, _TOP - 0.02, "Choice", fontsize=NORMAL, va="bottom", weight="bold")
+    sheet = Sheet(width, _TOP + height + 0.28 + 0.12 * len(note))
+    sheet.text(EDGE, _TOP - 0.02, "Choice", fontsize=NORMAL, va="bottom", weight="bold")
 
     reach = float(presets["max_abs_change"].max()) or 1.0
     for place, layer in enumerate(layers):
-        axes = add_axes(sheet, EDGE + label + place * (panel + _GAP), _TOP, panel, height)
+        axes = sheet.axes(EDGE + label + place * (panel + _GAP), _TOP, panel, height)
         _draw_changes(axes, presets[presets["layer"] == layer], choices)
         # The numbers stand in the last third, which the longest line does not enter.
         axes.set_xlim(0, reach * (1.0 + 0.32 / max(panel - 0.32, 0.3)))
@@ -70,8 +68,8 @@ def presets(presets: pd.DataFrame) -> Drawn:
         axes.tick_params(axis="y", length=0)
         axes.set_title(layer_label(layer).replace(" encoder output", ""), pad=3)
     x = max(EDGE, min(EDGE + label, width - EDGE - text_width(note)))
-    add_text(sheet, x, _TOP + height + 0.2, "\n".join(note), fontsize=NORMAL)
-    return Drawn(sheet, presets)
+    sheet.text(x, _TOP + height + 0.2, "\n".join(note), fontsize=NORMAL)
+    return Drawn(sheet.figure, presets)
 
 
 def _draw_changes(axes: Axes, rows: pd.DataFrame, choices: Sequence[str]) -> None:

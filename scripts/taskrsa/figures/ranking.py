@@ -12,13 +12,10 @@ from taskrsa.figures.sheet import (
     COLUMN_WIDTH,
     EDGE,
     Drawn,
-    add_axes,
-    add_text,
+    Sheet,
     colour_ticks,
-    draw_keys,
     keys_height,
     line_handle,
-    new_figure,
     round_ticks,
     rows_axis,
     text_width,
@@ -31,16 +28,17 @@ _STARS = "* q < .05   ** q < .01   *** q < .001"
 
 @figure(
     name="ranking",
-    title="Figure 8",
-    caption="Figure 8 of the paper. Similarity of every network of the bank to the small model of "
-    "the new task, with bootstrap intervals over images; stars from a randomisation of condition "
-    "labels, the false-discovery rate controlled over the networks (q < .05, .01, .001).",
-    alt="Bars of every network's similarity to the new task's small model.",
+    title="Ranking (Figure 8)",
+    caption="Figure 8 of the paper for this target. Similarity of every network to the target's "
+    "small models, or to the network that stands for the target, with bootstrap intervals over "
+    "images; stars from a randomisation of condition labels, the false-discovery rate controlled "
+    "over the networks (q < .05, .01, .001).",
+    alt="Bars of every network's similarity to the target.",
     category="Target",
     order=110,
-    tables={"ranking": "targets/{target}/ranking.csv", "networks": "networks.csv"},
+    tables={"ranking": "targets/{target}/ranking.csv", "networks": "tables/networks.csv"},
 )
-def ranking(ranking: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
+def figure_ranking(ranking: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     """Draw Figure 8: how similar each network is to what stands for the target.
 
     ranking: columns model, rs, ci_low, ci_high, stars (may be empty). Most similar on top; bars in
@@ -61,19 +59,19 @@ def ranking(ranking: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     star = text_width(stars) + 0.05 if any(stars) else 0.0
     key = EDGE + keys_height(COLUMN_WIDTH - 2 * EDGE, *keys)
     top, height = key + 0.14 * any(map(bool, stars)) + 0.06, max(0.5, 0.115 * len(bars))
-    sheet = new_figure(COLUMN_WIDTH, top + height + 0.34)
-    axes = add_axes(sheet, EDGE + label, top, COLUMN_WIDTH - 2 * EDGE - label - star, height)
+    sheet = Sheet(COLUMN_WIDTH, top + height + 0.34)
+    axes = sheet.axes(EDGE + label, top, COLUMN_WIDTH - 2 * EDGE - label - star, height)
     colours = [bar.colour for bar in bars]
     axes.barh(range(len(bars)), rows["rs"], height=0.68, color=colours, linewidth=0)
     rows_axis(axes, [bar.label for bar in bars])
     colour_ticks(axes.yaxis, bars)
     _draw_intervals(axes, *rows[["rs", "ci_low", "ci_high"]].to_numpy(dtype=float).T, stars)
     round_ticks(axes.xaxis, 5)
-    axes.set_xlabel("similarity to the small model ($r_s$)", **MATH)
-    draw_keys(sheet, EDGE, EDGE, *keys)
+    axes.set_xlabel("similarity to the target ($r_s$)", **MATH)
+    sheet.keys(EDGE, EDGE, *keys)
     if any(stars):
-        add_text(sheet, EDGE, key, _STARS, fontsize=SMALL)
-    return Drawn(sheet, ranking)
+        sheet.text(EDGE, key, _STARS, fontsize=SMALL)
+    return Drawn(sheet.figure, ranking)
 
 
 def _draw_intervals(

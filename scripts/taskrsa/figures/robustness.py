@@ -17,13 +17,11 @@ from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
     Drawn,
-    add_axes,
+    Sheet,
     colour_ticks,
-    draw_keys,
     keys_height,
     line_handle,
     marker_handle,
-    new_figure,
     round_ticks,
     text_width,
     type_handles,
@@ -47,7 +45,7 @@ _LEFT = 0.42  # inches: the numbers and the name of the upright axis
     alt="Correlation of rankings against number of images.",
     category="Robustness",
     order=130,
-    tables={"robustness": "tables/robustness_images.csv", "networks": "networks.csv"},
+    tables={"robustness": "tables/robustness_images.csv", "networks": "tables/networks.csv"},
     needs=("small models",),
     constants={"factor": "images"},
 )
@@ -58,7 +56,7 @@ _LEFT = 0.42  # inches: the numbers and the name of the upright axis
     alt="Correlation of rankings against width.",
     category="Robustness",
     order=140,
-    tables={"robustness": "tables/robustness_width.csv", "networks": "networks.csv"},
+    tables={"robustness": "tables/robustness_width.csv", "networks": "tables/networks.csv"},
     needs=("small models",),
     constants={"factor": "width"},
 )
@@ -69,11 +67,11 @@ _LEFT = 0.42  # inches: the numbers and the name of the upright axis
     alt="Correlation of rankings against share of the steps.",
     category="Robustness",
     order=150,
-    tables={"robustness": "tables/robustness_stage.csv", "networks": "networks.csv"},
+    tables={"robustness": "tables/robustness_stage.csv", "networks": "tables/networks.csv"},
     needs=("small models",),
     constants={"factor": "stage"},
 )
-def robustness(robustness: pd.DataFrame, networks: pd.DataFrame, *, factor: str) -> Drawn:
+def figure_robustness(robustness: pd.DataFrame, networks: pd.DataFrame, *, factor: str) -> Drawn:
     """Draw how far a small model's ranking of the bank depends on one factor.
 
     robustness: columns value (a number), task, draw, reference, spearman. Rows of task "mean" are
@@ -99,16 +97,16 @@ def robustness(robustness: pd.DataFrame, networks: pd.DataFrame, *, factor: str)
     thin = [*type_handles(styles), line_handle(GREY, "one task", 0.6)] if styles else []
 
     top, height = EDGE + keys_height(COLUMN_WIDTH - 2 * EDGE, lines, thin) + 0.12, 1.75
-    sheet = new_figure(COLUMN_WIDTH, top + height + 0.36)
-    axes = add_axes(sheet, _LEFT, top, COLUMN_WIDTH - _LEFT - EDGE - 0.06, height)
+    sheet = Sheet(COLUMN_WIDTH, top + height + 0.36)
+    axes = sheet.axes(_LEFT, top, COLUMN_WIDTH - _LEFT - EDGE - 0.06, height)
     _draw_tasks(axes, tasks, styles)
     for reference, look in looks.items():
         _draw_reference(axes, means[means["reference"] == reference], look)
     _value_axis(axes, np.unique(some["value"]), factor)
     _ranking_axis(axes, some["spearman"])
     axes.set_xlabel(_FACTORS[factor])
-    draw_keys(sheet, EDGE, EDGE, lines, thin)
-    return Drawn(sheet, robustness)
+    sheet.keys(EDGE, EDGE, lines, thin)
+    return Drawn(sheet.figure, robustness)
 
 
 def _draw_tasks(axes: Axes, tasks: pd.DataFrame, styles: Mapping[str, ModelStyle]) -> None:
@@ -154,10 +152,10 @@ def _value_axis(axes: Axes, values: np.ndarray, factor: str) -> None:
     alt="Correlation of rankings between seeds.",
     category="Robustness",
     order=160,
-    tables={"robustness": "tables/robustness_seed.csv", "networks": "networks.csv"},
+    tables={"robustness": "tables/robustness_seed.csv", "networks": "tables/networks.csv"},
     needs=("small models", "several seeds"),
 )
-def robustness_seed(robustness: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
+def figure_seeds(robustness: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     """Draw the agreement of rankings between seeds, and with the bank, task by task.
 
     robustness: columns task, draw, reference, spearman. For every task its pairs of seeds are dots
@@ -180,8 +178,8 @@ def robustness_seed(robustness: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     n, label = len(styles), text_width(style.label for style in styles.values())
     width, height = COLUMN_WIDTH if n <= 6 else PAGE_WIDTH, 1.6
     top = EDGE + keys_height(width - 2 * EDGE, *keys)
-    sheet = new_figure(width, top + height + label + EDGE + 0.08)
-    axes = add_axes(sheet, _LEFT, top, min(width - _LEFT - EDGE, 0.75 * n), height)
+    sheet = Sheet(width, top + height + label + EDGE + 0.08)
+    axes = sheet.axes(_LEFT, top, min(width - _LEFT - EDGE, 0.75 * n), height)
     axes.axhline(0, color=GREY, linewidth=0.5, zorder=0)
     for place, reference in enumerate(references):
         centre = (place - (len(references) - 1) / 2) * 0.36
@@ -196,8 +194,8 @@ def robustness_seed(robustness: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     axes.set_xticks(range(n), [style.label for style in styles.values()], rotation=90)
     axes.tick_params(axis="x", length=0)
     colour_ticks(axes.xaxis, list(styles.values()))
-    draw_keys(sheet, EDGE, EDGE, *keys)
-    return Drawn(sheet, robustness)
+    sheet.keys(EDGE, EDGE, *keys)
+    return Drawn(sheet.figure, robustness)
 
 
 def _draw_seeds(axes: Axes, x: float, y: np.ndarray, style: ModelStyle, *, hollow: bool) -> None:

@@ -15,26 +15,15 @@ from taskrsa.figures.sheet import (
     COLUMN_WIDTH,
     EDGE,
     Drawn,
-    add_axes,
-    add_text,
-    draw_keys,
+    Sheet,
     keys_height,
     line_handle,
-    new_figure,
     padded,
     round_ticks,
     text_width,
     type_handles,
 )
-from taskrsa.figures.style import (
-    GREY,
-    MATH,
-    PALE,
-    SMALL,
-    ModelStyle,
-    figure,
-    network_styles,
-)
+from taskrsa.figures.style import GREY, MATH, PALE, SMALL, ModelStyle, figure, network_styles
 from taskrsa.text import estimate, is_known, metric_name, number
 
 _OURS = "small model"  # the ranking of the run, in a table that holds published ones as well
@@ -45,21 +34,20 @@ _PITCH = 0.098  # inches from name to name
 
 @figure(
     name="scores",
-    title="Table 2, drawn",
-    caption="Table 2 of the paper, complete. Similarity to the new task and mIoU after "
-    "fine-tuning, mean and deviation over seeds, with the published mIoU on Pascal VOC (claim "
-    "C10).",
-    alt="Fine-tuned mIoU against similarity, one point a network.",
+    title="Scores (Table 2)",
+    caption="Table 2 of the paper for this target. Score after fine-tuning, mean and deviation "
+    "over seeds, against similarity to the target with its interval over images (claim C10).",
+    alt="Fine-tuned score against similarity, one point a network.",
     category="Target",
     order=120,
     tables={
         "scores": "targets/{target}/scores.csv",
         "prediction": "targets/{target}/prediction.csv",
-        "networks": "networks.csv",
+        "networks": "tables/networks.csv",
     },
     needs=("fine-tuning",),
 )
-def scores(scores: pd.DataFrame, prediction: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
+def figure_scores(scores: pd.DataFrame, prediction: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     """Draw Table 2: the score that a network is fine-tuned to against its similarity to the target.
 
     scores: columns model, label, rs, rs_low, rs_high, score, score_sd (all from rs may be empty)
@@ -86,9 +74,9 @@ def scores(scores: pd.DataFrame, prediction: pd.DataFrame, networks: pd.DataFram
     key = EDGE + 0.15 * bool(text)
     top = key + keys_height(COLUMN_WIDTH - 2 * EDGE, *keys) + 0.06
     height = max(1.8, 0.4 + 0.115 * len(rows))
-    sheet = new_figure(COLUMN_WIDTH, top + height + 0.34 + 0.12 * len(beyond))
+    sheet = Sheet(COLUMN_WIDTH, top + height + 0.34 + 0.12 * len(beyond))
     names = text_width((style.label for style in styles.values()), SMALL) + 0.12
-    axes = add_axes(sheet, _LEFT, top, COLUMN_WIDTH - _LEFT - names - EDGE, height)
+    axes = sheet.axes(_LEFT, top, COLUMN_WIDTH - _LEFT - names - EDGE, height)
     _draw_points(axes, rows, styles, [row.score for row in inside])
     for row in inside:
         if is_known(row.score_sd):
@@ -97,17 +85,17 @@ def scores(scores: pd.DataFrame, prediction: pd.DataFrame, networks: pd.DataFram
         axes.axhline(row.score, color=GREY, linewidth=0.8, linestyle=row.dashes, zorder=1)
     round_ticks(axes.xaxis, 4)
     round_ticks(axes.yaxis, 6)
-    axes.set_xlabel("similarity to the small model ($r_s$)", **MATH)
+    axes.set_xlabel("similarity to the target ($r_s$)", **MATH)
     axes.set_ylabel(f"{metric} after fine-tuning")
     marks = list(styles.values())
     _name_points(axes, rows["rs"].to_numpy(), rows["score"].to_numpy(), marks)
     if text:
-        add_text(sheet, EDGE, EDGE - 0.01, text)
-    draw_keys(sheet, EDGE, key, *keys)
+        sheet.text(EDGE, EDGE - 0.01, text)
+    sheet.keys(EDGE, key, *keys)
     for line, row in enumerate(beyond):
         words = f"beyond the axis: {row.label}, {metric} {number(row.score, 3, leading_zero=False)}"
-        add_text(sheet, EDGE, top + height + 0.3 + 0.12 * line, words, fontsize=SMALL)
-    return Drawn(sheet, scores)
+        sheet.text(EDGE, top + height + 0.3 + 0.12 * line, words, fontsize=SMALL)
+    return Drawn(sheet.figure, scores)
 
 
 def _near(scratch: pd.DataFrame, rows: pd.DataFrame) -> tuple[list, list]:

@@ -15,28 +15,17 @@ from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
     Drawn,
-    add_axes,
+    Sheet,
     keys_height,
     line_handle,
     marker_handle,
-    new_figure,
     pale_rules,
-    panel_head,
     round_ticks,
     rows_axis,
     text_width,
     type_handles,
 )
-from taskrsa.figures.style import (
-    GREY,
-    INK,
-    PALE,
-    SERIES,
-    SMALL,
-    ModelStyle,
-    figure,
-    network_styles,
-)
+from taskrsa.figures.style import GREY, INK, PALE, SERIES, SMALL, ModelStyle, figure, network_styles
 from taskrsa.text import number
 
 _TOPS = (("top1", "top-1", "o"), ("top3", "top-3", "s"), ("top5", "top-5", "D"))
@@ -52,11 +41,11 @@ _GAP, _PITCH = 0.5, 0.25  # inches: between the panels, from row to row
     alt="Correlation with transfer for each target and each measure of similarity.",
     category="Transfer",
     order=90,
-    tables={"selection": "tables/selection.csv", "networks": "networks.csv"},
+    tables={"selection": "tables/selection.csv", "networks": "tables/networks.csv"},
     needs=("affinities",),
     settings=("affinities",),
 )
-def selection(selection: pd.DataFrame, networks: pd.DataFrame, *, affinities: str) -> Drawn:
+def figure_selection(selection: pd.DataFrame, networks: pd.DataFrame, *, affinities: str) -> Drawn:
     """Draw how well each method finds, for every target, the source that transfers best.
 
     selection: columns affinities, method, label, target, spearman with spearman_low and _high, and
@@ -83,18 +72,18 @@ def selection(selection: pd.DataFrame, networks: pd.DataFrame, *, affinities: st
     if (means["method"] == "random").any():
         keys[1].append(line_handle(GREY, "chance", 0.8, linestyle=":"))
     top = EDGE + 0.24 + keys_height(panel + 0.3, keys[0])
-    sheet = new_figure(PAGE_WIDTH, top + height + 0.36)
+    sheet = Sheet(PAGE_WIDTH, top + height + 0.36)
 
     left = EDGE + label
-    axes = add_axes(sheet, left, top, panel, height)
+    axes = sheet.axes(left, top, panel, height)
     pale_rules(axes, len(means))
     rows_axis(axes, labels, low=0.5, high=0.5)
     _draw_correlations(axes, means, targets, styles)
     axes.set_xlabel(f"rank correlation with the {affinities} transfers")
-    panel_head(sheet, left, panel + 0.3, "a", "Agreement with transfer, by target", keys[0])
+    sheet.head(left, panel + 0.3, "a", "Agreement with transfer, by target", keys[0])
 
     start = left + panel + _GAP
-    axes = add_axes(sheet, start, top, panel, height)
+    axes = sheet.axes(start, top, panel, height)
     pale_rules(axes, len(means))
     rows_axis(axes, [""] * len(means), low=0.5, high=0.5)
     axes.set_yticks([])
@@ -102,8 +91,8 @@ def selection(selection: pd.DataFrame, networks: pd.DataFrame, *, affinities: st
     for y, text in enumerate(counts):
         write_beside(axes, y, text)
     title = "Chosen source is among the best 1, 3, 5"
-    panel_head(sheet, start, panel + beside, "b", title, keys[1])
-    return Drawn(sheet, selection)
+    sheet.head(start, panel + beside, "b", title, keys[1])
+    return Drawn(sheet.figure, selection)
 
 
 def _parts(selection: pd.DataFrame, affinities: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -16,11 +16,9 @@ from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
     Drawn,
-    add_axes,
+    Sheet,
     line_handle,
     marker_handle,
-    new_figure,
-    panel_head,
 )
 from taskrsa.figures.style import GREY, INK, MATH, SERIES, figure, layer_order
 
@@ -36,16 +34,16 @@ _SHAPES, _COLOURS = ("o", "s", "D", "^", "v", "P"), (INK, *SERIES[2:])
 @figure(
     name="type_separation",
     title="Types by depth",
-    caption="Mean similarity within and between task types, layer by layer, with the p value of a "
-    "permutation of the type labels; again with the RDM of the pixels and the mean RDM of "
+    caption="Mean similarity within and between types of networks, layer by layer, with the p "
+    "value of a permutation of the types; again with the RDM of the pixels and the mean RDM of "
     "random-weight networks partialled out.",
-    alt="Lines of mean similarity within and between task types against depth.",
+    alt="Lines of mean similarity within and between types of networks against depth.",
     category="Taxonomy",
     order=30,
     tables={"separation": "tables/type_separation.csv"},
     needs=("types",),
 )
-def type_separation(separation: pd.DataFrame) -> Drawn:
+def figure_separation(separation: pd.DataFrame) -> Drawn:
     """Draw within-type against between-type similarity by layer, without and with controls.
 
     separation: columns layer, control, within, between, p, and random_mean where random-weight
@@ -67,17 +65,17 @@ def type_separation(separation: pd.DataFrame) -> Drawn:
     left, top, height = 0.42, 0.5, 1.45
     panel = 2.75 if both else COLUMN_WIDTH - left - EDGE
     width = PAGE_WIDTH if both else COLUMN_WIDTH
-    sheet = new_figure(width, top + height + 0.36)
-    axes = add_axes(sheet, left, top, panel, height)
+    sheet = Sheet(width, top + height + 0.36)
+    axes = sheet.axes(left, top, panel, height)
     handles = _draw_means(axes, plain, layers)
-    panel_head(sheet, left, panel, "a" if both else "", "Pairs of tasks, mean", handles)
+    sheet.head(left, panel, "a" if both else "", "Pairs of networks, mean", handles)
     if both:
         start = width - EDGE - panel
-        axes = add_axes(sheet, start, top, panel, height)
+        axes = sheet.axes(start, top, panel, height)
         handles = _draw_differences(axes, separation, layers, controls)
         title = "With what is partialled out (filled: p < .05)"
-        panel_head(sheet, start, panel, "b", title, handles)
-    return Drawn(sheet, separation)
+        sheet.head(start, panel, "b", title, handles)
+    return Drawn(sheet.figure, separation)
 
 
 def _draw_means(axes: Axes, plain: pd.DataFrame, layers: Sequence[str]) -> list[Line2D]:
@@ -115,5 +113,5 @@ def _draw_differences(
         label = _CONTROLS.get(control, control)
         handles.append(marker_handle(look["color"], label, look["marker"]))
     layer_axis(axes, layers)
-    axes.set_ylabel("within less between")
+    axes.set_ylabel("within minus between")
     return handles

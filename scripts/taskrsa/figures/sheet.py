@@ -16,6 +16,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -25,6 +26,7 @@ from taskrsa.figures.style import LARGE, MATH, NORMAL, OTHER, PALE, ModelStyle, 
 COLUMN_WIDTH = 3.25  # inches
 PAGE_WIDTH = 6.9  # inches
 EDGE = 0.06  # inches of white around every figure
+_KEY_LINE = 0.14  # inches from one row of a key to the next
 
 
 class Drawn(NamedTuple):
@@ -35,31 +37,86 @@ class Drawn(NamedTuple):
     texts: Mapping[str, str] = MappingProxyType({})  # files besides, by the end of their names
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches, drawn by Agg and unknown to pyplot."""
-    figure = Figure(figsize=(width, height), dpi=150)
-    FigureCanvasAgg(figure)
-    return figure
+class Sheet:
+    """A figure of a size in inches, drawn by Agg and unknown to pyplot.
 
+    `left` and `top` are inches from its upper left corner to that of what is placed.
+    """
 
-def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Add axes by the inches of their upper left corner, from the figure's, and their size."""
-    across, down = figure.get_size_inches()
-    return figure.add_axes(
-        (left / across, 1 - (top + height) / down, width / across, height / down)
-    )
+    def __init__(self, width: float, height: float):
+        self.figure = Figure(figsize=(width, height), dpi=150)
+        FigureCanvasAgg(self.figure)
 
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Add axes of a size in inches."""
+        x, y = self._place(left, top + height)
+        across, down = self.figure.get_size_inches()
+        return self.figure.add_axes((x, y, width / across, height / down))
 
-def add_text(figure: Figure, left: float, top: float, text: str, **options) -> Artist:
-    """Write text whose upper left corner lies at inches from the figure's upper left corner."""
-    across, down = figure.get_size_inches()
-    options = {"ha": "left", "va": "top", "fontsize": LARGE} | options
-    return figure.text(left / across, 1 - top / down, text, **options)
+    def text(self, left: float, top: float, text: str, **options) -> Artist:
+        """Write text."""
+        options = {"ha": "left", "va": "top", "fontsize": LARGE} | options
+        return self.figure.text(*self._place(left, top), text, **options)
+
+    def legend(self, left: float, top: float, handles: list, width: float | None = None) -> int:
+        """Add a legend; return its number of rows.
+
+        width: inches it may take, in as few rows as fit; to the sheet's right edge by default.
+        """
+        width = self.figure.get_size_inches()[0] - left if width is None else width
+        for columns in range(len(handles), 0, -1):
+            legend = self.figure.legend(
+                handles=handles,
+                loc="upper left",
+                bbox_to_anchor=self._place(left, top),
+                ncols=columns,
+                columnspacing=1.1,
+                handlelength=1.0 if all(h.get_linestyle() == "None" for h in handles) else 1.6,
+            )
+            extent = legend.get_window_extent(self.figure.canvas.get_renderer())
+            if extent.width / self.figure.dpi <= width or columns == 1:
+                return -(-len(handles) // columns)
+            legend.remove()
+        return 0
+
+    def keys(self, left: float, top: float, *keys: list, width: float | None = None) -> None:
+        """Add legends one below the other; `width` as for `legend`."""
+        for handles in keys:
+            top += _KEY_LINE * self.legend(left, top, handles, width)
+
+    def head(
+        self, left: float, width: float, letter: str, title: str, handles: Sequence = ()
+    ) -> None:
+        """Write a panel's letter and title at the top of the sheet and, below, its legend."""
+        if letter:
+            self.text(left - 0.16, EDGE, letter, weight="bold", fontsize=LARGE + 1)
+        self.text(left, EDGE, title)
+        self.legend(left, EDGE + 0.16, list(handles), width)
+
+    def colour_bar(
+        self,
+        mesh: QuadMesh,
+        left: float,
+        top: float,
+        height: float,
+        label: str = "similarity (Spearman's $r_s$ of the RDMs)",
+        **options,
+    ) -> None:
+        """Add a slim upright colour bar."""
+        bar = self.figure.colorbar(mesh, cax=self.axes(left, top, 0.07, height), **options)
+        bar.outline.set_visible(False)
+        bar.set_label(label, **MATH)
+        round_ticks(bar.ax.yaxis, 6)
+
+    def _place(self, left: float, top: float) -> tuple[float, float]:
+        """Return a point in shares of the sheet, from its lower left corner."""
+        across, down = self.figure.get_size_inches()
+        return left / across, 1 - top / down
 
 
 def text_width(labels: Iterable[str], size: float = NORMAL, weight: str = "normal") -> float:
     """Return the width in inches of the widest of the labels at a font size in points."""
-    figure = new_figure(1, 1)
+    figure = Sheet(1, 1).figure
     renderer = figure.canvas.get_renderer()
     widest = 0.0
     for label in labels:
@@ -69,8 +126,6 @@ def text_width(labels: Iterable[str], size: float = NORMAL, weight: str = "norma
 
 
 # --- Keys ---
-
-_KEY_LINE = 0.14  # inches from one line of a key to the next
 
 
 def type_handles(styles: Mapping[str, ModelStyle]) -> list[Line2D]:
@@ -102,73 +157,13 @@ def line_handle(colour: str, label: str, linewidth: float = 1, **options) -> Lin
     return Line2D([], [], color=colour, label=label, linewidth=linewidth, **options)
 
 
-def legend_at(
-    figure: Figure, left: float, top: float, handles: list, width: float | None = None
-) -> int:
-    """Put a legend's upper left corner at inches from the figure's; return its number of rows.
-
-    width: inches it may take, in as few rows as fit; to the figure's right edge by default.
-    """
-    across, down = figure.get_size_inches()
-    width = across - left if width is None else width
-    for columns in range(len(handles), 0, -1):
-        legend = figure.legend(
-            handles=handles,
-            loc="upper left",
-            bbox_to_anchor=(left / across, 1 - top / down),
-            ncols=columns,
-            columnspacing=1.1,
-            handlelength=1.0 if all(h.get_linestyle() == "None" for h in handles) else 1.6,
-        )
-        extent = legend.get_window_extent(figure.canvas.get_renderer()).width / figure.dpi
-        if extent <= width or columns == 1:
-            return -(-len(handles) // columns)
-        legend.remove()
-    return 0
-
-
 def keys_height(width: float, *keys: list) -> float:
-    """Return the inches that keys, one below the other, take in a given width; 0 for empty ones."""
-    scratch = new_figure(width, 1)
-    return _KEY_LINE * sum(legend_at(scratch, 0, 0, handles, width) for handles in keys)
+    """Return the inches that legends, one below the other, take in a width; 0 for empty ones."""
+    sheet = Sheet(width, 1)
+    return _KEY_LINE * sum(sheet.legend(0, 0, handles, width) for handles in keys)
 
 
-def draw_keys(
-    figure: Figure, left: float, top: float, *keys: list, width: float | None = None
-) -> None:
-    """Draw keys one below the other; `width` as for `legend_at`."""
-    for handles in keys:
-        top += _KEY_LINE * legend_at(figure, left, top, handles, width)
-
-
-# --- Panels ---
-
-
-def panel_head(
-    figure: Figure, left: float, width: float, letter: str, title: str, handles: list
-) -> None:
-    """Write a panel's letter and title and, below, its legend."""
-    if letter:
-        add_text(figure, left - 0.16, EDGE, letter, weight="bold", fontsize=LARGE + 1)
-    add_text(figure, left, EDGE, title)
-    legend_at(figure, left, EDGE + 0.16, handles, width)
-
-
-def colour_bar(
-    figure: Figure,
-    mesh,
-    left: float,
-    top: float,
-    height: float,
-    label: str = "similarity (Spearman's $r_s$ of the RDMs)",
-    **options,
-) -> None:
-    """Add a slim upright colour bar whose upper left corner lies at inches from the figure's."""
-    axes = add_axes(figure, left, top, 0.07, height)
-    bar = figure.colorbar(mesh, cax=axes, **options)
-    bar.outline.set_visible(False)
-    bar.set_label(label, **MATH)
-    round_ticks(bar.ax.yaxis, 6)
+# --- Axes ---
 
 
 def colour_ticks(axis, styles: Sequence[ModelStyle]) -> None:

@@ -12,12 +12,8 @@ from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
     Drawn,
-    add_axes,
-    add_text,
-    colour_bar,
-    draw_keys,
+    Sheet,
     keys_height,
-    new_figure,
     text_width,
     type_handles,
 )
@@ -31,19 +27,19 @@ _BAR, _TITLE = 0.52, 0.24  # inches: the colour bar with its label, the titles
 @figure(
     name="figure4",
     title="Figure 4",
-    caption="Figure 4 of the paper. (a) Task similarity at the compressed encoder output; (b) its "
-    "tree, leaves coloured by task type.",
+    caption="Figure 4 of the paper. (a) Similarity of the networks at the last layer compared, of "
+    "encoders of this project their compressed output; (b) its tree, leaves coloured by type.",
     alt="Matrix of similarities of all networks, and their tree.",
     category="Taxonomy",
     order=10,
     tables={
         "similarity": "similarity/{layer}.csv",
         "tree": "trees/{layer}_{linkage}.csv",
-        "networks": "networks.csv",
+        "networks": "tables/networks.csv",
     },
     settings=("layer", "linkage"),
 )
-def figure4(
+def figure_4(
     similarity: pd.DataFrame,
     tree: pd.DataFrame,
     networks: pd.DataFrame,
@@ -81,16 +77,16 @@ def figure4(
     across = max(1.2, PAGE_WIDTH - EDGE - leaves - left)
     types = type_handles(styles)
     below = max(label, 0.42 + keys_height(across + leaves, types))
-    sheet = new_figure(left + across + leaves + EDGE, _TITLE + side + below + EDGE)
+    sheet = Sheet(left + across + leaves + EDGE, _TITLE + side + below + EDGE)
 
-    add_text(sheet, EDGE + label - 0.14, EDGE, "a", weight="bold", fontsize=LARGE + 1)
-    add_text(sheet, EDGE + label, EDGE, "Task similarity matrix")
-    axes = add_axes(sheet, EDGE + label, _TITLE, side, side)
+    sheet.text(EDGE + label - 0.14, EDGE, "a", weight="bold", fontsize=LARGE + 1)
+    sheet.text(EDGE + label, EDGE, "Similarity matrix")
+    axes = sheet.axes(EDGE + label, _TITLE, side, side)
     draw_matrix(axes, matrix, styles, colour_limits([matrix]))
-    colour_bar(sheet, axes.collections[0], bar, _TITLE, side)
-    add_text(sheet, left - 0.14, EDGE, "b", weight="bold", fontsize=LARGE + 1)
-    add_text(sheet, left, EDGE, "Task similarity tree")
-    axes = add_axes(sheet, left, _TITLE, across, side)
+    sheet.colour_bar(axes.collections[0], bar, _TITLE, side)
+    sheet.text(left - 0.14, EDGE, "b", weight="bold", fontsize=LARGE + 1)
+    sheet.text(left, EDGE, "Similarity tree")
+    axes = sheet.axes(left, _TITLE, across, side)
     draw_tree(axes, merges, names, styles, distance_label=_DISTANCES[linkage])
-    draw_keys(sheet, left, _TITLE + side + 0.42, types, width=across + leaves)
-    return Drawn(sheet, similarity)
+    sheet.keys(left, _TITLE + side + 0.42, types, width=across + leaves)
+    return Drawn(sheet.figure, similarity)

@@ -19,28 +19,16 @@ from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
     Drawn,
-    add_axes,
-    add_text,
+    Sheet,
     colour_ticks,
-    draw_keys,
     keys_height,
     line_handle,
     marker_handle,
-    new_figure,
     round_ticks,
     text_width,
     type_handles,
 )
-from taskrsa.figures.style import (
-    GREY,
-    INK,
-    MATH,
-    NORMAL,
-    SMALL,
-    ModelStyle,
-    figure,
-    network_styles,
-)
+from taskrsa.figures.style import GREY, INK, MATH, NORMAL, SMALL, ModelStyle, figure, network_styles
 from taskrsa.text import number
 
 SIGNIFICANT = 0.05
@@ -61,18 +49,18 @@ _HEAD, _FOOT, _BETWEEN = 0.4, 0.32, 0.16  # inches above, below and between the 
     "tasks to every network of the bank, with bootstrap intervals over images (published mean "
     "correlation of the rankings over 14 tasks: Pearson 0.84, Spearman 0.85). Stars: related at a "
     "false-discovery rate of 5 %.",
-    alt="Bars of similarity to every network, two small models beside two big.",
+    alt="Bars of similarity to every network: two small models beside two networks of the bank.",
     category="Small models",
     order=60,
     tables={
         "rankings": "tables/figure7.csv",
         "agreement": "tables/small_vs_bank.csv",
-        "networks": "networks.csv",
+        "networks": "tables/networks.csv",
     },
     needs=("small models",),
     settings=("figure7",),
 )
-def draw_figure7(
+def figure_7(
     rankings: pd.DataFrame,
     agreement: pd.DataFrame,
     networks: pd.DataFrame,
@@ -114,22 +102,22 @@ def draw_figure7(
     unit, height = width / columns, max(0.5, 0.115 * rankings.groupby("model").size().max())
     panel = (unit - 2 * EDGE - label - _BETWEEN) / 2
     start = EDGE + keys_height(width - 2 * EDGE, *keys) + 0.06
-    sheet = new_figure(width, start + rows * (_HEAD + height + _FOOT) + EDGE)
+    sheet = Sheet(width, start + rows * (_HEAD + height + _FOOT) + EDGE)
     for place, task in enumerate(figure7):
         row, column = divmod(place, columns)
         left, top = column * unit + EDGE + label, start + row * (_HEAD + height + _FOOT)
-        add_text(sheet, left, top, styles[task].label, color=styles[task].colour, weight="bold")
+        sheet.text(left, top, styles[task].label, color=styles[task].colour, weight="bold")
         note = f"{lines[task]} (own task left out)"
         # The line is longer than one panel: it starts further left where it would be cut.
         end = (column + 1) * unit - EDGE - text_width([note], SMALL)
-        add_text(sheet, min(left, end), top + 0.13, note, fontsize=SMALL)
+        sheet.text(min(left, end), top + 0.13, note, fontsize=SMALL)
         panels = [
-            add_axes(sheet, left + side * (panel + _BETWEEN), top + _HEAD, panel, height)
+            sheet.axes(left + side * (panel + _BETWEEN), top + _HEAD, panel, height)
             for side in range(2)
         ]
         _draw_task(*panels, rankings[rankings["model"] == task], styles)
-    draw_keys(sheet, EDGE, EDGE, *keys)
-    return Drawn(sheet, rankings)
+    sheet.keys(EDGE, EDGE, *keys)
+    return Drawn(sheet.figure, rankings)
 
 
 def _draw_task(
@@ -144,7 +132,7 @@ def _draw_task(
     for axes, what in ((bank, "bank"), (small, "small")):
         values = rows[[f"rs_{what}", f"{what}_low", f"{what}_high"]].to_numpy(dtype=float).T
         axes.set_title(f"{what} model", fontsize=NORMAL, pad=2)
-        _draw_bars(axes, *values, bars, own, _bar_limits(rows))
+        _draw_bars(axes, values, bars, own, _bar_limits(rows))
         axes.set_yticks([])
         axes.set_xlabel(_SIMILARITY, **MATH)
     bank.set_yticks(np.arange(len(bars)), [bar.label for bar in bars])
@@ -170,16 +158,14 @@ def _draw_task(
     tables={
         "rankings": "tables/figure7.csv",
         "agreement": "tables/small_vs_bank.csv",
-        "networks": "networks.csv",
+        "networks": "tables/networks.csv",
     },
     needs=("small models",),
 )
-def draw_figure_s1(
-    rankings: pd.DataFrame, agreement: pd.DataFrame, networks: pd.DataFrame
-) -> Drawn:
+def figure_s1(rankings: pd.DataFrame, agreement: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     """Draw Figure S1: Figure 7 for all tasks of the table, one small panel each.
 
-    The tables are those of `draw_figure7`. Bars are the similarities of the task's bank network to
+    The tables are those of `figure_7`. Bars are the similarities of the task's bank network to
     every bank network, dots those of its small model; all panels share one axis and one order, that
     of the figures. The bar of the task's own network, 1 by definition, is hatched and runs beyond
     the axis. As wide as the page from five tasks on.
@@ -210,13 +196,13 @@ def draw_figure_s1(
     width = max(COLUMN_WIDTH, 2 * EDGE + label + columns * (panel + gap))
     width = min(width, PAGE_WIDTH)
     start = EDGE + keys_height(width - 2 * EDGE, *keys) + 0.06
-    sheet = new_figure(width, start + rows * (head + height + foot) + 0.28 + EDGE)
+    sheet = Sheet(width, start + rows * (head + height + foot) + 0.28 + EDGE)
     limits = _bar_limits(rankings)
     for place, task in enumerate(tasks):
         row, column = divmod(place, columns)
         left = EDGE + label + column * (panel + gap)
         top = start + row * (head + height + foot) + head
-        axes = add_axes(sheet, left, top, panel, height)
+        axes = sheet.axes(left, top, panel, height)
         _draw_both(axes, rankings[rankings["model"] == task], drawn, limits)
         if column == 0:
             axes.set_yticks(range(len(drawn)), [style.label for style in drawn.values()])
@@ -227,10 +213,10 @@ def draw_figure_s1(
         else:
             axes.set_xlabel(_SIMILARITY, fontsize=SMALL, **MATH)
         look = {"color": styles[task].colour, "weight": "bold", "fontsize": NORMAL}
-        add_text(sheet, left - shift, top - head + 0.04, styles[task].label, **look)
-        add_text(sheet, left - shift, top - 0.03, lines[task], fontsize=SMALL, va="bottom")
-    draw_keys(sheet, EDGE, EDGE, *keys)
-    return Drawn(sheet, rankings)
+        sheet.text(left - shift, top - head + 0.04, styles[task].label, **look)
+        sheet.text(left - shift, top - 0.03, lines[task], fontsize=SMALL, va="bottom")
+    sheet.keys(EDGE, EDGE, *keys)
+    return Drawn(sheet.figure, rankings)
 
 
 def _draw_both(
@@ -246,7 +232,7 @@ def _draw_both(
     of = [drawn[name] for name in rows["other"]]
     up, down = y - 0.16, y + 0.24  # the dot stands on the lower edge of its bar
     bank = rows[["rs_bank", "bank_low", "bank_high"]].to_numpy(dtype=float).T
-    _draw_bars(axes, *bank, of, own, limits, places=up, height=0.5, whiteness=0.5)
+    _draw_bars(axes, bank, of, own, limits, places=up, height=0.5, whiteness=0.5)
     small = rows[["rs_small", "small_low", "small_high"]].to_numpy(dtype=float).T
     draw_whiskers(axes, *small[1:], down)
     colours = [style.colour for style in of]
@@ -299,8 +285,6 @@ def _bar_limits(rows: pd.DataFrame) -> tuple[float, float]:
 def _draw_bars(
     axes: Axes,
     values: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
     styles: Sequence[ModelStyle],
     own: np.ndarray,
     limits: tuple[float, float],
@@ -311,20 +295,21 @@ def _draw_bars(
 ) -> None:
     """Draw horizontal bars with their intervals, first on top; that of the own task is hatched.
 
-    places: the bars' positions, 0, 1, ... by default; whiteness: share of white in their colours.
+    values: (3, n), the values and the ends of their intervals; places: the bars' positions, 0, 1,
+    ... by default; whiteness: share of white in their colours.
     """
-    places = np.arange(len(values)) if places is None else places
+    places = np.arange(len(styles)) if places is None else places
     both = list(zip([style.colour for style in styles], own, strict=True))
     faces = ["white" if mine else pale(colour, whiteness) for colour, mine in both]
     edges = [colour if mine else "none" for colour, mine in both]
-    bars = axes.barh(places, values, height=height, color=faces, edgecolor=edges, linewidth=0.5)
+    bars = axes.barh(places, values[0], height=height, color=faces, edgecolor=edges, linewidth=0.5)
     for bar, mine in zip(bars, own, strict=True):
         if mine:
             bar.set_hatch(_HATCH)
-    draw_whiskers(axes, low, high, places)
+    draw_whiskers(axes, *values[1:], places)
     axes.axvline(0, color=INK, linewidth=0.6)
     axes.set_xlim(*limits)
-    axes.set_ylim(len(values) - 0.45, -0.55)
+    axes.set_ylim(len(styles) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     round_ticks(axes.xaxis, 5)

@@ -12,13 +12,8 @@ from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
     Drawn,
-    add_axes,
-    add_text,
-    colour_bar,
-    draw_keys,
+    Sheet,
     keys_height,
-    new_figure,
-    panel_head,
     round_ticks,
     text_width,
 )
@@ -40,7 +35,7 @@ _TOP, _GAP, _BAR, _AXIS = 0.24, 0.17, 0.54, 0.36  # inches
     tables={
         "pairs": "tables/small_pairs.csv",
         "agreement": "tables/small_agreement.csv",
-        "networks": "networks.csv",
+        "networks": "tables/networks.csv",
     },
     needs=("small models",),
 )
@@ -67,28 +62,28 @@ def figure_s3(pairs: pd.DataFrame, agreement: pd.DataFrame, networks: pd.DataFra
     handles = pair_handles(pairs, styles)
     key = 0.29 + keys_height(panel + EDGE, handles)
     below = max(label, key + 0.15)
-    sheet = new_figure(start + panel + EDGE, _TOP + side + below + EDGE)
+    sheet = Sheet(start + panel + EDGE, _TOP + side + below + EDGE)
     limits = colour_limits(matrices)
     for place, (matrix, letter, title) in enumerate(
         zip(matrices, "ab", ("Small models", "Bank models"), strict=True)
     ):
         left = EDGE + label + place * (side + _GAP)
-        axes = add_axes(sheet, left, _TOP, side, side)
+        axes = sheet.axes(left, _TOP, side, side)
         draw_matrix(axes, matrix, styles, limits, row_labels=place == 0, fontsize=SMALL)
-        panel_head(sheet, left, side, letter, title, [])
-    mesh, left = sheet.axes[0].collections[0], EDGE + label + 2 * side + _GAP + 0.08
-    colour_bar(sheet, mesh, left, _TOP, side, "similarity ($r_s$)")
+        sheet.head(left, side, letter, title)
+    mesh, left = sheet.figure.axes[0].collections[0], EDGE + label + 2 * side + _GAP + 0.08
+    sheet.colour_bar(mesh, left, _TOP, side, "similarity ($r_s$)")
 
-    panel_head(sheet, start, panel, "c", "Pairs of tasks", [])
-    axes = add_axes(sheet, start, _TOP, panel, side)
+    sheet.head(start, panel, "c", "Pairs of tasks")
+    axes = sheet.axes(start, _TOP, panel, side)
     draw_pairs(axes, pairs, "rs_bank", "rs_small", styles)
     axes.set_xlabel("similarity of the bank models ($r_s$)", **MATH)
     axes.set_ylabel("similarity of the small models ($r_s$)", **MATH)
     for axis in (axes.xaxis, axes.yaxis):
         round_ticks(axis, 5)
-    draw_keys(sheet, start, _TOP + side + 0.3, handles, width=panel + EDGE)
-    add_text(sheet, start, _TOP + side + key, words, fontsize=NORMAL, linespacing=1.3)
-    return Drawn(sheet, pairs)
+    sheet.keys(start, _TOP + side + 0.3, handles, width=panel + EDGE)
+    sheet.text(start, _TOP + side + key, words, fontsize=NORMAL, linespacing=1.3)
+    return Drawn(sheet.figure, pairs)
 
 
 def _agreement(table: pd.DataFrame) -> str:

@@ -151,7 +151,7 @@ def type_styles(types: Iterable[str]) -> dict[str, tuple[str, str]]:
     others = [kind for kind in dict.fromkeys(types) if kind and kind not in TYPE_COLOURS]
     colours = TYPE_COLOURS | dict(zip(others, PALETTE, strict=False))
     styles = dict(zip(colours, zip(colours.values(), _MARKERS, strict=False), strict=True))
-    return styles | {kind: (_OTHER_COLOUR, _OTHER_MARKER) for kind in others[len(PALETTE) :]}
+    return styles | dict.fromkeys(others[len(PALETTE) :], (_OTHER_COLOUR, _OTHER_MARKER))
 
 
 def is_other(style: ModelStyle) -> bool:

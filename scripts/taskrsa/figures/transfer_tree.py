@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list
 
 from taskrsa.errors import DataError
@@ -16,11 +15,8 @@ from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
     Drawn,
-    add_axes,
-    add_text,
-    draw_keys,
+    Sheet,
     keys_height,
-    new_figure,
     text_width,
     type_handles,
 )
@@ -50,7 +46,7 @@ _BETWEEN = 0.7  # inches between the names of the two trees
         "agreement": "tables/taxonomy_agreement.csv",
         "transfer": "tables/transfer_similarity_{affinities}.csv",
         "similarity": "similarity/{layer}.csv",
-        "networks": "networks.csv",
+        "networks": "tables/networks.csv",
     },
     needs=("affinities",),
     settings=("layer", "affinities"),
@@ -68,14 +64,14 @@ _BETWEEN = 0.7  # inches between the names of the two trees
         "agreement": "tables/taxonomy_agreement.csv",
         "transfer": "tables/transfer_similarity_published.csv",
         "similarity": "similarity/{layer}.csv",
-        "networks": "networks.csv",
+        "networks": "tables/networks.csv",
     },
     needs=("measured affinities", "published affinities"),
     settings=("layer",),
     constants={"affinities": "published"},
     texts=("ours.nwk", "transfer.nwk"),
 )
-def figure6(
+def figure_6(
     agreement: pd.DataFrame,
     transfer: pd.DataFrame,
     similarity: pd.DataFrame,
@@ -116,7 +112,8 @@ def figure6(
         }
     )
     texts = {f"{name}.nwk": f"{to_newick(tree, names)}\n" for name, tree in trees.items()}
-    return Drawn(_draw(facing, names, styles, words, _TITLES[affinities]), numbers, texts)
+    sheet = _draw(facing, names, styles, words, _TITLES[affinities])
+    return Drawn(sheet.figure, numbers, texts)
 
 
 def _draw(
@@ -125,7 +122,7 @@ def _draw(
     styles: Mapping[str, ModelStyle],
     words: str,
     title: str,
-) -> Figure:
+) -> Sheet:
     """Draw two trees facing each other, and lines from name to name."""
     n = len(names)
     widths = {name: text_width([style.label]) + 0.11 for name, style in styles.items()}
@@ -135,19 +132,19 @@ def _draw(
     line, top = 0.17, EDGE + 0.34
     types = type_handles(styles)
     below = 0.36 + keys_height(PAGE_WIDTH - 2 * EDGE, types) + 0.02
-    sheet = new_figure(PAGE_WIDTH, top + side + below)
-    add_text(sheet, PAGE_WIDTH / 2, EDGE, words, ha="center", fontsize=NORMAL)
+    sheet = Sheet(PAGE_WIDTH, top + side + below)
+    sheet.text(PAGE_WIDTH / 2, EDGE, words, ha="center", fontsize=NORMAL)
     right = EDGE + tree + 2 * label + _BETWEEN
     orders = []
     for left, root, merges in zip((EDGE, right), ("left", "right"), facing, strict=True):
-        axes = add_axes(sheet, left, top, tree, side)
+        axes = sheet.axes(left, top, tree, side)
         orders.append(draw_tree(axes, merges, names, styles, root=root, distance_label=_DISTANCE))
-    add_text(sheet, EDGE, EDGE + line, "Ours (RSA)", weight="bold")
-    add_text(sheet, right + tree, EDGE + line, title, weight="bold", ha="right")
+    sheet.text(EDGE, EDGE + line, "Ours (RSA)", weight="bold")
+    sheet.text(right + tree, EDGE + line, title, weight="bold", ha="right")
 
     # From the end of one name to the start of the other, level beside the names.
     span = 2 * label + _BETWEEN
-    middle = add_axes(sheet, EDGE + tree, top, span, side)
+    middle = sheet.axes(EDGE + tree, top, span, side)
     middle.set_zorder(-1)
     middle.axis("off")
     middle.set_xlim(0, span)
@@ -156,7 +153,7 @@ def _draw(
         y = (row + 0.5) / n, (orders[1].index(name) + 0.5) / n
         x = [widths[name], label, span - label, span - widths[name]]
         middle.plot(x, np.repeat(y, 2), color=styles[name].colour, linewidth=0.7, alpha=0.75)
-    draw_keys(sheet, EDGE, top + side + 0.36, types)
+    sheet.keys(EDGE, top + side + 0.36, types)
     return sheet
 
 
