@@ -86,3 +86,11 @@ def first_few(names: Sequence[object], most: int = 5, separator: str = ", ") -> 
     """Return the first names and how many more there are: "a, b, c and 4 more"."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return separator.join(str(name) for name in names[:most]) + more
+
+
+_METRICS = {"miou": "mIoU", "error_removed": "share of the error removed"}
+
+
+def metric_name(metric: str) -> str:
+    """Return what scores of a target are, in words."""
+    return _METRICS.get(metric, metric.replace("_", " "))

@@ -1,35 +1,24 @@
-"""One look for all figures: fonts, sizes, colours, order and names of models and layers.
+"""One look for all figures: fonts, sizes, and how networks and layers are written and coloured.
 
-Sizes are those of the printed page: a figure is one column (3.25 in) or the page (6.9 in) wide and
-is meant to be included without scaling. Nothing here touches the global state of Matplotlib:
-`styled` sets the parameters for the time of one call.
+Nothing here touches the global state of Matplotlib: `figure` sets the parameters for the time of
+one call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 
 import matplotlib.style
-import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import is_color_like, to_hex
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from taskrsa.errors import DataError
-from taskrsa.tasks.dictionary import TASKS, TYPE_COLOURS
+from taskrsa.figures.registry import Registration
+from taskrsa.tasks.dictionary import TYPE_COLOURS
 
-COLUMN_WIDTH = 3.25  # inches
-PAGE_WIDTH = 6.9  # inches
-EDGE = 0.06  # inches of white around every figure
 SMALL = 5.5  # points; no text is smaller
-NORMAL = 6.2  # points; names of tasks, numbers on axes
+NORMAL = 6.2  # points; names of networks, numbers on axes
 LARGE = 7.0  # points; titles
 
 INK = "#222222"
@@ -57,6 +46,7 @@ RC = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "text.color": INK,
+    "text.parse_math": False,  # a "$" in a user's label is a dollar sign
     "xtick.color": INK,
     "ytick.color": INK,
     "xtick.major.width": 0.5,
@@ -71,28 +61,41 @@ RC = {
     "ps.fonttype": 42,
     "savefig.dpi": 300,
 }
+MATH = {"parse_math": True}  # for labels of axes with a formula in them
 
-Models = Mapping[str, tuple[str, str]] | None
-
-# For curves that are not types: Okabe and Ito's colours, told apart by all readers.
+# For curves that are not types: Okabe and Ito's colours, which all readers can distinguish.
 SERIES = ("#0072b2", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#7f6a00")
-# For models without a type and types of the user's own: none close to the paper's four.
-CYCLE = ("#b87400", "#2a9fd6", "#5c5c5c", "#7a4a2b", "#00897b", "#8e6bbf", "#000000", "#8f8f00")
-# Red and green, or blue and magenta, may look alike to a reader: types differ in shape as well.
-_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 
-LAYERS = {
-    "block1": "block 1",
-    "block2": "block 2",
-    "block3": "block 3",
-    "block4": "block 4",
-    "compressed": "compressed encoder output",
-    "labels": "labels",
-}
+# Types other than the paper's four take these in turn: at least 15 CIEDE2000 units from each other,
+# from the four and from the greys.
+PALETTE = (
+    *("#b87400", "#2a9fd6", "#7a4a2b", "#00897b", "#8e6bbf"),
+    *("#8f8f00", "#fa89a6", "#8e0443", "#2b5004", "#fd8d5d"),
+)
+OTHER = "other types"  # those for which no colour is left share one
+_OTHER_COLOUR, _OTHER_MARKER = "#707070", "*"
+_UNTYPED_COLOUR, _UNTYPED_MARKER = "#3a4650", "o"
+# Red and green, or blue and magenta, may look alike to a reader: types differ in shape as well.
+_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "<", ">", "h", "d", "H", "8")
+
+
+def figure(**registration) -> Callable:
+    """Register a drawing function and run it under `RC`, whatever the user's own settings are.
+
+    The keywords, literals all of them, are those of `registry.Registration`. A function that draws
+    several figures has one decorator for each.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        name, module = function.__name__, function.__module__
+        Registration(module=module, function=name, **registration)  # refuses what is wrong
+        return styled(function)
+
+    return decorate
 
 
 def styled(function: Callable) -> Callable:
-    """Run a drawing function under `RC`, whatever the user's own Matplotlib settings are."""
+    """Run a function under `RC`."""
 
     @wraps(function)
     def wrapper(*args, **kwargs):
@@ -102,59 +105,58 @@ def styled(function: Callable) -> Callable:
     return wrapper
 
 
+# --- Networks ---
+
+
 @dataclass(frozen=True)
 class ModelStyle:
-    """How one model is written and drawn."""
+    """How one network is written and drawn."""
 
     label: str
-    type: str  # "" when the model has none
+    type: str  # "" when it has none
     colour: str  # "#rrggbb"
     marker: str
 
 
-def task_style(
-    models: Iterable[str], given: Mapping[str, tuple[str, str]] | None = None
-) -> dict[str, ModelStyle]:
-    """Return label, type, colour and marker of each model, in the order they are drawn.
+def network_styles(names: Iterable[str], networks: pd.DataFrame) -> dict[str, ModelStyle]:
+    """Return label, type, colour and marker of each network, in the order they are drawn.
 
-    `given` maps a model to (label, type) or (label, colour) and comes first; then the task
-    dictionary is asked; a model that neither knows is written by its own name and takes the next
-    colour of a cycle. Types other than the paper's four take a colour of the cycle each. The order
-    is that of the paper's figures, type by type; models that are not in the task dictionary follow
-    those of their type as they came, and models without a type come last.
+    networks: columns name, label, type (may be empty): all networks of the run, so that a type has
+    one colour in all figures. The paper's four types come first and have the paper's colours;
+    others take those of `PALETTE` as they come in the table, and share one when it is used up.
+    Networks stand type by type, in the order of the table; those without a type come last and are
+    of one colour. A name that the table lacks is written as it is.
     """
-    given = given or {}
-    names = list(dict.fromkeys(models))
-    labels, types, colours = {}, {}, {}
-    for name in names:
-        if name in given:
-            label, kind = given[name]
-            plain_colour = kind not in TYPE_COLOURS and is_color_like(kind)
-            labels[name], types[name] = label, "" if plain_colour else kind
-            if plain_colour:
-                colours[name] = to_hex(kind)
-        elif name in TASKS:
-            labels[name], types[name] = TASKS[name].label, TASKS[name].type
-        else:
-            labels[name], types[name] = name, ""
-
-    kinds = list(TYPE_COLOURS)
-    kinds += [k for k in dict.fromkeys(types.values()) if k and k not in TYPE_COLOURS]
-    cycle = iter(CYCLE * (1 + len(names) // len(CYCLE)))
-    type_colours = {k: TYPE_COLOURS[k] if k in TYPE_COLOURS else next(cycle) for k in kinds}
-    rows = {task: row for row, task in enumerate(TASKS)}
+    table = networks.assign(type=networks["type"].fillna("").astype(str))
+    known = {row.name: (str(row.label), row.type) for row in table.itertuples(index=False)}
+    types = type_styles(table["type"])
+    ranks = {kind: rank for rank, kind in enumerate(types)}
+    rows = {name: row for row, name in enumerate(known)}
+    names = list(dict.fromkeys(names))
 
     def place(name: str) -> tuple[int, int, int]:
-        rank = kinds.index(types[name]) if types[name] else len(kinds)
-        return rank, rows.get(name, len(rows)), names.index(name)
+        kind = known.get(name, ("", ""))[1]
+        return ranks.get(kind, len(ranks)), rows.get(name, len(rows)), names.index(name)
 
     styles = {}
     for name in sorted(names, key=place):
-        kind = types[name]
-        colour = type_colours[kind] if kind else colours.get(name) or next(cycle)
-        marker = _MARKERS[kinds.index(kind) % len(_MARKERS)] if kind else "o"
-        styles[name] = ModelStyle(shorten(str(labels[name])), kind, colour, marker)
+        label, kind = known.get(name, (str(name), ""))
+        colour, marker = types.get(kind, (_UNTYPED_COLOUR, _UNTYPED_MARKER))
+        styles[name] = ModelStyle(shorten(label), kind, colour, marker)
     return styles
+
+
+def type_styles(types: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return the colour and marker of each type, the paper's four first; "" is no type."""
+    others = [kind for kind in dict.fromkeys(types) if kind and kind not in TYPE_COLOURS]
+    colours = TYPE_COLOURS | dict(zip(others, PALETTE, strict=False))
+    styles = dict(zip(colours, zip(colours.values(), _MARKERS, strict=False), strict=True))
+    return styles | dict.fromkeys(others[len(PALETTE) :], (_OTHER_COLOUR, _OTHER_MARKER))
+
+
+def is_other(style: ModelStyle) -> bool:
+    """Tell whether a network's type shares its colour with others."""
+    return bool(style.type) and style.colour == _OTHER_COLOUR
 
 
 def shorten(label: str, length: int = 24) -> str:
@@ -165,157 +167,19 @@ def shorten(label: str, length: int = 24) -> str:
     return f"{label[: length - tail - 1]}…{label[-tail:]}"
 
 
+# --- Layers ---
+
+_LAYERS = {"compressed": "compressed encoder output", "last": "last layer"}
+_SHORT_LAYERS = {"compressed": "com-\npressed", "last": "last\nlayer"}
+
+
 def layer_order(layers: Iterable[str]) -> list[str]:
-    """Return the layers from input to output, then others as they came, the task labels last."""
-    names = list(dict.fromkeys(layers))
-    inner = [name for name in LAYERS if name in names and name != "labels"]
-    other = [name for name in names if name not in LAYERS]
-    return inner + other + [name for name in names if name == "labels"]
+    """Return the layers as they came, from input to output, the labels of the tasks last."""
+    return sorted(dict.fromkeys(layers), key=lambda name: name == "labels")
 
 
 def layer_label(layer: str, short: bool = False) -> str:
     """Return a layer's name in figures; `short` for ticks."""
-    if short and layer == "compressed":
-        return "com-\npressed"
-    label = LAYERS.get(layer, layer)
-    return label.replace(" ", "\n") if short else label
-
-
-def need_columns(
-    frame: pd.DataFrame, columns: Sequence[str], table: str, *, may_be_empty: Sequence[str] = ()
-) -> None:
-    """Raise DataError when the table lacks a column, has no rows, or lacks a value in a column.
-
-    may_be_empty: further columns that must be there, but need not hold a value in every row.
-    """
-    missing = [column for column in [*columns, *may_be_empty] if column not in frame.columns]
-    if missing:
-        raise DataError(
-            f"{table} table has no column {', '.join(missing)}; it has "
-            f"{', '.join(map(str, frame.columns))}; make the table again"
-        )
-    if not len(frame):
-        raise DataError(f"{table} table has no rows; make the table again")
-    for column in columns:
-        empty = frame[column].isna().to_numpy()
-        if empty.any():
-            row = int(np.flatnonzero(empty)[0])
-            here = ", ".join(f"{c} {frame[c].iloc[row]}" for c in columns if c != column)
-            raise DataError(
-                f"{table} table has no value of {column} at {here}; make the table again or "
-                f"leave that row out"
-            )
-
-
-# --- Sheets: axes placed in inches, so that text of a fixed size always finds its room ---
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches, drawn by Agg and unknown to pyplot."""
-    figure = Figure(figsize=(width, height), dpi=150)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Add axes by the inches of their upper left corner, from the figure's, and their size."""
-    across, down = figure.get_size_inches()
-    return figure.add_axes(
-        (left / across, 1 - (top + height) / down, width / across, height / down)
-    )
-
-
-def add_text(figure: Figure, left: float, top: float, text: str, **options) -> Artist:
-    """Write text whose upper left corner lies at inches from the figure's upper left corner."""
-    across, down = figure.get_size_inches()
-    options = {"ha": "left", "va": "top", "fontsize": LARGE} | options
-    return figure.text(left / across, 1 - top / down, text, **options)
-
-
-def text_width(labels: Iterable[str], size: float = NORMAL, weight: str = "normal") -> float:
-    """Return the width in inches of the widest of the labels at a font size in points."""
-    figure = new_figure(1, 1)
-    renderer = figure.canvas.get_renderer()
-    widest = 0.0
-    for label in labels:
-        box = figure.text(0, 0, label, fontsize=size, weight=weight).get_window_extent(renderer)
-        widest = max(widest, box.width / figure.dpi)
-    return widest
-
-
-def type_handles(styles: Mapping[str, ModelStyle]) -> list[Line2D]:
-    """Return one legend handle per type among the models, in the order they are drawn."""
-    seen = {style.type: style for style in styles.values() if style.type}
-    return [marker_handle(s.colour, kind, s.marker) for kind, s in seen.items()]
-
-
-def marker_handle(colour: str, label: str, marker: str = "o") -> Line2D:
-    """Return a legend handle that shows a marker alone."""
-    size = 3.4 if marker == "D" else 4.2  # a diamond stands on its corner and looks larger
-    return Line2D([], [], linestyle="", marker=marker, markersize=size, color=colour, label=label)
-
-
-def legend_at(
-    figure: Figure, left: float, top: float, handles: list, width: float | None = None
-) -> None:
-    """Put a legend's upper left corner at inches from the figure's, in as few rows as fit.
-
-    width: inches it may take; to the figure's right edge by default.
-    """
-    if not handles:
-        return
-    across, down = figure.get_size_inches()
-    width = across - left if width is None else width
-    for columns in range(len(handles), 0, -1):
-        legend = figure.legend(
-            handles=handles,
-            loc="upper left",
-            bbox_to_anchor=(left / across, 1 - top / down),
-            ncols=columns,
-            columnspacing=1.1,
-            handlelength=1.0 if all(h.get_linestyle() == "None" for h in handles) else 1.6,
-        )
-        extent = legend.get_window_extent(figure.canvas.get_renderer()).width / figure.dpi
-        if extent <= width or columns == 1:
-            return
-        legend.remove()
-
-
-def panel_head(
-    figure: Figure, left: float, width: float, letter: str, title: str, handles: list
-) -> None:
-    """Write a panel's letter and title and, below, its legend."""
-    if letter:
-        add_text(figure, left - 0.16, EDGE, letter, weight="bold", fontsize=LARGE + 1)
-    add_text(figure, left, EDGE, title)
-    legend_at(figure, left, EDGE + 0.16, handles, width)
-
-
-def colour_bar(
-    figure: Figure,
-    mesh,
-    left: float,
-    top: float,
-    height: float,
-    label: str = "similarity (Spearman's $r_s$ of the RDMs)",
-    **options,
-) -> None:
-    """Add a slim upright colour bar whose upper left corner lies at inches from the figure's."""
-    axes = add_axes(figure, left, top, 0.07, height)
-    bar = figure.colorbar(mesh, cax=axes, **options)
-    bar.outline.set_visible(False)
-    bar.set_label(label)
-    bar.ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-
-
-def colour_ticks(axis, styles: Sequence[ModelStyle]) -> None:
-    """Colour the tick labels of an axis, in order, by their models' types."""
-    for text, style in zip(axis.get_ticklabels(), styles, strict=True):
-        text.set_color(style.colour)
-
-
-def format_p(p: float) -> str:
-    """Write a p value as journals do: .034, < .001."""
-    if p < 0.001:
-        return "< .001"
-    return f"{p:.3f}".lstrip("0") if p < 0.0995 else f"{p:.2f}".lstrip("0")
+    numbered = re.fullmatch(r"(block|depth)(\d+)", layer)
+    words = list(numbered.groups()) if numbered else [_LAYERS.get(layer, layer)]
+    return _SHORT_LAYERS.get(layer, "\n".join(words)) if short else " ".join(words)

@@ -1,4 +1,4 @@
-"""Write a figure and the numbers drawn in it: atomic, and the same bytes for the same input."""
+"""Read the tables that figures are drawn from; write a figure and the numbers drawn in it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ from matplotlib.figure import Figure
 from taskrsa.errors import DataError
 from taskrsa.figures.style import styled
 from taskrsa.io.files import atomic_path
+
+# Columns of names: "007" and "none" may be those of networks.
+_NAMES = ("name", "label", "type", "leaf", "model", "model_a", "model_b", "other")
+_NAMES += ("source", "target", "task")
+
+
+def read_table(path: str | os.PathLike) -> pd.DataFrame:
+    """Read a table as the workflow writes them: blank is not known, names are text."""
+    dtype = dict.fromkeys(_NAMES, str)
+    return pd.read_csv(path, dtype=dtype, keep_default_na=False, na_values=[""])
 
 
 @styled

@@ -1,0 +1,184 @@
+"""Which figures there are: what each reads, needs and writes, and what it is called.
+
+A figure is a function of one of this folder's modules with a decorator, `style.figure`, whose
+keywords are those of `Registration`. They are read from the text of the modules and not by
+importing them: Snakemake reads the registry whenever it starts, for every job of a cluster, and
+need not have Matplotlib then.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import itertools
+import string
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+FOLDER = Path(__file__).parent
+
+# What a run must have for some of the figures, and how that is said of a run that lacks it.
+NEEDS = MappingProxyType(
+    {
+        "trained networks": "networks that are trained here",
+        "types": "at least two types of networks",
+        "labels": "labels of the stimuli",
+        "small models": "small models of its tasks",
+        "several seeds": "small models of several seeds",
+        "choices": "networks of this project, to which the choices of method apply",
+        "affinities": "transfer affinities",
+        "measured affinities": "measured transfer affinities",
+        "published affinities": "Taskonomy's published affinities",
+        "fine-tuning": "a target on which networks are fine-tuned",
+    }
+)
+# Values of a run that figures take, and that names of tables may hold: the layer and the linkage of
+# Figure 4, whose affinities are used, the tasks of Figure 7, the networks that are trained.
+SETTINGS = ("layer", "linkage", "affinities", "figure7", "trained")
+TARGET = "target"  # in the name of a table: there is one figure for each target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """A figure.
+
+    Attributes
+    ----------
+    name, title
+        Of its files and of its rule; on the page.
+    caption, alt, category
+        In reports.
+    order
+        Figures stand on the page and in lists by this number.
+    tables
+        The files drawn, by the argument of the function; paths below the run's folder, which may
+        hold a setting in braces, or {target}. A setting of several values stands for several files.
+    needs
+        What the run must have, of `NEEDS`.
+    settings
+        Which of `SETTINGS` the function takes, by the argument of that name.
+    constants
+        Further arguments of the function.
+    texts
+        Ends of names of text files that the function returns besides.
+    module, function
+        Where it is drawn.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    category: str
+    order: int
+    tables: Mapping[str, str]
+    needs: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()
+    module: str
+    function: str
+
+    def __post_init__(self):
+        held = {name for table in self.tables.values() for name in _fields(table)}
+        unknown = (held | {*self.settings}) - {*SETTINGS, TARGET}
+        unknown |= {*self.needs} - {*NEEDS}
+        if unknown:
+            raise ValueError(f"figure {self.name}: unknown {', '.join(sorted(unknown))}")
+
+    @property
+    def per_target(self) -> bool:
+        """Whether there is one such figure for each target."""
+        return any(TARGET in _fields(table) for table in self.tables.values())
+
+    def inputs(self, run: str, settings: Mapping[str, Any]) -> dict[str, str | list[str]]:
+        """Return the files that the figure is drawn from, by argument; {target} is left as it is.
+
+        Parameters
+        ----------
+        run : the run's folder
+        settings : the run's values of `SETTINGS`
+        """
+        return {name: _files(f"{run}/{path}", settings) for name, path in self.tables.items()}
+
+    def outputs(self, run: str) -> dict[str, str | list[str]]:
+        """Return the files of the figure: "pdf", "png", "csv" and "texts"; {target} is left."""
+        base = f"{run}/figures/{{target}}/{self.name}" if self.per_target else None
+        base = base or f"{run}/figures/{self.name}"
+        files = {end: f"{base}.{end}" for end in ("pdf", "png", "csv")}
+        return files | {"texts": [f"{base}_{end}" for end in self.texts]}
+
+    def arguments(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the function takes besides tables."""
+        return {name: settings[name] for name in self.settings} | dict(self.constants)
+
+
+@functools.cache
+def registered() -> Mapping[str, Registration]:
+    """Return all figures by name, in their order.
+
+    Raises
+    ------
+    ValueError
+        If a registration is wrong, or two figures have one name.
+    """
+    found = [one for path in sorted(FOLDER.glob("*.py")) for one in _registrations(path)]
+    by_name = {one.name: one for one in sorted(found, key=lambda one: (one.order, one.name))}
+    if len(by_name) < len(found):
+        raise ValueError("two figures have one name")
+    return MappingProxyType(by_name)
+
+
+def wanted(has: Set[str], *, per_target: bool = False) -> list[Registration]:
+    """Return the figures of a run, or those of a target, that have all they need.
+
+    Parameters
+    ----------
+    has : what of `NEEDS` the run has, and the target
+    """
+    return [
+        one
+        for one in registered().values()
+        if one.per_target == per_target and has.issuperset(one.needs)
+    ]
+
+
+def left_out(has: Set[str], *, per_target: bool = False) -> list[str]:
+    """Return a line for each thing that a run lacks: what it is, and the figures left out."""
+    titles: dict[str, list[str]] = {}
+    for one in registered().values():
+        lacking = [need for need in one.needs if need not in has]
+        if lacking and one.per_target == per_target:
+            titles.setdefault(lacking[0], []).append(one.title)
+    return [f"{', '.join(names)}: needs {NEEDS[need]}" for need, names in titles.items()]
+
+
+def _registrations(path: Path) -> list[Registration]:
+    """Return the figures of a module in the order of their decorators, read from its text."""
+    found = []
+    for node in ast.parse(path.read_bytes()).body:
+        for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "figure":
+                values = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+                module = f"{__package__}.{path.stem}"
+                found.append(Registration(module=module, function=node.name, **values))
+    return found
+
+
+def _fields(pattern: str) -> list[str]:
+    return [name for _, name, _, _ in string.Formatter().parse(pattern) if name]
+
+
+def _files(pattern: str, settings: Mapping[str, Any]) -> str | list[str]:
+    """Put settings into a path; a list of paths where one of them has several values."""
+    names = [name for name in _fields(pattern) if name != TARGET]
+    values = [settings[name] for name in names]
+    choices = [value if isinstance(value, (list, tuple)) else [value] for value in values]
+    paths = [
+        pattern.format(**dict(zip(names, chosen, strict=True)), target="{target}")
+        for chosen in itertools.product(*choices)
+    ]
+    return paths if any(isinstance(value, (list, tuple)) for value in values) else paths[0]
