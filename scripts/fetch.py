@@ -1,4 +1,4 @@
-"""Fetch one file of others: link a checked copy of the user's, or download and check it.
+"""Fetch one third-party file: link a checked local copy, or download and check it.
 
 `asset` is a row of config/assets.tsv, `settings` says where to look and how (`assets` of the
 config). Writes `file`; a download that is broken off stays beside it and goes on the next time.

@@ -1,4 +1,4 @@
-"""Test, layer by layer, whether networks of one type are more alike than networks of others.
+"""Test, layer by layer, whether networks of one type are more alike than those of different types.
 
 Reads the RDMs of the networks, of the pixels, and where there are any of random-weight networks and
 of labels. Writes one row for every layer and set of controls: none; the pixel RDM, the mean

@@ -21,7 +21,7 @@ def run(function: Callable[..., None], argv: Sequence[str] | None = None) -> Non
 
     Flags are the function's parameters; lists take several words, dictionaries take JSON. With
     `--log FILE` everything printed goes to that file, at last how long the work took. An error that
-    the user can mend ends with one line on the terminal and in the log and exit code 1; a bug ends
+    the user can fix ends with one line on the terminal and in the log and exit code 1; a bug ends
     with its traceback in the log.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -44,7 +44,7 @@ def run(function: Callable[..., None], argv: Sequence[str] | None = None) -> Non
         _tell(terminal, log, "error: out of memory; raise mem_mb for this rule or shrink batches\n")
         raise SystemExit(1) from None
     except OSError as error:
-        # A full disk or an unwritable folder is the user's to mend, so it gets one line as well.
+        # The user can fix a full disk or an unwritable folder, so it gets one line as well.
         traceback.print_exc()
         _tell(terminal, log, f"error: {error.filename or 'output'}: {error.strerror or error}\n")
         raise SystemExit(1) from None

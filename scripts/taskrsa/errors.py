@@ -1,4 +1,4 @@
-"""Errors that a user can mend. Each message is one line: what is wrong, where, and the mend."""
+"""User-fixable errors. Each message is one line: what is wrong, where, and how to fix it."""
 
 
 class TaskrsaError(Exception):

@@ -1,4 +1,4 @@
-"""Python files of the user's own that add tasks, measures of similarity or sources of images.
+"""Python files of the user that add tasks, measures of similarity or sources of images.
 
 Their paths stand in the environment variable TASKRSA_EXTENSIONS, so that a job knows what the
 workflow knows; the workflow sets it from the config. A file is imported once in a process, as soon
@@ -83,14 +83,14 @@ def _import(path: Path) -> None:
     # Snakemake would end without a word where a file calls exit().
     except (Exception, SystemExit) as error:
         del sys.modules[path.stem]
-        # An extension may import what loads the next one, which has told its name.
+        # An extension may import what loads the next one, whose error has its name already.
         if isinstance(error, TaskrsaError) and str(error).startswith("extension "):
             raise
         where = f"extension {path}{_line(error, path)}"
         if isinstance(error, TaskrsaError):
             raise ConfigError(f"{where}: {error}") from error
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ConfigError(f"{where}: cannot be imported ({reason}); mend it") from error
+        raise ConfigError(f"{where}: cannot be imported ({reason}); correct it") from error
 
 
 def _line(error: BaseException, path: Path) -> str:

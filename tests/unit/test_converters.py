@@ -150,7 +150,7 @@ def test_the_official_split_is_kept(mat, tmp_path):
         savemat(file, content)
         with pytest.raises(DataError, match=message):
             nyuv2.official_split(file, 6)
-    with pytest.raises(DataError, match="is no MATLAB file"):
+    with pytest.raises(DataError, match="is not a MATLAB file"):
         nyuv2.official_split(mat, 6)
 
 
@@ -206,7 +206,7 @@ def test_names_are_mapped_to_classes(mat, tmp_path, kind):
         ("name,class\nwall,\n", "has 0 classes"),
         ("name,class\nwalls,wall\n", "maps 'walls', which is none of the names"),
         ("name,class\n" + "".join(f"n{i},c{i}\n" for i in range(256)), "has 256 classes"),
-        ("\xff", "is no CSV table|lacks column"),
+        ("\xff", "is not a CSV table|lacks column"),
     ],
 )
 def test_a_mapping_of_no_use_is_refused(mat, tmp_path, text, message):
@@ -281,7 +281,7 @@ def change(path: Path, what: str) -> None:
         ("upright", r"images is uint8 \(6, 3, 480, 640\), not u of the shape \(6, 3, 640, 480\)"),
         ("fewer", r"labels is uint16 \(5, 640, 480\)"),
         ("millimetres", "frame 3: is .* m deep"),
-        ("names", "names is no cell array of texts"),
+        ("names", "names is not a cell array of texts"),
         ("scenes", "names 1 scenes of 6 frames"),
         ("label", "frame 5 holds label 9 of 7 names"),
     ],
@@ -330,7 +330,7 @@ def test_only_a_folder_written_here_is_replaced(mat, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/rgb").write_text("my own")
-    with pytest.raises(DataError, match="holds files of yours"):
+    with pytest.raises(DataError, match="holds other files"):
         convert(mat, tmp_path / "mine", Conversion(size=16))
     assert (tmp_path / "mine/rgb").read_text() == "my own"
 
@@ -448,7 +448,7 @@ def test_unpacked_archives_are_found_with_all_domains_and_values(packed, tmp_pat
     for file in archives.iterdir():
         building, _, domain = file.stem.partition("_")
         wanted = [f"*point_*_view_*_domain_*{content[domain].suffix}"]
-        listed = archive.extract(file, root / building / domain, wanted, flatten=flatten)
+        listed = archive.unpack(file, root / building / domain, wanted, flatten=flatten)
         assert len(listed) == (3 if building == "hanson" else 1)
     (root / "hanson/rgb.csv").write_text("member,size\n")  # a manifest is no image
     assert len(taskonomy.files(root)) == 4 * len(content)
@@ -516,10 +516,10 @@ def test_an_archive_of_another_building_in_its_place_is_seen(packed, tmp_path):
     archives, _ = packed
     root = tmp_path / "taskonomy"
     for building in ("hanson", "merom"):
-        archive.extract(archives / "merom_rgb.tar", root / building / "rgb")
+        archive.unpack(archives / "merom_rgb.tar", root / building / "rgb")
     source = taskonomy.open_source(root, val_fraction=0)
     assert source.ids("train") == ["hanson/point_202_view_5", "merom/point_202_view_5"]
-    archive.extract(archives / "merom_rgb.tar", root / "hanson/rgb/rgb2/taskonomy")
-    archive.extract(archives / "merom_rgb.tar", root / "hanson/taskonomy")
+    archive.unpack(archives / "merom_rgb.tar", root / "hanson/rgb/rgb2/taskonomy")
+    archive.unpack(archives / "merom_rgb.tar", root / "hanson/taskonomy")
     with pytest.raises(DataError, match="are both rgb of image hanson/point_202_view_5"):
         taskonomy.open_source(root)

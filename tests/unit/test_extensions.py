@@ -148,7 +148,7 @@ def test_two_files_of_one_name(tmp_path):
         ("import json\n\njson.loads('')\n", "it_fails.py, line 3: cannot .*JSONDecodeError"),
         (
             "raise ValueError('two\\nlines')\n",
-            "line 1: cannot be imported .ValueError: two lines.; mend",
+            "line 1: cannot be imported .ValueError: two lines.; correct",
         ),
         ("raise SystemExit(3)\n", "it_fails.py, line 1: cannot be imported .SystemExit: 3"),
         (

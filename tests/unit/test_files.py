@@ -36,7 +36,7 @@ def test_tables_that_cannot_be_read(tmp_path):
     (tmp_path / "empty.csv").write_text("")
     assert read_tables([tmp_path / "empty.csv"])["empty"].empty
     (tmp_path / "torn.csv").write_text('a,b\n1,2\n"3,4\n5,6,7')
-    with pytest.raises(DataError, match=r"torn.csv: not a table"):
+    with pytest.raises(DataError, match=r"torn.csv: is not a table"):
         read_tables([tmp_path / "torn.csv"])
     with pytest.raises(DataError, match=r"none.csv: there is no such table"):
         read_tables([tmp_path / "none.csv"])

@@ -165,9 +165,9 @@ def test_files_that_are_no_packs(tmp_path):
         Pack(tmp_path / "cut.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(DataError, match=r"other\.h5: is no pack"):
+    with pytest.raises(DataError, match=r"other\.h5: is not a pack"):
         Pack(tmp_path / "other.h5")
-    with pytest.raises(DataError, match=r"a\.h5: is no file of labels"):
+    with pytest.raises(DataError, match=r"a\.h5: is not a file of labels"):
         read_labels(tmp_path / "a.h5", "train")
 
 

@@ -169,7 +169,7 @@ def test_what_is_wrong_with_a_list_is_named_together(tmp_path):
     refuses(DataError, r"names twice: .*a\.png", lambda: folder.files(listed))
     listed.write_text("# nothing\n")
     refuses(DataError, "names no photograph", lambda: folder.files(listed))
-    refuses(DataError, "is no list of photographs", lambda: folder.files(tmp_path / "a.png"))
+    refuses(DataError, "is not a list of photographs", lambda: folder.files(tmp_path / "a.png"))
 
 
 def test_folders_without_photographs(tmp_path):
@@ -301,7 +301,7 @@ def test_the_remainder_of_nyu40_is_void(export):
             "lists no image f0",
         ),
         (lambda root: (root / "camera.json").unlink(), r"camera\.json: file not found"),
-        (lambda root: (root / "camera.json").write_text("{"), r"camera\.json: is no JSON"),
+        (lambda root: (root / "camera.json").write_text("{"), r"camera\.json: is not JSON"),
         (
             lambda root: (root / "camera.json").write_text('{"fx": 1}'),
             r"camera\.json: has no entry 'fy'",
@@ -514,7 +514,7 @@ STEM = "point_0_view_0_domain_"
         ),
         (
             lambda root: (root / f"{STEM}point_info.json").write_text("{"),
-            r"point_info\.json: is no valid JSON",
+            r"point_info\.json: is not valid JSON",
         ),
         (
             lambda root: (root / f"{STEM}point_info.json").write_text("{}"),

@@ -33,7 +33,7 @@ def read_affinity_pickle(path: str | os.PathLike, expected_sha256: str) -> dict[
     """Return the published affinities: one number for each "source__target" (or longer) key.
 
     The file is a pickle, which could run any code: so its checksum is compared first, and then
-    nothing but strings, numbers and float64 scalars is let through.
+    only strings, numbers and float64 scalars are let through.
 
     Raises
     ------
@@ -69,8 +69,8 @@ def affinity_matrix(affinities: Mapping[str, float], tasks: Sequence[str]) -> pd
     """Return the affinities between tasks: rows sources, columns targets, higher is better.
 
     The diagonal holds the keys `t__t`: transfer from a task's own encoder to itself. The keys
-    `self__t`, a network trained for t from scratch, are no transfer and are left out, as are
-    transfers from several sources.
+    `self__t`, a network trained for t from scratch, are left out, as are transfers from
+    several sources.
 
     Parameters
     ----------
@@ -115,9 +115,9 @@ def transfer_similarity(
 
     Zamir et al. cluster tasks by their transfer-out patterns: a task's affinities to all targets.
     The similarity of two tasks is the Pearson correlation, over targets, of their normalised
-    patterns. Left out are the two tasks' own columns: transfer from a task to itself is no
-    transfer, and the diagonal, the largest entry of most columns, would push every two tasks apart.
-    Column means and deviations are off the diagonal, too.
+    patterns. Left out are the two tasks' own columns: they hold transfer from a task to itself, the
+    largest entry of most columns, which would push every two tasks apart. Column means and
+    deviations are off the diagonal, too.
 
     Parameters
     ----------

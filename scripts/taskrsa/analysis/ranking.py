@@ -51,7 +51,7 @@ def task_agreement(
     first, second
         (..., T, m): for each of T tasks, the scores of m sources; leading axes broadcast.
     tasks, sources
-        Their names. A task that is no source has nothing to leave out.
+        Their names. A task that is not a source has nothing to leave out.
     leave_out_own
         Leave the source of the task's own name out.
 

@@ -1,4 +1,4 @@
-"""Does similarity tell which source transfers best? Rankings against measured transfer.
+"""Does similarity predict which source transfers best? Rankings against measured transfer.
 
 Dwivedi & Roig 2019, section 6.3 and Table 1: for every target, the similarities of the sources to
 the target's network are correlated with the affinities of the sources to the target, and the source

@@ -70,8 +70,8 @@ def _listed(path: Path) -> list[str]:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError):
         raise DataError(
-            f"{path}: is no list of photographs; give a folder, a glob, or a text file that names "
-            "one a line"
+            f"{path}: is not a list of photographs; give a folder, a glob, or a text file with one "
+            "name a line"
         ) from None
     found = [str(path.parent / line) for line in lines if line and not line.startswith("#")]
     bad = [file for file in found if not _is_photograph(file)]

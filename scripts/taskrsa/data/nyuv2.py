@@ -174,7 +174,7 @@ def _texts(path: str | Path, file: h5py.File, name: str) -> list[str]:
 
     cell = file[name]
     if h5py.check_ref_dtype(cell.dtype) is not h5py.Reference:
-        raise DataError(f"{path}: {name} is no cell array of texts; {_FORMAT}")
+        raise DataError(f"{path}: {name} is not a cell array of texts; {_FORMAT}")
     found = []
     try:
         for reference in cell[()].ravel():
@@ -278,7 +278,7 @@ def _load_mat(path: str | Path, names: Sequence[str], what: str) -> dict[str, np
     except FileNotFoundError:
         raise DataError(f"{path}: file not found; give {what}") from None
     except Exception as error:  # a damaged file makes the reader fail in any way
-        raise DataError(f"{path}: is no MATLAB file ({one_line(error)}); give {what}") from None
+        raise DataError(f"{path}: is not a MATLAB file ({one_line(error)}); give {what}") from None
     for name in names:
         if name not in content:
             raise DataError(f"{path}: has no variable {name}; give {what}")
@@ -349,7 +349,7 @@ def _mapping_of_csv(path: str | Path) -> list[tuple[str, str]]:
     except OSError:
         raise DataError(f"{path}: cannot be read; {_MAPPING}") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: is no CSV table ({error}); {_MAPPING}") from None
+        raise DataError(f"{path}: is not a CSV table ({error}); {_MAPPING}") from None
 
 
 def _frequent(

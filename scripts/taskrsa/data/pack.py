@@ -180,11 +180,11 @@ def _open(path: str | Path, attribute: str, what: str) -> h5py.File:
         file = h5py.File(path, "r")
     except OSError as error:
         raise DataError(
-            f"{path}: is damaged or no HDF5 ({one_line(error)}); make it again"
+            f"{path}: is damaged or not HDF5 ({one_line(error)}); make it again"
         ) from None
     if attribute not in file.attrs:
         file.close()
-        raise DataError(f"{path}: is no {what} of this program; make it again")
+        raise DataError(f"{path}: is not a {what} of this program; make it again")
     return file
 
 

@@ -52,7 +52,7 @@ NYU40_STUFF = frozenset(
         "otherstructure", "otherfurniture",
     }
 )  # fmt: skip
-"""Classes that are no things: the room's shell and what hangs in its openings, and remainders."""
+"""Classes that do not count as things: the shell of a room, what hangs in openings, the rest."""
 
 _OTHERPROP = 40
 _SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -72,7 +72,7 @@ def _table(path: Path) -> dict[str, str]:
     except OSError:
         raise DataError(f"{table}: file not found; list id and split of every image") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table}: is no CSV table ({error}); export it again") from None
+        raise DataError(f"{table}: is not a CSV table ({error}); export it again") from None
     splits: dict[str, str] = {}
     for image_id, split in rows:
         if image_id in splits:
@@ -198,7 +198,7 @@ class RgbdFolder:
         except KeyError as error:
             raise DataError(f"{file}: has no entry {error}; add it") from None
         except (OSError, ValueError, TypeError) as error:
-            raise DataError(f"{file}: is no JSON of numbers ({error}); correct it") from None
+            raise DataError(f"{file}: is not JSON with numbers ({error}); correct it") from None
         for key in ("fx", "fy", "width", "height", "depth_unit_m"):
             if not values[key] > 0:
                 raise DataError(f"{file}: {key} is {values[key]}; give a positive number")

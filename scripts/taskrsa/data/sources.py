@@ -102,7 +102,7 @@ def open_source(kind: str, **options: object) -> Source:
 
 
 def source_files(kind: str, path: str | None) -> list[str]:
-    """Return the files a source reads, so that results made from them can be told stale."""
+    """Return the files a source reads, so that results made from them become stale with them."""
     return source_module(kind).files(path)
 
 

@@ -39,7 +39,7 @@ def choose(
 
 def write_stimuli_table(table: str | Path, pack: str | Path, source: dict) -> None:
     """Write image, path and sha256 of every stimulus; the hash is of its pixels as networks see
-    them, so that two runs can tell whether they used the same images."""
+    them, so that it shows whether two runs used the same images."""
     with Pack(pack) as stimuli:
         rows = [
             {

@@ -388,7 +388,7 @@ class Taskonomy:
         try:
             info = json.loads(file.read_text())
         except (OSError, ValueError) as error:
-            raise DataError(f"{file}: is no valid JSON ({error}); download it again") from None
+            raise DataError(f"{file}: is not valid JSON ({error}); download it again") from None
         try:
             focal = width / 2 / math.tan(info["field_of_view_rads"] / 2)
             camera = Camera(focal, focal, width / 2, height / 2)

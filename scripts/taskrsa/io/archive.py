@@ -1,4 +1,4 @@
-"""Unpack archives of others: only what is wanted, nothing outside the folder, whole or not at all.
+"""Unpack third-party archives: only what is wanted, nothing outside the folder, all or nothing.
 
 Tar (also compressed) and zip. Every member is looked at, wanted or not: an archive that tries to
 write elsewhere is refused as a whole.
@@ -86,8 +86,8 @@ def unpack(
     ------
     DataError
         If the archive is missing, damaged or cut off, holds a member that would lie or lead outside
-        the folder or is no plain file, folder or link, holds a file twice, or nothing wanted; or if
-        the disk is full.
+        the folder or is not a plain file, folder or link, holds a file twice, or nothing wanted;
+        or if the disk is full.
     """
     archive, folder = Path(archive), Path(folder)
     part = folder.with_name(f".{folder.name}.part")
@@ -230,8 +230,8 @@ def _plain(name: str) -> str:
 def _harmless(archive: Path, member: _Member) -> _Member:
     if member.kind == "other":
         raise DataError(
-            f"{archive}: {member.name} is no plain file, folder or link inside; get the published "
-            "archive"
+            f"{archive}: {member.name} is not a plain file, folder or link inside; get the "
+            "published archive"
         )
     for path, what in ((member.name, "lie"), (member.target, "lead")):
         if _leaves(path):

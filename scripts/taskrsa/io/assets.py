@@ -1,4 +1,4 @@
-"""Files of others that a run needs: a table of what they are, and one way to fetch them.
+"""Third-party files that a run needs: a table of what they are, and one way to fetch them.
 
 An asset comes from the first place that has it: folders and mirrors of the user's, by file name,
 then its own address. Whatever comes is checked before it takes its name: against the hash or the
@@ -6,8 +6,8 @@ size in the table; where none is published, archives are read through and the SH
 is written beside it (`<file>.sha256`), so that another content is noticed when it is fetched again.
 
 A download grows in `<file>.part`, with `<file>.part.json` saying where it comes from. Cut off or
-killed it goes on from there (RFC 9110, Range with If-Range), or starts anew where the server cannot
-do that. One process at a time fetches a file; the others wait and find it there.
+killed it goes on from there (RFC 9110, Range with If-Range), or starts again where the server
+cannot do that. One process at a time fetches a file; the others wait and find it there.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def fetch(
     local : folders and addresses of mirrors (http...) to look into first, by the asset's file name
     accepted : ids of the licences that the user has accepted
     offline : whether the network is forbidden, mirrors included
-    tries : how often a server is asked again after a failure, counted anew when more has come
+    tries : how often a server is asked again after a failure; progress resets the count
     pause_s : unit of the pauses between tries, seconds; they double from one to the next
 
     Raises
@@ -375,7 +375,7 @@ def _download(address: str, asset: Asset, target: Path, tries: int, pause_s: flo
         _discard(part)
         if not old:
             raise _Unavailable(fault)
-        print(f"{address}: {fault}; starting anew", flush=True)
+        print(f"{address}: {fault}; starting again", flush=True)
     try:
         with open(part, "rb") as stream:
             os.fsync(stream.fileno())
@@ -481,7 +481,7 @@ def _resume(address: str, asset: Asset, part: Path) -> tuple[int, dict[str, str]
         validator = state["validator"] if state["address"] == address else None
     except (OSError, ValueError, KeyError, TypeError):
         validator = None
-    # Without a sign that the file is still the same one, only a hash can tell afterwards.
+    # Without a sign that the file is still the same one, only a hash can show it afterwards.
     if not have or not (validator or asset.hash):
         return 0, {}
     headers = {"Range": f"bytes={have}-"}
@@ -491,12 +491,12 @@ def _resume(address: str, asset: Asset, part: Path) -> tuple[int, dict[str, str]
 
 
 def _extent(answer) -> tuple[int, int | None]:
-    """Return the first byte of an answer and the size of the whole file, None if not told."""
-    told = re.fullmatch(
+    """Return the first byte of an answer and the size of the whole file, None if not given."""
+    found = re.fullmatch(
         r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", answer.headers.get("Content-Range", "").strip()
     )
-    if told:
-        return int(told[1] or 0), None if told[2] == "*" else int(told[2])
+    if found:
+        return int(found[1] or 0), None if found[2] == "*" else int(found[2])
     length = answer.headers.get("Content-Length", "")
     return 0, int(length) if length.isdecimal() else None
 

@@ -61,7 +61,7 @@ def atomic_folder(path: str | os.PathLike, mark: str) -> Iterator[Path]:
     occupied = path.exists() and any(path.iterdir())
     if occupied and not (path / mark).is_file():
         raise DataError(
-            f"{path}: holds files of yours, which are not overwritten; give another folder"
+            f"{path}: holds other files, which are not overwritten; give another folder"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -126,7 +126,7 @@ def read_tables(paths: Iterable[str | os.PathLike]) -> dict[str, pd.DataFrame]:
         except FileNotFoundError:
             raise DataError(f"{path}: there is no such table; make it again") from None
         except (pd.errors.ParserError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: not a table ({error}); make it again") from None
+            raise DataError(f"{path}: is not a table ({error}); make it again") from None
     return tables
 
 

@@ -16,7 +16,7 @@ POLL_SECONDS = 0.5  # between two looks at the lock of another process
 
 
 @contextmanager
-def locked(place: Path, waiting: Callable[[str], str], mend: str) -> Iterator[bool]:
+def locked(place: Path, waiting: Callable[[str], str], remedy: str) -> Iterator[bool]:
     """Hold the lock file `place`; yield whether another process held it before.
 
     A lock file that a killed holder leaves behind holds nobody up.
@@ -25,7 +25,7 @@ def locked(place: Path, waiting: Callable[[str], str], mend: str) -> Iterator[bo
     ----------
     place : the lock file, made where there is none and left when the block ends
     waiting : makes the line to print while another holds it, from who that is
-    mend : what the user can do where no lock can be had, for the error
+    remedy : what the user can do where no lock can be had, for the error
 
     Raises
     ------
@@ -44,7 +44,7 @@ def locked(place: Path, waiting: Callable[[str], str], mend: str) -> Iterator[bo
             lock.acquire(poll_interval=POLL_SECONDS)
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{place}: cannot be locked ({reason}); {mend}") from None
+        raise DataError(f"{place}: cannot be locked ({reason}); {remedy}") from None
     try:
         yield waited
     finally:

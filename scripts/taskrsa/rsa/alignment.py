@@ -30,7 +30,7 @@ FEWEST_IMAGES = 4  # the additive model of 3 images fits their 3 pairs exactly
 _DRAWS = 64  # resamples whose row sums are held at a time
 _STRIP = 8192  # pairs multiplied at a time: 20 rows of them stay in the cache
 _ROUNDING = 16  # times eps: residuals that are a smaller share of a matrix are its rounding
-_LEAST = 1e-10  # share of the squares that differences of them cannot tell from none
+_LEAST = 1e-10  # share of the squares below which a difference of them is rounding
 
 
 def alignment_matrix(matrices: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
@@ -132,7 +132,7 @@ def resampled_alignment(
 ) -> np.ndarray:
     """Return the alignments of matrices over images taken as often as `counts` says.
 
-    Exactly what fitting the additive model anew to the pairs of each resample gives, pairs of an
+    Exactly what fitting the additive model to the pairs of each resample gives, pairs of an
     image with itself left out.
 
     Parameters

@@ -49,7 +49,7 @@ LINKAGES = {"paper": paper_linkage, "average": average_linkage}
 def cut(tree: np.ndarray, n_clusters: int) -> np.ndarray:
     """Return the cluster, from 1, of each leaf: MATLAB's `cluster(Z, 'maxclust', n)`.
 
-    At most `n_clusters` clusters: fewer where merges at one height cannot be told apart.
+    At most `n_clusters` clusters: fewer where merges are at one height.
     """
     from scipy.cluster.hierarchy import fcluster
 

@@ -66,7 +66,7 @@ def resampled(
 
     Exactly what `compare` gives for the pairs of each resample, repeats and all, with pairs of an
     image with itself left out. The numbers of a pair are those of all images: where a measure
-    subtracts a feature's mean or divides by its deviation, they are not worked out anew for each
+    subtracts a feature's mean or divides by its deviation, they are not recomputed for each
     resample, so the spread is that of which images are compared, not of the normalisation.
 
     Parameters

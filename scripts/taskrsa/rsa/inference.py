@@ -75,7 +75,7 @@ def bootstrap_similarity(
     if others is not None:
         others = _require_images(others, n_images, other_names)
     counts = bootstrap_counts(n_images, n_resamples, seed)
-    usable = np.count_nonzero(counts, axis=1) >= _FEWEST_IMAGES  # chance draws are no mistake
+    usable = np.count_nonzero(counts, axis=1) >= _FEWEST_IMAGES  # a chance draw is not a mistake
     result = np.full((n_resamples, len(rdms), len(rdms if others is None else others)), np.nan)
     result[usable] = resampled_similarity(
         rdms, counts[usable], others=others, names=names, other_names=other_names
@@ -149,7 +149,7 @@ def require_counts(counts: np.ndarray, fewest: int) -> np.ndarray:
     Raises
     ------
     RepresentationError
-        If it is no such array, a number is negative, or a row has fewer than `fewest` different
+        If it is not such an array, a number is negative, or a row has fewer than `fewest` different
         images or more than 46,340 in all.
     """
     counts = np.asarray(counts)

@@ -124,8 +124,8 @@ def represent(
         raise RepresentationError(f"{where}: {error}") from error
     if matrix.shape != (n * (n - 1) // 2,):
         raise RepresentationError(
-            f"{where}: {name} returned values of shape {matrix.shape} for {n} images; mend its "
-            f"function to return the upper triangle"
+            f"{where}: {name} returned values of shape {matrix.shape} for {n} images; its "
+            f"function must return the upper triangle"
         )
     bad = ~np.isfinite(square_form(matrix))
     undefined = bad.sum(axis=1) == n - 1

@@ -27,7 +27,7 @@ _LEAST_SQUARE = 1e-24  # mean square below which products of features may be los
 _MANY_SUSPECTS = 0.1  # share of images that may look constant before double precision is used
 _SHIFT_ROWS = 16  # images whose mean is subtracted before the product
 _NEAR = 1e-3  # images at most this dissimilar may have identical features
-_SAMPLE = 32  # features that such images are told apart by, before all are compared
+_SAMPLE = 32  # features by which such images are compared before all of them are
 _STRIP = 64  # rows of a Gram matrix worked on at a time
 _LONG = 1024  # values in a row from which on rows are ranked one by one
 
@@ -103,8 +103,8 @@ def compute_rdm(
 
     Notes
     -----
-    Wide input of single precision is read once: what the product itself tells of NaN, of constant
-    and of equal rows decides whether anything needs a closer look, in double precision.
+    Wide input of single precision is read once: the product itself shows NaN, constant and equal
+    rows, and so whether anything needs a closer look in double precision.
     """
     if isinstance(features, ShiftedProducts):
         return RDMResult(features.rdm(centre), np.empty(0, dtype=int), len(features))
@@ -228,7 +228,7 @@ class ShiftedProducts:
     def rdm(self, centre: bool) -> np.ndarray | None:
         """Return the condensed RDM of features in single precision, within 2e-6.
 
-        None where products alone do not tell it: few images, constant ones, some that may be the
+        None where products alone do not suffice: few images, constant ones, some that may be the
         same, or too little left of an image's features without the means.
         """
         use = np.ones(len(self), dtype=bool)
@@ -474,7 +474,7 @@ def n_images_of(n_pairs: int) -> int:
     n = (1 + math.isqrt(1 + 8 * n_pairs)) // 2
     if n * (n - 1) // 2 != n_pairs:
         raise RepresentationError(
-            f"{n_pairs} dissimilarities are no upper triangle of an RDM: expected n (n - 1) / 2"
+            f"{n_pairs} dissimilarities are not the upper triangle of an RDM, n (n - 1) / 2"
         )
     return n
 

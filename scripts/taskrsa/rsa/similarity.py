@@ -122,7 +122,7 @@ def require_rdms(rdms: np.ndarray, names: Sequence[str] | None = None) -> np.nda
     Raises
     ------
     RepresentationError
-        If it is no such array, or an RDM holds nan or the same number throughout.
+        If it is not such an array, or an RDM holds nan or the same number throughout.
     """
     rdms = np.asarray(rdms)
     if rdms.ndim != 2 or rdms.shape[1] < 2:
