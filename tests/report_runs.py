@@ -11,12 +11,12 @@ import pandas as pd
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 from taskrsa.analysis.tables import similarity_square
+from taskrsa.figures.registry import registered
 from taskrsa.io.costs import Job
 from taskrsa.io.files import read_tables
 from taskrsa.paper.claims import Run, judge_all
 from taskrsa.plan.config import parse
 from taskrsa.report.inputs import Inputs, Picture, Tree
-from taskrsa.report.pictures import described
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "results/reference/demo"
@@ -138,9 +138,10 @@ OF_TARGET = ("ranking", "scores", "prediction", "choice", "taps")
 
 
 def _picture(path: Path) -> Picture:
-    """Return a figure of the demo."""
-    target = "outdoor" if path.stem in OF_TARGET else ""
-    return Picture(path, **described(path.stem), target=target)
+    """Return a figure of the demo, those of its target by their names today."""
+    name = FIGURES.get(path.stem, path.stem)
+    of_target = path.stem in FIGURES or path.stem in FIGURES.values()
+    return Picture(path, registered()[name], target="outdoor" if of_target else "")
 
 
 def demo() -> Inputs:

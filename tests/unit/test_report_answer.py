@@ -74,7 +74,8 @@ def test_a_small_model_that_beats_all_that_were_fine_tuned_speaks_against_the_ad
 def test_a_first_choice_that_learnt_nothing_is_said():
     headline, _, cautions = said(scored(0.2, 0.1, 0.1, small=0.3))
     assert headline == "Similarity suggests Net A."
-    assert "did not beat a constant answer (0.200)" in cautions
+    assert "No network fine-tuned beat a constant answer (0.200)." in cautions
+    assert "Fine-tuned, it did not beat a constant answer" in said(scored(0.2, 0.4, 0.1))[2]
 
 
 def test_how_networks_were_trained_is_said_where_it_differs():

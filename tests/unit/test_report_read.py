@@ -66,7 +66,11 @@ def test_targets_and_networks_are_named_by_their_folders(tmp_path, target):
 def test_pictures_know_their_target_and_what_they_show(tmp_path):
     paths = [f"{tmp_path}/figures/figure4.png", f"{tmp_path}/figures/voc/ranking.png"]
     bank_s, of_target = read.pictures_of(str(tmp_path), paths)
-    assert (bank_s.title, bank_s.category, bank_s.target) == ("Figure 4", "Taxonomy", "")
+    assert (bank_s.figure.title, bank_s.figure.category, bank_s.target) == (
+        "Figure 4",
+        "Taxonomy",
+        "",
+    )
     assert of_target.target == "voc"
 
 

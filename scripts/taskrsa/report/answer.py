@@ -135,8 +135,9 @@ def _fine_tuned(inputs: Inputs, target: str, first: str) -> tuple[list[str], lis
     sentence = f"Fine-tuned, {inputs.label(first)} reached {number(ours['score'], 3)} ({metric}"
     sentence += f"; {ours['trained']})" if mixed else ")"
     if not ours["score"] > ours["chance_score"]:
-        constant = number(ours["chance_score"], 3)
-        against.append(f"Fine-tuning it did not beat a constant answer ({constant}).")
+        some = best["score"] > best["chance_score"]
+        who = "Fine-tuned, it did not beat" if some else "No network fine-tuned beat"
+        against.append(f"{who} a constant answer ({number(ours['chance_score'], 3)}).")
     if best["model"] == first:
         sentence += f", the best of the {len(tuned)} networks fine-tuned" * (len(tuned) > 1)
     else:

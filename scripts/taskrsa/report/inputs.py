@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from taskrsa.figures.style import ModelStyle, task_style
+from taskrsa.figures.registry import Registration
+from taskrsa.figures.style import type_styles
 from taskrsa.io.costs import Job
 from taskrsa.plan.config import Config
 from taskrsa.report.view import Mark, Shown
@@ -35,13 +36,10 @@ class Tree:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn figure and what is said of it; `target` is "" where it is about the bank."""
+    """A drawn figure; `target` is "" where it is about the bank."""
 
     path: Path
-    title: str
-    caption: str
-    alt: str
-    category: str
+    figure: Registration
     target: str = ""
 
 
@@ -93,25 +91,19 @@ class Inputs:
         return [name for name in self.targets if len(self.table("ranking", name))]
 
     @cached_property
-    def drawn(self) -> dict[str, ModelStyle]:
-        """How figures draw the networks of the bank, type by type."""
-        rows = self.networks.itertuples()
-        return task_style(self.networks["name"], {row.name: (row.label, row.type) for row in rows})
-
-    @cached_property
     def marks(self) -> dict[str, Mark]:
-        """The mark of every type of the bank, in order."""
-        types = {style.type: style for style in self.drawn.values() if style.type}
+        """The mark of every type of the bank, as in figures."""
+        known = set(self.networks["type"])
+        styles = {k: v for k, v in type_styles(self.networks["type"]).items() if k in known}
         return {
-            kind: Mark(f"type-{at}", GLYPHS[style.marker], style.colour)
-            for at, (kind, style) in enumerate(types.items())
+            kind: Mark(f"type-{at}", GLYPHS[marker], colour)
+            for at, (kind, (colour, marker)) in enumerate(styles.items())
         }
 
     @cached_property
     def styles(self) -> dict[str, Shown]:
         """How the page writes the networks of the bank, in order, and then the tasks."""
-        labels = self.networks.set_index("name")["label"]
-        known = {name: (labels[name], style.type) for name, style in self.drawn.items()}
+        known = {row.name: (row.label, row.type) for row in self.networks.itertuples()}
         for name, task in TASKS.items():
             known.setdefault(name, (task.label, task.type))
         return {

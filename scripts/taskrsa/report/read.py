@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from taskrsa.analysis.tables import read_linkage
+from taskrsa.figures.registry import registered
 from taskrsa.io.files import digest_of, read_tables
 from taskrsa.report.inputs import SMALL, Picture, Tree
-from taskrsa.report.pictures import described
 
 # Names, which stay text where they look like numbers.
 _NAMES = ("name", "label", "type", "loader", "model", "model_a", "model_b", "task", "other")
@@ -78,7 +78,7 @@ def pictures_of(results: str, paths: Iterable[str]) -> list[Picture]:
     found = []
     for path in map(Path, paths):
         *target, _ = path.relative_to(results).parts[1:]
-        found.append(Picture(path, **described(path.stem), target=target[0] if target else ""))
+        found.append(Picture(path, registered()[path.stem], *target))
     return found
 
 

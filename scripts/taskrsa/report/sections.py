@@ -118,19 +118,17 @@ def _pictures(inputs: Inputs, part: Mapping, target: str) -> list[dict]:
     placed = {other.get("category") for other in PARTS}
     shown = []
     for picture in inputs.pictures:
-        here = picture.category == part.get("category")
-        if picture.target != target or not (
-            target or here or (part["id"] == "more" and picture.category not in placed)
-        ):
+        figure, here = picture.figure, picture.figure.category == part.get("category")
+        other = part["id"] == "more" and figure.category not in placed
+        if picture.target != target or not (target or here or other):
             continue
         uri, width, height = draw.picture(picture.path)
-        where = f"figures/{f'{target}/' if target else ''}{picture.path.stem}"
+        where = "/".join(filter(None, ("figures", target, figure.name)))
         shown.append(
             {
-                "title": picture.title,
+                "figure": figure,
                 # The title has said so already.
-                "caption": picture.caption.removeprefix(f"{picture.title} of the paper. "),
-                "alt": f"{picture.title}. {picture.alt}",
+                "caption": figure.caption.removeprefix(f"{figure.title} of the paper. "),
                 "uri": Markup(uri),
                 "width": width,
                 "height": height,
