@@ -138,10 +138,9 @@ OF_TARGET = ("ranking", "scores", "prediction", "choice", "taps")
 
 
 def _picture(path: Path) -> Picture:
-    """Return a figure of the demo, those of its target by their names today."""
-    name = FIGURES.get(path.stem, path.stem)
-    of_target = path.stem in FIGURES or path.stem in FIGURES.values()
-    return Picture(path, registered()[name], target="outdoor" if of_target else "")
+    """Return a figure of the demo."""
+    target = "outdoor" if path.stem in OF_TARGET else ""
+    return Picture(path, registered()[path.stem], target=target)
 
 
 def demo() -> Inputs:
