@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from taskrsa.networks.spec import EncoderSpec, SmallSpec, Spec
 from taskrsa.networks.target import TargetNetwork, target_network, untrained
-from taskrsa.recipes import FinetuneConfig, HeadConfig
+from taskrsa.recipes import FinetuneConfig, HeadConfig, Section
 from taskrsa.targets.sets import ArraySet
 
 SIDE = 16
@@ -30,8 +30,9 @@ RECIPE = FinetuneConfig(
 COLOURS = np.array([(20, 20, 20), (220, 40, 40), (40, 220, 40)])
 
 
-def with_(recipe: FinetuneConfig, **changes) -> FinetuneConfig:
-    return FinetuneConfig(**recipe.model_dump() | changes)
+def with_(section: Section, **changes) -> Section:
+    """Return a section with other values, which are checked."""
+    return type(section)(**section.model_dump() | changes)
 
 
 def halves(kind: str, n: int = 12, seed: int = 0, name: str = "train") -> ArraySet:

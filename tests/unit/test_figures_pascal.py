@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
-from taskrsa.analysis.outcomes import PUBLISHED_MIOU, PUBLISHED_ORDER, RANDOM
+from taskrsa.analysis.outcomes import RANDOM
 from taskrsa.errors import DataError
 from taskrsa.figures import pascal, style
 from taskrsa.figures.save import save_figure
+from taskrsa.paper.published import FIGURE8, MIOU
 from taskrsa.tasks.dictionary import TASKS, TYPE_COLOURS
 from test_figures import ALL, OWN, OWN_GIVEN, legend_texts, message, texts_of, tick_colours
 from test_figures_transfer import FEW, NAMES, check_page, whiskers
@@ -99,9 +100,9 @@ def test_models_of_a_users_own_are_drawn(kind):
 
 
 def test_published_values_are_drawn():
-    names = [name for name in PUBLISHED_ORDER if name in PUBLISHED_MIOU]
+    names = [name for name in FIGURE8 if name in MIOU]
     rs = np.r_[np.linspace(0.7, 0.2, 17), np.nan, np.nan]
-    miou = [PUBLISHED_MIOU[name] for name in [*names, *RANDOM]]
+    miou = [MIOU[name] for name in [*names, *RANDOM]]
     table = pd.DataFrame({"model": [*names, *RANDOM], "rs": rs, "miou_mean": miou})
     empty = dict.fromkeys(("rs_low", "rs_high", "miou_sd"), np.nan)
     figure = pascal.figure_table2(table.assign(**empty))

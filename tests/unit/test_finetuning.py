@@ -155,7 +155,7 @@ class Dying:
 )
 def test_a_training_cut_off_anywhere_ends_the_same(tmp_path, sets, change, other_precision):
     recipe = with_(BRIEF, checkpoint_steps=1, **change)
-    head = HeadConfig(**HEAD.model_dump() | {"dropout": 0.3})
+    head = with_(HEAD, dropout=0.3)
     net = network(head=head)
     settings = settings_of(net, *sets, recipe, 3)
     straight, expected = finetune(net, *sets, recipe, seed=3)
@@ -191,7 +191,7 @@ def test_settings_differ_where_the_result_may(sets):
         key(),
         key(network(1)),
         key(network(tap="compressed")),
-        key(network(head=HeadConfig(**HEAD.model_dump() | {"dropout": 0.1}))),
+        key(network(head=with_(HEAD, dropout=0.1))),
         key(train=sets[0].first(5)),
         key(train=replace(sets[0], digest="others")),
         key(recipe=with_(BRIEF, learning_rate=1e-3)),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small_targets import BANK, HEAD, KINDS, SIDE, SMALL, halves, network_of
+from small_targets import BANK, HEAD, KINDS, SIDE, SMALL, halves, network_of, with_
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.loading import load_network
 from taskrsa.networks.network import Network
@@ -90,8 +90,8 @@ def hooked(row: Network, kind: str, seed: int = 0):
     [
         (BANK, "block4", 3),
         (BANK, "compressed", 3),
-        (replace(BANK, input_channels=1), "block4", 1),
-        (replace(BANK, strides=(2, 2, 1, 1)), "block4", 3),
+        (with_(BANK, input_channels=1), "block4", 1),
+        (with_(BANK, strides=(2, 2, 1, 1)), "block4", 3),
         (SmallSpec(width=4), "compressed", 3),
     ],
 )
@@ -116,7 +116,7 @@ def test_what_fills_up_an_image_is_cut_off_again():
 
 
 def test_images_can_be_shown_smaller_and_are_scored_at_their_own_size():
-    head = HeadConfig(**HEAD.model_dump() | {"input_scale": 0.5})
+    head = with_(HEAD, input_scale=0.5)
     shrunk, plain = (network_of(spec=BANK, tap="block4", head=one).eval() for one in (head, HEAD))
     images = torch.rand(1, 3, 49, 70) * 2 - 1
     with torch.no_grad():
@@ -271,7 +271,7 @@ def test_a_user_s_network_is_loaded_by_its_row(made, tmp_path):
         load_target(path, made("Tokens"))
 
 
-@pytest.mark.parametrize("spec", [BANK, SMALL, replace(BANK, input_channels=1)])
+@pytest.mark.parametrize("spec", [BANK, SMALL, with_(BANK, input_channels=1)])
 def test_the_encoder_alone_can_be_taken_out(tmp_path, made, spec):
     net = network_of(spec=spec)
     path = tmp_path / "encoder.safetensors"

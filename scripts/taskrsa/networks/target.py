@@ -337,9 +337,7 @@ def load_target(
 
     header = target_header(path)
     if header["encoder"] is not None:
-        values = dict(header["encoder"])
-        input_channels = values.pop("input_channels")
-        encoder = untrained(encoder_spec(values, input_channels), seed=0)
+        encoder = untrained(encoder_spec(header["encoder"]), seed=0)
     elif row is None:
         raise DataError(f"{path}: is not an encoder of this project; give its row of the table")
     else:
