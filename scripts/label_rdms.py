@@ -2,7 +2,7 @@
 
 from taskrsa.data.pack import Pack, label_attributes, read_labels
 from taskrsa.entry import run
-from taskrsa.rsa.rdm_file import make_rdms
+from taskrsa.rsa.rdm_file import Origin, make_rdms
 from taskrsa.tasks.label_features import label_features
 
 
@@ -15,16 +15,8 @@ def main(
     features = label_features(
         about["output"], *read_labels(labels, "stimuli"), about["n_outputs"], about.get("ab_bins")
     )
-    make_rdms(
-        rdms,
-        {"labels": (features, centre)},
-        model=task,
-        task=task,
-        conditions=conditions,
-        stimuli_digest=digest,
-        centre=centre,
-        constant=constant_images,
-    )
+    origin = Origin(task, task, conditions, digest, centre)
+    make_rdms(rdms, {"labels": (features, centre)}, origin, constant_images)
 
 
 if __name__ == "__main__":

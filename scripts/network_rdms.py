@@ -16,7 +16,7 @@ from taskrsa.networks.network import RDMS, Network
 from taskrsa.networks.representations import Representations, given_layers
 from taskrsa.rsa.gram_cache import code_digest
 from taskrsa.rsa.measures import MEASURES, make_measures
-from taskrsa.rsa.rdm_file import make_rdms, write_given
+from taskrsa.rsa.rdm_file import Origin, make_rdms, write_given
 
 
 def main(
@@ -50,19 +50,13 @@ def main(
     outputs = zip(rdms, variant_rdms or none, measures or none, strict=True)
     for values, path, files in zip(rows, weights, outputs, strict=True):
         row = Network.from_json(values)
-        about = {
-            "model": row.name,
-            "task": row.task or row.type or row.name,
-            "conditions": pack.ids,
-            "stimuli_digest": pack.digest,
-            "centre": choices["centre"],
-            "constant": constant_images,
-        }
+        task = row.task or row.type or row.name
+        origin = Origin(row.name, task, pack.ids, pack.digest, choices["centre"])
         path = None if path == "-" else path
         if row.loader == RDMS:
             if any(files[1:]):
                 raise ConfigError(f"{row.where('loader')}: RDMs have no variants and no measures")
-            write_given(files[0], given_layers(row, path, pack.ids), **about)
+            write_given(files[0], given_layers(row, path, pack.ids), origin, constant_images)
             continue
         network, layers = tap_network(row, images.shape[1], path)
         for name, found in layers.items():
@@ -82,22 +76,22 @@ def main(
             code=code_digest(code or []),
         )
         del network
-        _write(made, compared, choices, variants or {}, files, about)
+        _write(made, compared, choices, variants or {}, files, (origin, constant_images))
 
 
 def _write(
-    made: Representations, layer: str, choices: dict, variants: dict, files: tuple, about: dict
+    made: Representations, layer: str, choices: dict, variants: dict, files: tuple, about: tuple
 ) -> None:
     rdms, variant_rdms, measures = files
     taps = made.all_layers(choices)
-    make_rdms(rdms, {name: (taps[name], choices["centre"]) for name in taps}, **about)
+    make_rdms(rdms, {name: (taps[name], choices["centre"]) for name in taps}, *about)
     taps.clear()  # the other layers, gigabytes of them, are not needed any more
     if variant_rdms:
         features = {key: (made.layer(layer, v), v["centre"]) for key, v in variants.items()}
-        make_rdms(variant_rdms, features, **about)
+        make_rdms(variant_rdms, features, *about)
     if measures:
         features = made.layer(layer, choices)
-        make_measures(measures, features, list(MEASURES), layer=layer, **about)
+        make_measures(measures, features, list(MEASURES), *about, layer)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,14 @@
 
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
-from taskrsa.rsa.rdm_file import make_rdms
+from taskrsa.rsa.rdm_file import Origin, make_rdms
 
 
 def main(centre: bool, constant_images: str, stimuli: str, rdms: str) -> None:
     with Pack(stimuli) as pack:
         pixels = pack.rgb().reshape(len(pack), -1).astype("float32")
-        make_rdms(
-            rdms,
-            {"pixels": (pixels, centre)},
-            model="pixels",
-            task="",
-            conditions=pack.ids,
-            stimuli_digest=pack.digest,
-            centre=centre,
-            constant=constant_images,
-        )
+        origin = Origin("pixels", "", pack.ids, pack.digest, centre)
+        make_rdms(rdms, {"pixels": (pixels, centre)}, origin, constant_images)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """RDMs of a small bank and of small models, and files of RDMs, for tests of what compares them."""
 
+from dataclasses import replace
+
 import numpy as np
 from taskrsa.io.files import digest_of
 from taskrsa.rsa.rdm import compute_rdm, condensed
-from taskrsa.rsa.rdm_file import write_rdms
+from taskrsa.rsa.rdm_file import Origin, write_rdms
 from taskrsa.rsa.stacks import RDMStack
 
 N = 36
@@ -75,13 +77,7 @@ def write(path, model="edges", seed=0, dead=(), images=IMAGES, layers=LAYERS, **
         compute_rdm(features(seed, len(images)), constant="drop"),
         compute_rdm(features(seed + 100, len(images), dead), constant="drop"),
     ]
-    arguments = {
-        "model": model,
-        "task": "edge2d",
-        "conditions": images,
-        "stimuli_digest": digest_of(images),
-        "centre": True,
-        "dropped": [result.dropped for result in results],
-    } | changes
-    write_rdms(path, np.array([r.dissimilarities for r in results]), layers, **arguments)
+    origin = replace(Origin(model, "edge2d", images, digest_of(images), centre=True), **changes)
+    rdms = np.array([result.dissimilarities for result in results])
+    write_rdms(path, rdms, layers, origin, dropped=[result.dropped for result in results])
     return path

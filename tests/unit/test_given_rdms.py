@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.distance import squareform
 from taskrsa.errors import DataError
 from taskrsa.rsa.given_rdms import read_given
-from taskrsa.rsa.rdm_file import write_rdms
+from taskrsa.rsa.rdm_file import Origin, write_rdms
 
 N = 7
 P = N * (N - 1) // 2
@@ -77,10 +77,7 @@ def test_files_of_this_project(tmp_path):
     layers, rdms = ["early", "late"], RDMS[:2].copy()
     first, second = np.triu_indices(N, 1)
     rdms[1][(first == 2) | (second == 2)] = np.nan
-    write_rdms(
-        tmp_path / "a.h5", rdms, layers, model="m", task="t", conditions=IMAGES,
-        stimuli_digest="d", centre=False,
-    )  # fmt: skip
+    write_rdms(tmp_path / "a.h5", rdms, layers, Origin("m", "t", IMAGES, "d", centre=False))
     given = read_given(tmp_path / "a.h5")
     assert given.names == ("early", "late")
     assert given.conditions == tuple(IMAGES)

@@ -424,22 +424,17 @@ def test_what_cannot_be_resampled():
 
 def test_the_file_of_matrices_holds_every_measure_and_drops_constant_images(tmp_path):
     from taskrsa.rsa.measures import make_measures
-    from taskrsa.rsa.rdm_file import read_rdms
+    from taskrsa.rsa.rdm_file import Origin, read_rdms
 
     values = np.random.default_rng(0).normal(size=(9, 20)).astype(np.float32)
     values[4] = 3.0
-    about = {
-        "model": "edges",
-        "task": "edge2d",
-        "conditions": [f"image{number}" for number in range(9)],
-        "stimuli_digest": "digest",
-        "centre": True,
-    }
+    images = [f"image{number}" for number in range(9)]
+    origin = Origin("edges", "edge2d", images, "digest", centre=True)
     path = tmp_path / "edges.h5"
     with pytest.raises(RepresentationError, match=r"edges, compressed: .* image4"):
-        make_measures(path, values, list(MEASURES), constant="error", **about)
+        make_measures(path, values, list(MEASURES), origin, "error")
     assert not path.exists()
-    make_measures(path, values, list(MEASURES), constant="drop", **about)
+    make_measures(path, values, list(MEASURES), origin, "drop")
     found = read_rdms(path)
     assert found.layers == tuple(MEASURES)
     assert found.dropped == ((4,),) * len(MEASURES)

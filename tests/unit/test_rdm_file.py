@@ -1,14 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_rdms import IMAGES, LAYERS, features, write
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.io.files import digest_of
 from taskrsa.rsa.rdm import compute_rdm
-from taskrsa.rsa.rdm_file import layers_of, read_rdms, write_rdms
+from taskrsa.rsa.rdm_file import Origin, layers_of, read_rdms, write_rdms
 
 
 def test_round_trip(tmp_path):
-    path = write(tmp_path / "edges.h5", dead=[2], extra={"seed": 3, "weights": "a.pth", "lr": 0.5})
+    path = write(tmp_path / "edges.h5", dead=[2])
     rdms = read_rdms(path)
     expected = compute_rdm(features(0)).dissimilarities.astype(np.float32)
     np.testing.assert_array_equal(rdms.dissimilarities[0], expected)
@@ -18,7 +20,6 @@ def test_round_trip(tmp_path):
     assert rdms.stimuli_digest == digest_of(IMAGES)
     assert rdms.centre is True
     assert rdms.dropped == ((), (2,))
-    assert rdms.extra == {"seed": 3, "weights": "a.pth", "lr": 0.5}
     one = read_rdms(path, ["compressed"])
     assert (one.layers, one.dropped) == (("compressed",), ((2,),))
     np.testing.assert_array_equal(one.dissimilarities, rdms.dissimilarities[1:])
@@ -52,8 +53,7 @@ def test_rsatoolbox_opens_it_and_agrees(tmp_path):
 
 
 def test_bytes_are_deterministic(tmp_path):
-    a = write(tmp_path / "a.h5", extra={"z": 1, "a": "x"})
-    b = write(tmp_path / "b.h5", extra={"a": "x", "z": 1})
+    a, b = write(tmp_path / "a.h5"), write(tmp_path / "b.h5")
     assert a.read_bytes() == b.read_bytes()
 
 
@@ -66,32 +66,28 @@ def test_failed_write_leaves_the_old_file(tmp_path):
     path = write(tmp_path / "a.h5")
     before = path.read_bytes()
     with pytest.raises(TypeError):
-        write(path, extra={"bad": object()})
+        write(path, task=object())
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_write_refuses(tmp_path):
     values = np.ones((2, 28))
-    keywords = {
-        "model": "m", "task": "t", "conditions": IMAGES, "stimuli_digest": "d", "centre": True,
-    }  # fmt: skip
+    origin = Origin("m", "t", IMAGES, "d", centre=True)
     path = tmp_path / "a.h5"
     with pytest.raises(RepresentationError, match="for 3 layers"):
-        write_rdms(path, values, ["a", "b", "c"], **keywords)
+        write_rdms(path, values, ["a", "b", "c"], origin)
     with pytest.raises(RepresentationError, match="layer a is given twice"):
-        write_rdms(path, values, ["a", "a"], **keywords)
+        write_rdms(path, values, ["a", "a"], origin)
     with pytest.raises(RepresentationError, match="image x is given twice"):
-        write_rdms(path, values, LAYERS, **keywords | {"conditions": ["x", "x", *"abcdef"]})
+        write_rdms(path, values, LAYERS, replace(origin, conditions=["x", "x", *"abcdef"]))
     with pytest.raises(RepresentationError, match="8 images but 7 image ids"):
-        write_rdms(path, values, LAYERS, **keywords | {"conditions": IMAGES[:7]})
-    with pytest.raises(RepresentationError, match="descriptor model"):
-        write_rdms(path, values, LAYERS, **keywords, extra={"model": "x"})
+        write_rdms(path, values, LAYERS, replace(origin, conditions=IMAGES[:7]))
     with pytest.raises(RepresentationError, match="dropped for m are not those"):
-        write_rdms(path, values, LAYERS, **keywords, dropped=[[], [1]])
+        write_rdms(path, values, LAYERS, origin, dropped=[[], [1]])
     values[1, 3] = np.nan
     with pytest.raises(RepresentationError, match=r"compressed of m: .* images 0 and 4 is nan"):
-        write_rdms(path, values, LAYERS, **keywords)
+        write_rdms(path, values, LAYERS, origin)
     assert not path.exists()
 
 

@@ -34,7 +34,7 @@ from taskrsa.rsa.rdm import (
     require_finite,
     square_form,
 )
-from taskrsa.rsa.rdm_file import write_rdms
+from taskrsa.rsa.rdm_file import Origin, write_rdms
 
 Matrix = Callable[[np.ndarray], np.ndarray]
 Comparison = Literal["spearman", "alignment"]
@@ -151,14 +151,9 @@ def make_measures(
     path: str | os.PathLike,
     features: np.ndarray,
     measures: Sequence[str],
-    *,
-    layer: str = "compressed",
-    model: str,
-    task: str,
-    conditions: Sequence[str],
-    stimuli_digest: str,
-    centre: bool,
+    origin: Origin,
     constant: Literal["error", "drop"],
+    layer: str = "compressed",
 ) -> None:
     """Write the matrix of one representation under every measure of similarity, one "layer" each.
 
@@ -170,39 +165,29 @@ def make_measures(
         (n, d), as for `compute_rdm`.
     measures
         Names of `MEASURES`.
+    constant
+        What to do about images whose representation is constant.
     layer
-        Name of the representation, for messages.
-
-    Other parameters are those of `rdm_file.make_rdms`.
+        Of the representation, for messages.
 
     Raises
     ------
     RepresentationError
         As `compute_rdm` and `represent`.
     """
-    n, where = len(features), f"{model}, {layer}"
+    n, where = len(features), f"{origin.model}, {layer}"
     kept = np.ones(n, dtype=bool)
     for centred in (True, False):
         result = compute_rdm(
-            features, centre=centred, name=where, conditions=conditions, constant=constant
+            features, centre=centred, name=where, conditions=origin.conditions, constant=constant
         )
         kept[result.dropped] = False
-    ids = [name for name, keep in zip(conditions, kept, strict=True) if keep]
+    ids = [name for name, keep in zip(origin.conditions, kept, strict=True) if keep]
     a, b = np.triu_indices(n, 1)
     values = np.full((len(measures), len(a)), np.nan)
     for row, name in zip(values, measures, strict=True):
         row[kept[a] & kept[b]] = represent(name, features[kept], where=where, conditions=ids)
-    write_rdms(
-        path,
-        values,
-        layers=list(measures),
-        model=model,
-        task=task,
-        conditions=conditions,
-        stimuli_digest=stimuli_digest,
-        centre=centre,
-        dissimilarity="several",
-    )
+    write_rdms(path, values, list(measures), origin, dissimilarity="several")
 
 
 @measure("rsa", label="RSA", compare="spearman", source="Dwivedi & Roig 2019")

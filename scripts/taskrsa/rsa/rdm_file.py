@@ -27,36 +27,34 @@ from taskrsa.rsa.rdm import compute_rdm, n_images_of, pair_at, pairs_among, squa
 from taskrsa.rsa.spill import SpilledFeatures
 from taskrsa.text import first_few
 
-_OWN = ("model", "task", "stimuli_digest", "centre", "n_dropped")
+
+@dataclass(frozen=True)
+class Origin:
+    """What the RDMs of one network come from."""
+
+    model: str
+    task: str  # id of the task the network was trained for, or any other word for it
+    conditions: Sequence[str]  # the n image ids
+    stimuli_digest: str  # of the list of stimuli; RDMs of different lists are never compared
+    centre: bool  # each feature's mean over the images was subtracted first
 
 
 @dataclass(frozen=True)
-class RDMs:
-    """The RDMs of one network."""
+class RDMs(Origin):
+    """The RDMs of one network, and what they come from."""
 
     dissimilarities: np.ndarray  # (n_layers, n_pairs) float32; nan for dropped images
     layers: tuple[str, ...]
-    model: str
-    task: str
-    conditions: tuple[str, ...]  # the n image ids
-    stimuli_digest: str
-    centre: bool  # each feature's mean over the images was subtracted first
     dropped: tuple[tuple[int, ...], ...]  # for each layer, indices of the images left out
-    extra: dict[str, str | int | float]  # further descriptors
 
 
 def write_rdms(
     path: str | os.PathLike,
     dissimilarities: np.ndarray,
     layers: Sequence[str],
+    origin: Origin,
     *,
-    model: str,
-    task: str,
-    conditions: Sequence[str],
-    stimuli_digest: str,
-    centre: bool,
     dropped: Sequence[Sequence[int]] | None = None,
-    extra: Mapping[str, str | int | float] | None = None,
     dissimilarity: str = "correlation",
 ) -> None:
     """Write the RDMs of one network, all or nothing; the same input gives the same bytes.
@@ -68,18 +66,8 @@ def write_rdms(
         nan, no others.
     layers
         Names of the n_layers layers, all different.
-    task
-        Id of the task the network was trained for, or any other word for it.
-    conditions
-        The n image ids.
-    stimuli_digest
-        SHA-256 of the list of stimuli; RDMs of different lists are never compared.
-    centre
-        Whether each feature's mean over the images was subtracted.
     dropped
         For each layer, the indices of the dropped images; checked against the nan when given.
-    extra
-        Further descriptors of the file (text or numbers).
     dissimilarity
         What the numbers are, as rsatoolbox names it.
 
@@ -90,6 +78,7 @@ def write_rdms(
     """
     path = Path(path)
     values = np.asarray(dissimilarities, dtype=np.float32)
+    model, conditions = origin.model, origin.conditions
     _require_shape(path, values, layers, conditions)
     found = tuple(_dropped(row, len(conditions), f"{path}: layer {layer} of {model}")
                   for row, layer in zip(values, layers, strict=True))  # fmt: skip
@@ -97,17 +86,13 @@ def write_rdms(
         raise RepresentationError(
             f"{path}: the images named as dropped for {model} are not those whose entries are nan"
         )
-    for key in extra or {}:
-        if key in _OWN:
-            raise RepresentationError(f"{path}: descriptor {key} is written already; rename yours")
     counts = np.array([len(row) for row in found], dtype=np.int64)
     descriptors = {
         "model": model,
-        "task": task,
-        "stimuli_digest": stimuli_digest,
-        "centre": bool(centre),
+        "task": origin.task,
+        "stimuli_digest": origin.stimuli_digest,
+        "centre": bool(origin.centre),
         "n_dropped": len(set().union(*found)),
-        **(extra or {}),
     }
     with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
         file.attrs["dissimilarity_measure"] = dissimilarity
@@ -118,7 +103,7 @@ def write_rdms(
         group = file.create_group("rdm_descriptors")
         group["layer"] = _text(layers)
         group["model"] = _text([model] * len(layers))
-        group["task"] = _text([task] * len(layers))
+        group["task"] = _text([origin.task] * len(layers))
         group["n_dropped"] = counts
         group["index"] = np.arange(len(layers), dtype=np.int64)
         group = file.create_group("pattern_descriptors")
@@ -129,12 +114,7 @@ def write_rdms(
 def make_rdms(
     path: str | os.PathLike,
     representations: Mapping[str, tuple[np.ndarray | SpilledFeatures, bool]],
-    *,
-    model: str,
-    task: str,
-    conditions: Sequence[str],
-    stimuli_digest: str,
-    centre: bool,
+    origin: Origin,
     constant: Literal["error", "drop"],
 ) -> None:
     """Make the RDM of every representation of one model and write them to one file.
@@ -143,37 +123,59 @@ def make_rdms(
     ----------
     representations
         For each layer, its (n, d) features and whether they are centred; `compute_rdm` says how.
-    centre
-        The centring that the file is said to have been made with.
     constant
         What to do about images whose representation is constant.
 
-    Other parameters and errors are those of `compute_rdm` and `write_rdms`.
+    Raises
+    ------
+    RepresentationError
+        As `compute_rdm` and `write_rdms`.
     """
-    n = len(conditions)
+    n = len(origin.conditions)
     rdms = np.empty((len(representations), n * (n - 1) // 2), dtype=np.float32)  # as they are kept
     dropped = []
     for row, (layer, (features, centred)) in zip(rdms, representations.items(), strict=True):
         result = compute_rdm(
             features,
             centre=centred,
-            name=f"{model}, {layer}",
-            conditions=conditions,
+            name=f"{origin.model}, {layer}",
+            conditions=origin.conditions,
             constant=constant,
         )
         row[:] = result.dissimilarities
         dropped.append(result.dropped)
-    write_rdms(
-        path,
-        rdms,
-        layers=list(representations),
-        model=model,
-        task=task,
-        conditions=conditions,
-        stimuli_digest=stimuli_digest,
-        centre=centre,
-        dropped=dropped,
-    )
+    write_rdms(path, rdms, list(representations), origin, dropped=dropped)
+
+
+def write_given(
+    path: str | os.PathLike,
+    rdms: Mapping[str, np.ndarray],
+    origin: Origin,
+    constant: Literal["error", "drop"],
+) -> None:
+    """Write RDMs that were made elsewhere, (p,) by layer, as those of a network.
+
+    Parameters
+    ----------
+    origin
+        Its centring is that of the networks that the RDMs are compared with.
+    constant
+        What to do about images that the RDMs lack (nan).
+
+    Raises
+    ------
+    RepresentationError
+        If an image lacks only some entries, or all and `constant` is "error".
+    """
+    for layer, rdm in rdms.items():
+        lacking = _dropped(rdm, len(origin.conditions), f"{origin.model}, {layer}")
+        if lacking and constant == "error":
+            names = first_few([origin.conditions[row] for row in lacking])
+            raise RepresentationError(
+                f"{origin.model}, {layer}: the RDM lacks {names}; leave these images out, or set "
+                "rsa.constant_images to drop"
+            )
+    write_rdms(path, np.array(list(rdms.values())), list(rdms), origin)
 
 
 def layers_of(path: str | os.PathLike) -> list[str]:
@@ -186,39 +188,6 @@ def layers_of(path: str | os.PathLike) -> list[str]:
     """
     with _opened(path) as file:
         return _strings(file["rdm_descriptors/layer"])
-
-
-def write_given(
-    path: str | os.PathLike,
-    rdms: Mapping[str, np.ndarray],
-    *,
-    constant: Literal["error", "drop"],
-    conditions: Sequence[str],
-    **about: object,
-) -> None:
-    """Write RDMs that were made elsewhere, (p,) by layer, as those of a network.
-
-    Parameters
-    ----------
-    constant
-        What to do about images that the RDMs lack (nan).
-    about
-        As of `write_rdms`; `centre` is that of the networks that they are compared with.
-
-    Raises
-    ------
-    RepresentationError
-        If an image lacks only some entries, or all and `constant` is "error".
-    """
-    for layer, rdm in rdms.items():
-        lacking = _dropped(rdm, len(conditions), f"{about['model']}, {layer}")
-        if lacking and constant == "error":
-            names = first_few([conditions[row] for row in lacking])
-            raise RepresentationError(
-                f"{about['model']}, {layer}: the RDM lacks {names}; leave these images out, or set "
-                "rsa.constant_images to drop"
-            )
-    write_rdms(path, np.array(list(rdms.values())), list(rdms), conditions=conditions, **about)
 
 
 def read_rdms(path: str | os.PathLike, layers: Sequence[str] | None = None) -> RDMs:
@@ -242,25 +211,19 @@ def read_rdms(path: str | os.PathLike, layers: Sequence[str] | None = None) -> R
         values = np.array([dataset[row] for row in rows], dtype=np.float32)
         values = values.reshape(len(rows), dataset.shape[1])
         conditions = tuple(_strings(file["pattern_descriptors/image"]))
-        attributes = dict(file["descriptors"].attrs)
-        own = {key: attributes.pop(key) for key in _OWN}
+        descriptors = file["descriptors"].attrs
+        model, task, digest = (str(descriptors[key]) for key in ("model", "task", "stimuli_digest"))
+        centre = bool(descriptors["centre"])
     if values.shape[1] != len(conditions) * (len(conditions) - 1) // 2:
         raise DataError(
             f"{path}: {values.shape[1]} pairs for {len(conditions)} images; delete it and make it "
             f"again"
         )
+    dropped = [_dropped(row, len(conditions), f"{path}: layer {layer}")
+               for row, layer in zip(values, wanted, strict=True)]  # fmt: skip
     return RDMs(
-        dissimilarities=values,
-        layers=tuple(wanted),
-        model=str(own["model"]),
-        task=str(own["task"]),
-        conditions=conditions,
-        stimuli_digest=str(own["stimuli_digest"]),
-        centre=bool(own["centre"]),
-        dropped=tuple(_dropped(row, len(conditions), f"{path}: layer {layer}")
-                      for row, layer in zip(values, wanted, strict=True)),
-        extra={key: _plain(value) for key, value in attributes.items()},
-    )  # fmt: skip
+        model, task, conditions, digest, centre, values, tuple(wanted), dropped=tuple(dropped)
+    )
 
 
 @contextmanager
@@ -328,7 +291,3 @@ def _text(names: Sequence[str]) -> np.ndarray:
 
 def _strings(dataset: h5py.Dataset) -> list[str]:
     return [value.decode("utf-8") for value in dataset[()]]
-
-
-def _plain(value: object) -> object:
-    return value.item() if isinstance(value, np.generic) else value
