@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 from taskrsa.io.costs import Job, by_stage, disk_use, ranking_seconds, read_jobs, stage_of
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
@@ -35,7 +34,6 @@ def test_benchmarks_are_read_summed_and_damaged_ones_left_out(tmp_path):
     assert read_jobs(tmp_path / "none") == []
 
 
-@pytest.mark.xfail(reason="the rules still have their old names", strict=False)
 def test_every_timed_rule_has_a_stage():
     root = Path(__file__).parents[2] / "workflow/rules"
     names = {

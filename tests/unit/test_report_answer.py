@@ -136,11 +136,14 @@ def test_a_network_that_stands_for_the_target_is_named():
 def test_fine_tuning_without_the_first_choice_still_warns_of_the_small_model():
     given = scored(0.5, 0.4, 0.3, small=0.1)
     tables = given.targets["mine"]
-    later = tables["scores"][tables["scores"]["model"] != "n0"]
-    given = replace(given, targets={"mine": {**tables, "scores": later}})
-    _, sentences, cautions = said(given)
-    assert "Fine-tuned" not in sentences
-    assert "learnt nothing" in cautions
+    for left_out in (["n0"], ["n0", "n1", "n2"]):
+        rest = tables["scores"][~tables["scores"]["model"].isin(left_out)]
+        headline, sentences, cautions = said(
+            replace(given, targets={"mine": {**tables, "scores": rest}})
+        )
+        assert headline == "Similarity suggests Net A."
+        assert "Fine-tuned" not in sentences
+        assert "learnt nothing" in cautions
 
 
 def test_without_a_target_the_bank_is_compared():

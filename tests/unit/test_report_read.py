@@ -63,6 +63,27 @@ def test_targets_and_networks_are_named_by_their_folders(tmp_path, target):
     assert shown["score"].tolist() == [0.25] * 3
 
 
+def test_without_fine_tuning_the_scores_are_those_of_the_small_models(tmp_path):
+    same = {"trained": "whole network", "metric": "accuracy", "chance_score": 0.2, "n_val": 9}
+    paths = [
+        written(
+            tmp_path,
+            f"targets/mine/small/s{seed}/scores.csv",
+            pd.DataFrame([{"model": "small", "seed": seed, "score": 0.3 + seed / 10, **same}]),
+        )
+        for seed in (0, 1)
+    ]
+    found = read.targets_of(str(tmp_path), paths, [])
+    assert list(found["mine"]) == ["scores"]
+    row = found["mine"]["scores"].iloc[0]
+    assert (row["model"], row["score"], row["chance_score"]) == ("small", 0.35, 0.2)
+    assert row["score_sd"] == pytest.approx(0.1 / 2**0.5)
+    # Where networks are fine-tuned, their table has the small models, too.
+    whole = written(tmp_path, "targets/mine/scores.csv", pd.DataFrame({"model": ["small", "a"]}))
+    for order in ([whole, *paths], [*paths, whole]):
+        assert len(read.targets_of(str(tmp_path), order, [])["mine"]["scores"]) == 2
+
+
 def test_pictures_know_their_target_and_what_they_show(tmp_path):
     paths = [f"{tmp_path}/figures/figure4.png", f"{tmp_path}/figures/voc/ranking.png"]
     bank_s, of_target = read.pictures_of(str(tmp_path), paths)

@@ -23,7 +23,10 @@ rule report_page:
         templates=sorted(map(here, (SCRIPTS / "taskrsa/report/templates").glob("page.*"))),
         networks=f"{RUN}/tables/networks.csv",
         tables=outputs.bank_tables(PLAN),
-        target_tables=outputs.target_tables(PLAN),
+        target_tables=[
+            *outputs.target_tables(PLAN),
+            *(path for target in PLAN.targets.values() for path in target.small_scores),
+        ],
         curves=lambda wildcards: curves(),
         claims=[f"{RUN}/claims.csv"] * PLAN.have_claims,
         pictures=outputs.pictures(PLAN),

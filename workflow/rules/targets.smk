@@ -34,11 +34,11 @@ rule train_target_model:
         curve=f"{RUN}/targets/{{target}}/small/s{{seed}}/learning_curve.csv",
         scores=f"{RUN}/targets/{{target}}/small/s{{seed}}/scores.csv",
     benchmark:
-        f"{RUN}/benchmarks/train_target_model_{{target}}_s{{seed}}.tsv"
+        f"{RUN}/benchmarks/train_target_{{target}}_s{{seed}}.tsv"
     resources:
         **FINETUNING,
     params:
-        model="small model",
+        model="small",
         encoder=of_target(lambda target: target.small_encoder),
         head=of_target(lambda target: as_json(target.config.small.head)),
         recipe=of_target(lambda target: as_json(target.config.small.recipe)),

@@ -126,10 +126,10 @@ def _fine_tuned(inputs: Inputs, target: str, first: str) -> tuple[list[str], lis
     if scores.empty:
         return [], []
     tuned, by_model = scores[scores["rank"].notna()], scores.set_index("model")
-    best = tuned.loc[tuned["score"].idxmax()]
-    against = _from_scratch(by_model, best, len(tuned), metric)
+    against = _from_scratch(by_model, tuned["score"], metric)
     if first not in set(tuned["model"]):
         return [], against
+    best = tuned.loc[tuned["score"].idxmax()]
     ours, choice = by_model.loc[first], _choice(inputs, target)
     mixed = ours["trained"] != best["trained"]
     sentence = f"Fine-tuned, {inputs.label(first)} reached {number(ours['score'], 3)} ({metric}"
@@ -155,7 +155,7 @@ def _fine_tuned(inputs: Inputs, target: str, first: str) -> tuple[list[str], lis
     return [sentence, *predicted], [*against, *not_predicted]
 
 
-def _from_scratch(by_model: pd.DataFrame, best: Mapping, n: int, metric: str) -> list[str]:
+def _from_scratch(by_model: pd.DataFrame, tuned: pd.Series, metric: str) -> list[str]:
     """Say so where the small model, which made the ranking, learnt nothing, or more than all."""
     if SMALL not in by_model.index:
         return []
@@ -166,10 +166,10 @@ def _from_scratch(by_model: pd.DataFrame, best: Mapping, n: int, metric: str) ->
             f"The small model learnt nothing: its {metric} is {reached}, that of a constant answer "
             f"{constant}. Its ranking means little; train it longer or on more images."
         ]
-    if row["score"] > best["score"]:
+    if row["score"] > tuned.max():  # false where no network was fine-tuned
         return [
             f"The small model, trained from scratch, reached {reached} ({metric}), more than any "
-            f"of the {n} networks fine-tuned: with this recipe, pretraining does not help."
+            f"of the {len(tuned)} networks fine-tuned: with this recipe, pretraining does not help."
         ]
     return []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from taskrsa.analysis.tables import read_linkage
@@ -48,7 +49,9 @@ def targets_of(
     Parameters
     ----------
     results : the run's folder
-    tables : files targets/<target>/<table>.csv in it
+    tables : files targets/<target>/<table>.csv in it, and the scores of small models,
+        targets/<target>/small/s<seed>/scores.csv, which alone are shown where no network of the
+        bank is fine-tuned
     curves : files targets/<target>/small/s<seed>/learning_curve.csv, or, of networks,
         targets/<target>/finetuned/<tap>/<network>/s<seed>/learning_curve.csv
 
@@ -59,8 +62,14 @@ def targets_of(
     """
     found: dict[str, dict[str, pd.DataFrame]] = {}
     for path in map(Path, tables):
-        target = path.relative_to(results).parts[1]
-        found.setdefault(target, {})[path.stem] = _read(path)
+        _, target, *inner = path.relative_to(results).parts
+        name = path.stem if len(inner) == 1 else "small_runs"
+        before = found.setdefault(target, {}).get(name)
+        found[target][name] = pd.concat([before, _read(path)], ignore_index=True)
+    for of_target in found.values():
+        runs = of_target.pop("small_runs", None)
+        if runs is not None:
+            of_target.setdefault("scores", _small_scores(runs))
     for path in map(Path, curves):
         _, target, kind, *_ = parts = path.relative_to(results).parts
         network, seed = parts[-3:-1]
@@ -71,6 +80,14 @@ def targets_of(
         before = found.setdefault(target, {}).get("curves")
         found[target]["curves"] = pd.concat([before, frame], ignore_index=True)
     return found
+
+
+def _small_scores(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of scores with the small model as its only row."""
+    same = ("trained", "metric", "chance_score", "n_val")
+    row = {"model": SMALL, "label": "small model", **runs.iloc[0][list(same)]}
+    row |= {"score": runs["score"].mean(), "score_sd": runs["score"].std(ddof=1)}
+    return pd.DataFrame([row | dict.fromkeys(("rank", "rs", "tied"), np.nan)])
 
 
 def pictures_of(results: str, paths: Iterable[str]) -> list[Picture]:

@@ -20,7 +20,7 @@ from taskrsa.report.answer import about_bank, metric_of, place
 from taskrsa.report.inputs import Inputs
 from taskrsa.report.view import VERDICTS, Column, Table, amount, size, table_of
 from taskrsa.rsa.inference import confidence_interval
-from taskrsa.text import number
+from taskrsa.text import is_known, number
 
 TEMPLATES = Path(__file__).parent / "templates"
 PARTS = yaml.safe_load((TEMPLATES / "page.yaml").read_text(encoding="utf-8"))
@@ -215,7 +215,7 @@ def _first_choices(inputs: Inputs) -> pd.DataFrame:
         row = _with_scores(ranking, inputs, target).iloc[0].to_dict()
         row |= {"target": target, "kind": inputs.config.targets[target].kind}
         row["tied"] = (ranking["tied"] == "yes").sum()
-        row["metric"] = metric_of(inputs, target) if "score" in row else None
+        row["metric"] = metric_of(inputs, target) if is_known(row.get("score")) else None
         rows.append(row)
     return pd.DataFrame(rows)
 
