@@ -4,14 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from taskrsa.errors import ConfigError, DataError
 from taskrsa.targets.pixels import VOID
 from taskrsa.worlds.outdoor import (
     CLASSES,
     INDOOR_CLASSES,
     OutdoorWorld,
     _void_borders,
-    open_world,
     render,
 )
 from taskrsa.worlds.scene import ELLIPSOID, OBJECT_CLASSES, Primitives
@@ -144,24 +142,3 @@ def test_mask_and_image_show_the_same_object():
     below = (mask == 0) & (np.arange(len(mask))[:, None] > 0.75 * len(mask))
     assert (red > green)[below].mean() > 0.95
     assert (before != after).any()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"image_size": 7}, "image_size is 7; give a whole number from 8"),
-        ({"n_train": 0}, "n_train is 0"),
-        ({"n_val": True}, "n_val is True"),
-        ({"seed": 1.5}, "seed is 1.5"),
-        ({"size": 64}, "unknown option 'size'"),
-    ],
-)
-def test_values_that_cannot_be_used_are_refused(options, message):
-    with pytest.raises(ConfigError, match=message):
-        open_world(**options)
-
-
-@pytest.mark.parametrize("image_id", ["train_000005", "test_000000", "train_1", "x"])
-def test_an_image_that_does_not_exist_is_refused(image_id):
-    with pytest.raises(DataError, match="no image"):
-        OutdoorWorld(n_train=5, n_val=2).scene(image_id)

@@ -14,7 +14,7 @@ from taskrsa.errors import ConfigError, DataError
 from taskrsa.targets.config import TargetData
 from taskrsa.targets.prepare import files_of, read_layout, write_target
 from taskrsa.targets.sets import FileSet, open_sets
-from taskrsa.worlds.outdoor import CLASSES, open_world
+from taskrsa.worlds.outdoor import CLASSES, OutdoorWorld
 
 
 def target(kind: str, path: Path, **more) -> TargetData:
@@ -354,7 +354,7 @@ def test_the_world_outdoors_is_the_same_with_any_number_of_workers(tmp_path):
     sets = open_sets(tmp_path / "1.h5")
     assert sets["train"].classes == CLASSES
     assert [len(one) for one in sets.values()] == [5, 3]
-    _, rgb, mask = open_world(**options).labelled("val_000002")
+    _, rgb, mask = OutdoorWorld(**options).labelled("val_000002")
     np.testing.assert_array_equal(sets["val"].image(2), rgb)
     np.testing.assert_array_equal(sets["val"].label(2), mask)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from taskrsa.data.simulated import SimulatedWorld, files, open_source
-from taskrsa.errors import ConfigError, DataError
 from taskrsa.worlds.render import albedo, cast, normals, pixel_rays, shadowed
 from taskrsa.worlds.scene import (
     BOX,
@@ -406,46 +405,6 @@ def test_camera_is_in_the_room_and_looks_about():
     assert np.std([scene.pitch for scene in scenes]) > 0.1
     quarter = np.array([scene.heading for scene in scenes]) // (math.pi / 2) % 4
     assert (np.bincount(quarter.astype(int), minlength=4) > 15).all()
-
-
-# ---- errors --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"image_size": 0},
-        {"image_size": 64.0},
-        {"image_size": True},
-        {"n_train": 0},
-        {"n_val": "many"},
-        {"n_train": 10**7},
-        {"seed": -1},
-        {"seed": None},
-        {"colour": 1},
-    ],
-)
-def test_bad_options(options):
-    with pytest.raises(ConfigError, match=next(iter(options))) as caught:
-        open_source(**options)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "image_id",
-    ["train-000004", "val-000002", "test-000000", "train-1", "train-0000001", "train-000001\n",
-     "", 3, None],
-)  # fmt: skip
-def test_bad_ids(image_id):
-    world = open_source(n_train=4, n_val=2)
-    with pytest.raises(DataError) as caught:
-        world.view(image_id)
-    assert "\n" not in str(caught.value)
-
-
-def test_bad_split(world):
-    with pytest.raises(DataError, match="test"):
-        world.ids("test")
 
 
 def test_factory(world):

@@ -35,12 +35,11 @@ Room axes
 from __future__ import annotations
 
 import math
-import re
 
 import numpy as np
 
 from taskrsa.data.view import Camera, SourceInfo, View
-from taskrsa.errors import ConfigError, DataError
+from taskrsa.worlds.numbered import NumberedWorld
 from taskrsa.worlds.render import cast, normals, pixel_rays, shade
 from taskrsa.worlds.scene import (
     FIELD_OF_VIEW,
@@ -52,42 +51,21 @@ from taskrsa.worlds.scene import (
     Scene,
     camera_axes,
     draw_scene,
-    whole_number,
 )
 
-_DEFAULTS = {"image_size": 64, "n_train": 2048, "n_val": 256, "seed": 0}
-_SPLITS = ("train", "val")
-_ID = re.compile(r"(train|val)-([0-9]{6})")
 _SUPERSAMPLING = 2  # rays per pixel and direction, for the colour only
 
 
-class SimulatedWorld:
+class SimulatedWorld(NumberedWorld):
     """A source of procedural rooms (see the module's text for classes and conventions).
 
-    Parameters
-    ----------
-    image_size
-        Height and width in pixels, 8 to 4096.
-    n_train, n_val
-        Number of views of each split, 1 to 1,000,000. A view does not depend on them.
-    seed
-        Of the whole world, 0 or more.
-
-    Raises
-    ------
-    taskrsa.errors.ConfigError
-        If a value is not a whole number in its range.
+    Parameters and errors are those of `NumberedWorld`; images are squares of `image_size` pixels.
     """
 
     def __init__(
         self, image_size: int = 64, n_train: int = 2048, n_val: int = 256, seed: int = 0
     ) -> None:
-        self.image_size = whole_number("simulated world", "image_size", image_size)
-        self.seed = whole_number("simulated world", "seed", seed)
-        self._count = {
-            "train": whole_number("simulated world", "n_train", n_train),
-            "val": whole_number("simulated world", "n_val", n_val),
-        }
+        super().__init__(image_size, n_train, n_val, seed)
         focal = self.image_size / 2 / math.tan(FIELD_OF_VIEW / 2)
         middle = self.image_size / 2
         self.camera = Camera(focal, focal, middle, middle)
@@ -105,18 +83,6 @@ class SimulatedWorld:
         camera = self.camera
         return np.stack([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, np.ones(len(x))])
 
-    def ids(self, split: str) -> list[str]:
-        """Return the image ids of `split`: "train-000000", "train-000001", ...
-
-        Raises
-        ------
-        taskrsa.errors.DataError
-            If the split is neither "train" nor "val".
-        """
-        if split not in self._count:
-            raise DataError(f"simulated world: no split {split!r}; use train or val")
-        return [f"{split}-{i:06d}" for i in range(self._count[split])]
-
     def scene(self, image_id: str) -> Scene:
         """Return the room, objects, light and camera behind one view.
 
@@ -125,15 +91,7 @@ class SimulatedWorld:
         taskrsa.errors.DataError
             If there is no such image.
         """
-        match = _ID.fullmatch(image_id) if isinstance(image_id, str) else None
-        if match is None or int(match[2]) >= self._count[match[1]]:
-            counts = " and ".join(f"{n} {split}" for split, n in self._count.items())
-            raise DataError(
-                f"simulated world: no image {image_id!r}; ids are train-000000, val-000000 and on, "
-                f"with {counts} views"
-            )
-        key = (_SPLITS.index(match[1]), int(match[2]))
-        return draw_scene(np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key)))
+        return draw_scene(self.generator(image_id))
 
     def view(self, image_id: str) -> View:
         """Return one view with all its labels, exact at the pixel centres.
@@ -197,20 +155,7 @@ def _room_geometry(scene: Scene, axes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return layout.astype(np.float32), room.T.ravel().astype(np.float32)
 
 
-def open_source(**options: object) -> SimulatedWorld:
-    """Return the world with `image_size`, `n_train`, `n_val` and `seed` as given.
-
-    Raises
-    ------
-    taskrsa.errors.ConfigError
-        If an option is unknown or its value cannot be used.
-    """
-    for name in options:
-        if name not in _DEFAULTS:
-            raise ConfigError(
-                f"simulated world: unknown option {name!r}; options are {', '.join(_DEFAULTS)}"
-            )
-    return SimulatedWorld(**{**_DEFAULTS, **options})
+open_source = SimulatedWorld
 
 
 def files(path: str | None = None) -> list[str]:

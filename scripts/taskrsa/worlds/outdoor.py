@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import colorsys
 import math
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
-from taskrsa.errors import ConfigError, DataError
 from taskrsa.targets.pixels import VOID
+from taskrsa.worlds.numbered import SPLITS, NumberedWorld
 from taskrsa.worlds.render import albedo, cast, normals, pixel_rays, shadowed
 from taskrsa.worlds.scene import (
     BOX,
@@ -36,23 +35,20 @@ from taskrsa.worlds.scene import (
     PLAIN,
     STRIPES,
     WAVES,
-    WORLD_LIMITS,
     Footprint,
     MaterialList,
     Object,
     Primitives,
     Scene,
     camera_axes,
-    whole_number,
+    placed,
+    typical_look,
 )
 
 INDOOR_CLASSES = ("chair", "plant", "ball", "barrel")
 OUTDOOR_CLASSES = ("car", "house", "person", "tree")
 CLASSES = ("background", *INDOOR_CLASSES, *OUTDOOR_CLASSES)
 
-_SPLITS = ("train", "val")
-_ID = re.compile(r"(train|val)_([0-9]{6})")
-_STREAM = 1  # keeps the draws apart from those of the rooms with the same seed
 _SUPERSAMPLING = 2  # rays per pixel and direction, for the colour only
 _WORLD = 160.0  # metres
 _GROUND = 4  # index of the floor among a room's surfaces
@@ -189,6 +185,40 @@ def _place(
     return None
 
 
+def _materials(
+    rng: np.random.Generator, materials: MaterialList, name: str, turn: float
+) -> list[int]:
+    """Add the materials of an object, most of them such as rooms have."""
+    slots = []
+    for hue, kind in _LOOK[name]:
+        if rng.random() < _SHARED:
+            slot = typical_look(rng, materials, hue, kind, turn)
+        else:
+            slot = materials.add(None, None, 1.0, turn=turn)
+        materials.frequency[slot] *= _COARSER.get(name, 1.0)
+        slots.append(slot)
+    return slots
+
+
+def _draw_sun(rng: np.random.Generator) -> np.ndarray:
+    """Return where the sun stands, (3,) metres."""
+    azimuth, elevation = rng.uniform(0, 2 * math.pi), rng.uniform(0.5, 1.2)
+    return 50.0 * np.array(
+        [
+            math.cos(azimuth) * math.cos(elevation),
+            math.sin(azimuth) * math.cos(elevation),
+            math.sin(elevation),
+        ]
+    )
+
+
+def _draw_sky(rng: np.random.Generator) -> np.ndarray:
+    """Return the sky's colours at the horizon and overhead, (2, 3)."""
+    blue = colorsys.hsv_to_rgb(rng.normal(0.58, 0.03), rng.uniform(0.05, 0.6), rng.uniform(0.6, 1))
+    pale = np.array(blue) + rng.uniform(0.4, 0.8) * (1 - np.array(blue))
+    return np.stack([pale, np.array(blue)])
+
+
 def draw_scene(rng: np.random.Generator) -> OutdoorScene:
     """Draw a place with its objects, sun, sky and camera, and the shape of its image.
 
@@ -212,55 +242,24 @@ def draw_scene(rng: np.random.Generator) -> OutdoorScene:
         spot = _place(rng, name, tuple(half), view, taken)
         if spot is None:
             continue
-        slots = []
-        for hue, kind in _LOOK[name]:
-            if rng.random() < _SHARED:
-                typical_kind = kind if rng.random() < 0.6 else None
-                typical_hue = hue if rng.random() < 0.7 else None
-                slot = materials.add(typical_hue, typical_kind, 0.5, turn=spot.turn)
-            else:
-                slot = materials.add(None, None, 1.0, turn=spot.turn)
-            materials.frequency[slot] *= _COARSER.get(name, 1.0)
-            slots.append(slot)
-        c, s = math.cos(spot.turn), math.sin(spot.turn)
-        for kind, x, y, z, hx, hy, hz, slot in solids:
-            wx, wy = spot.x + c * x - s * y, spot.y + s * x + c * y
-            rows.append((kind, wx, wy, z, hx, hy, hz, c, s, len(classes), slots[slot]))
+        rows += placed(solids, spot, len(classes), _materials(rng, materials, name, spot.turn))
         taken.append(spot)
         classes.append(CLASSES.index(name))
 
-    table = np.array(rows, dtype=float)
-    azimuth, elevation = rng.uniform(0, 2 * math.pi), rng.uniform(0.5, 1.2)
-    sun = 50.0 * np.array(
-        [
-            math.cos(azimuth) * math.cos(elevation),
-            math.sin(azimuth) * math.cos(elevation),
-            math.sin(elevation),
-        ]
-    )
+    sun = _draw_sun(rng)
     room = Scene(
         room_class=0,
         size=np.full(3, _WORLD),
         surface_material=np.full(N_SURFACES, ground),
         object_class=np.array(classes),
-        primitives=Primitives(
-            kind=table[:, 0].astype(int),
-            centre=table[:, 1:4],
-            half=table[:, 4:7],
-            cosine=table[:, 7],
-            sine=table[:, 8],
-            owner=table[:, 9].astype(int),
-            material=table[:, 10].astype(int),
-        ),
+        primitives=Primitives.of(rows),
         materials=materials.done(),
         light=sun,
         eye=np.array([0.0, 0.0, rng.uniform(1.3, 1.9)]),
         heading=0.0,
         pitch=rng.uniform(0.0, 0.25),
     )
-    blue = colorsys.hsv_to_rgb(rng.normal(0.58, 0.03), rng.uniform(0.05, 0.6), rng.uniform(0.6, 1))
-    pale = np.array(blue) + rng.uniform(0.4, 0.8) * (1 - np.array(blue))
-    sky = np.stack([pale, np.array(blue)])
+    sky = _draw_sky(rng)
     return OutdoorScene(room, sky, rng.uniform(0.05, 0.45), ratio, portrait)
 
 
@@ -345,65 +344,30 @@ def render(scene: OutdoorScene, image_size: int) -> tuple[np.ndarray, np.ndarray
     return np.rint(colour * 255).astype(np.uint8), _void_borders(classes, objects)
 
 
-class OutdoorWorld:
+class OutdoorWorld(NumberedWorld):
     """The images of one world (see the module's text).
 
-    Parameters
-    ----------
-    image_size
-        The shorter side in pixels, 8 to 4096.
-    n_train, n_val
-        Number of images of each split, 1 to 1,000,000. An image does not depend on them.
-    seed
-        Of the whole world, 0 or more.
-
-    Raises
-    ------
-    taskrsa.errors.ConfigError
-        If a value is not a whole number in its range.
+    Parameters and errors are those of `NumberedWorld`; `image_size` is the shorter side.
     """
 
     classes = CLASSES
+    name = "outdoor world"
+    separator = "_"
+    stream = (1,)
 
     def __init__(
         self, image_size: int = 64, n_train: int = 512, n_val: int = 128, seed: int = 0
     ) -> None:
-        self.image_size = whole_number("outdoor world", "image_size", image_size)
-        self.seed = whole_number("outdoor world", "seed", seed)
-        self._count = {
-            "train": whole_number("outdoor world", "n_train", n_train),
-            "val": whole_number("outdoor world", "n_val", n_val),
-        }
+        super().__init__(image_size, n_train, n_val, seed)
 
     def lists(self) -> dict[str, list[str]]:
         """Return the ids of each split: {"train": ["train_000000", ...], "val": [...]}."""
-        return {s: [f"{s}_{i:06d}" for i in range(n)] for s, n in self._count.items()}
+        return {split: self.ids(split) for split in SPLITS}
 
     def scene(self, image_id: str) -> OutdoorScene:
         """Return what an image shows; DataError if there is no such image."""
-        match = _ID.fullmatch(image_id)
-        if match is None or int(match[2]) >= self._count[match[1]]:
-            counts = " and ".join(f"{n} {split}" for split, n in self._count.items())
-            raise DataError(f"outdoor world: no image {image_id!r}; there are {counts} images")
-        key = (_STREAM, _SPLITS.index(match[1]), int(match[2]))
-        return draw_scene(np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key)))
+        return draw_scene(self.generator(image_id))
 
     def labelled(self, image_id: str) -> tuple[str, np.ndarray, np.ndarray]:
         """Return an id with its image (H, W, 3) and mask (H, W)."""
         return image_id, *render(self.scene(image_id), self.image_size)
-
-
-def open_world(**options: object) -> OutdoorWorld:
-    """Return the world with `image_size`, `n_train`, `n_val` and `seed` as given.
-
-    Raises
-    ------
-    taskrsa.errors.ConfigError
-        If an option is unknown or its value cannot be used.
-    """
-    for name in options:
-        if name not in WORLD_LIMITS:
-            raise ConfigError(
-                f"outdoor world: unknown option {name!r}; options are {', '.join(WORLD_LIMITS)}"
-            )
-    return OutdoorWorld(**options)

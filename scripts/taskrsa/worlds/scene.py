@@ -8,21 +8,10 @@ from __future__ import annotations
 
 import colorsys
 import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-
-from taskrsa.errors import ConfigError
-
-# Options of a simulated world: least and largest.
-WORLD_LIMITS = {
-    "image_size": (8, 4096),
-    "n_train": (1, 1_000_000),
-    "n_val": (1, 1_000_000),
-    "seed": (0, 2**63 - 1),
-}
 
 OBJECT_CLASSES = (
     "table", "chair", "sofa", "bed", "lamp", "shelf", "plant", "ball", "barrel", "tv",
@@ -94,6 +83,20 @@ class Primitives:
     sine: np.ndarray  # (P,)
     owner: np.ndarray  # (P,) index of the object
     material: np.ndarray  # (P,) index of the material
+
+    @classmethod
+    def of(cls, rows: list[tuple]) -> Primitives:
+        """Return the solids of rows as from `placed`."""
+        table = np.array(rows, dtype=float)
+        return cls(
+            kind=table[:, 0].astype(int),
+            centre=table[:, 1:4],
+            half=table[:, 4:7],
+            cosine=table[:, 7],
+            sine=table[:, 8],
+            owner=table[:, 9].astype(int),
+            material=table[:, 10].astype(int),
+        )
 
 
 @dataclass(frozen=True)
@@ -504,6 +507,25 @@ def _place_camera(
     return best
 
 
+def typical_look(
+    rng: np.random.Generator, materials: MaterialList, hue: float, kind: int, turn: float
+) -> int:
+    """Add a material that has the hue and pattern typical of an object most of the time."""
+    typical_kind = kind if rng.random() < 0.6 else None
+    typical_hue = hue if rng.random() < 0.7 else None
+    return materials.add(typical_hue, typical_kind, 0.5, turn=turn)
+
+
+def placed(solids: list[_Solid], spot: Footprint, owner: int, materials: list[int]) -> list[tuple]:
+    """Return an object's solids in the world, one row each, for `Primitives.of`."""
+    c, s = math.cos(spot.turn), math.sin(spot.turn)
+    rows = []
+    for kind, x, y, z, hx, hy, hz, slot in solids:
+        wx, wy = spot.x + c * x - s * y, spot.y + s * x + c * y
+        rows.append((kind, wx, wy, z, hx, hy, hz, c, s, owner, materials[slot]))
+    return rows
+
+
 def draw_scene(rng: np.random.Generator) -> Scene:
     """Draw a room with 3 to 8 objects (fewer only where they find no room), light and camera."""
     room_class = int(rng.integers(0, len(ROOMS)))
@@ -531,27 +553,12 @@ def draw_scene(rng: np.random.Generator) -> Scene:
         footprints.append(spot)
         if name == "table":
             tables.append(spot)
-        slots = []
-        for hue, kind in CLASS_LOOK[name]:
-            typical_kind = kind if rng.random() < 0.6 else None
-            typical_hue = hue if rng.random() < 0.7 else None
-            slots.append(materials.add(typical_hue, typical_kind, 0.5, turn=spot.turn))
-        c, s = math.cos(spot.turn), math.sin(spot.turn)
-        for kind, x, y, z, hx, hy, hz, slot in solids:
-            wx, wy = spot.x + c * x - s * y, spot.y + s * x + c * y
-            rows.append((kind, wx, wy, z, hx, hy, hz, c, s, len(classes), slots[slot]))
+        slots = [
+            typical_look(rng, materials, hue, kind, spot.turn) for hue, kind in CLASS_LOOK[name]
+        ]
+        rows += placed(solids, spot, len(classes), slots)
         classes.append(OBJECT_CLASSES.index(name))
 
-    table = np.array(rows, dtype=float)
-    primitives = Primitives(
-        kind=table[:, 0].astype(int),
-        centre=table[:, 1:4],
-        half=table[:, 4:7],
-        cosine=table[:, 7],
-        sine=table[:, 8],
-        owner=table[:, 9].astype(int),
-        material=table[:, 10].astype(int),
-    )
     light = np.array(
         [
             rng.uniform(-0.35, 0.35) * size[0],
@@ -561,24 +568,6 @@ def draw_scene(rng: np.random.Generator) -> Scene:
     )
     eye, heading, pitch = _place_camera(rng, size, footprints)
     return Scene(
-        room_class, size, surfaces, np.array(classes), primitives, materials.done(),
+        room_class, size, surfaces, np.array(classes), Primitives.of(rows), materials.done(),
         light, eye, heading, pitch,
     )  # fmt: skip
-
-
-def whole_number(world: str, name: str, value: object) -> int:
-    """Return an option of a simulated world as a whole number.
-
-    Raises
-    ------
-    ConfigError
-        If it is none, or out of its range.
-    """
-    low, high = WORLD_LIMITS[name]
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or not low <= number <= high:
-        raise ConfigError(f"{world}: {name} is {value!r}; give a whole number from {low} to {high}")
-    return number
