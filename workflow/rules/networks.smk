@@ -35,13 +35,13 @@ rule train_encoder:
         )
 
 
-if PLAN.bank.random:
+if PLAN.bank.untrained:
 
     rule random_encoders:
         input:
             code=code_of("random_encoders"),
         output:
-            weights=[PLAN.bank.weights(name) for name in PLAN.bank.random],
+            weights=[PLAN.bank.weights(name) for name in PLAN.bank.untrained],
         resources:
             mem_mb=2000,
         params:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -9,10 +10,10 @@ from fnmatch import fnmatchcase
 from taskrsa.errors import ConfigError
 from taskrsa.io.assets import Asset
 from taskrsa.networks.network import AUTO, RDMS, Network, weights_file
-from taskrsa.networks.spec import EncoderSpec, encoder_spec
 from taskrsa.networks.table import asset_of, random_network, read_bank, trained_network
-from taskrsa.plan.config import Config
+from taskrsa.plan.config import Config, EncoderConfig
 from taskrsa.plan.paths import expanded
+from taskrsa.rsa.given_rdms import read_given
 from taskrsa.tasks.dictionary import TASKS
 
 NATIVE_LAYERS = ("block1", "block2", "block3", "block4", "compressed")
@@ -55,6 +56,11 @@ class Bank:
     def trained(self) -> list[str]:
         """Names of the networks that the run trains."""
         return [name for name, row in self.networks.items() if row.loader == "trained"]
+
+    @property
+    def untrained(self) -> list[str]:
+        """Names of the untrained networks that the run makes: controls, and rows of the table."""
+        return [name for name, row in self.all.items() if row.loader == "random"]
 
     @property
     def with_features(self) -> list[str]:
@@ -115,19 +121,34 @@ class Bank:
 
 
 def has_layer(row: Network, layer: str) -> bool:
-    """Tell whether a network has a layer, as far as its row says."""
+    """Tell whether a network has a layer, as far as its row, or its file of RDMs, says.
+
+    Raises
+    ------
+    ConfigError, DataError
+        If the file of RDMs has to be looked at and cannot be read.
+    """
     for name, pattern in row.layers:
         if name:
             found = name == layer
         elif pattern == AUTO:
-            # Encoders of this project have four blocks.
-            known = COMMON_LAYERS if not row.is_native else set(COMMON_LAYERS) - {"depth5"}
-            found = row.loader == RDMS or layer in known
+            found = layer in _common_layers(row)
         else:
             found = fnmatchcase(layer, pattern)
         if found:
             return True
     return False
+
+
+def _common_layers(row: Network) -> tuple[str, ...]:
+    """Return the layers that `auto` finds in a network."""
+    if row.is_native:
+        n = len(NATIVE_LAYERS)
+    elif row.loader == RDMS:
+        n = min(len(COMMON_LAYERS), len(read_given(weights_file(row)).names))
+    else:
+        n = len(COMMON_LAYERS)
+    return (*COMMON_LAYERS[: n - 1], COMMON_LAYERS[-1])
 
 
 def read_networks(config: Config) -> dict[str, Network]:
@@ -143,19 +164,21 @@ def read_networks(config: Config) -> dict[str, Network]:
     tables = [config.networks] if isinstance(config.networks, str) else config.networks
     paths = expanded("networks", {table: table for table in tables})
     networks = read_bank(*paths.values())
-    for name in BASELINES:
-        if name in networks:
-            raise ConfigError(f"bank, row {name}, name: is that of a baseline; rename it")
-    trained = [row for row in networks.values() if row.loader == "trained"]
-    twice = {row.task for row in trained if [r.task for r in trained].count(row.task) > 1}
-    if twice:
-        raise ConfigError(f"bank: {twice.pop()} is trained in two rows; remove one")
+    reserved = re.compile("|".join([*BASELINES, r"random_\d\d"]))
+    for name in networks:
+        if reserved.fullmatch(name):
+            raise ConfigError(f"bank, row {name}, name: is that of an untrained network; rename it")
+    trained = [row.task for row in networks.values() if row.loader == "trained"]
+    for task in trained:
+        if trained.count(task) > 1:
+            raise ConfigError(f"bank: {task} is trained in two rows; remove one")
     public = [name for name, row in networks.items() if row.loader == "taskonomy"]
-    spec = EncoderSpec()
-    if public and not trained and encoder_spec(config.encoder.model_dump()) != spec:
+    published = EncoderConfig()
+    if public and not trained and config.encoder != published:
         raise ConfigError(
-            f"config, encoder: Taskonomy's encoders, such as {public[0]}, have width {spec.width}, "
-            f"units {list(spec.units)} and strides {list(spec.strides)}; set these"
+            f"config, encoder: Taskonomy's encoders, such as {public[0]}, have width "
+            f"{published.width}, units {list(published.units)} and strides "
+            f"{list(published.strides)}; leave it out"
         )
     return networks
 

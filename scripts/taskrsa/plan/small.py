@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from taskrsa.errors import ConfigError
-from taskrsa.networks.spec import encoder_spec
+from taskrsa.networks.spec import EncoderSpec
 from taskrsa.networks.table import small_network
 from taskrsa.plan.config import Config, EncoderConfig
 from taskrsa.tasks.dictionary import TASKS
@@ -143,7 +143,7 @@ def small_models(config: Config, run: str, tasks: Iterable[str]) -> SmallModels:
 
 def small_encoder(encoder: EncoderConfig, width: int) -> dict:
     """Describe a small encoder whose compressed output has the dimensions of the bank's."""
-    reduction = encoder_spec(encoder.model_dump()).reduction
+    reduction = EncoderSpec(**encoder.model_dump()).reduction
     return {"family": "small", "width": width, "reduction": reduction}
 
 

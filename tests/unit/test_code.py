@@ -1,0 +1,73 @@
+"""The code behind a rule, and the command that runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from taskrsa.plan import code
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    write(
+        tmp_path,
+        {
+            "entry.py": "from taskrsa.a import b\n\n\ndef main(x: int, y: int = 2, threads: int = 1):"
+            "\n    from taskrsa import c\n",
+            "taskrsa/__init__.py": "",
+            "taskrsa/a/__init__.py": "",
+            "taskrsa/a/b.py": "import numpy\nimport taskrsa.d\n",
+            "taskrsa/c.py": "from taskrsa.a import b\n",
+            "taskrsa/d.py": "",
+            "taskrsa/alone.py": "",
+        },
+    )
+    return tmp_path
+
+
+def test_an_entry_stands_first_then_every_module_that_it_imports(scripts):
+    files = [str(path.relative_to(scripts)) for path in code.files_of(scripts, "entry")]
+    assert files[0] == "entry.py"
+    assert files[1:] == sorted(files[1:])
+    assert set(files[1:]) == {
+        *("taskrsa/__init__.py", "taskrsa/a/__init__.py"),
+        *("taskrsa/a/b.py", "taskrsa/c.py", "taskrsa/d.py"),
+    }
+    lazily = code.files_of(scripts, "entry", ["alone"])
+    assert scripts / "taskrsa/alone.py" in lazily
+
+
+def test_a_command_quotes_every_value_and_takes_the_rule_s_threads(scripts):
+    found = code.command(scripts / "entry.py", wildcards="x=width", params="y")
+    assert found == (
+        "python {input.code[0]:q} --log {log:q} --x {wildcards.width:q} --y {params.y:q} "
+        "--threads {threads}"
+    )
+    assert code.command(scripts / "entry.py", "A=1", input="x").startswith("A=1 python ")
+
+
+def test_workers_compute_with_one_thread_each():
+    flags = {"params": "source split", "output": "pack"}
+    found = code.command(SCRIPTS / "prepare_images.py", **flags)
+    assert found.startswith("OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python ")
+    assert found.endswith("--workers {threads}")
+
+
+def test_a_flag_that_the_entry_does_not_have_or_lacks_is_refused(scripts):
+    with pytest.raises(ValueError, match=r"unknown flags \['z'\], missing flags \['x'\]"):
+        code.command(scripts / "entry.py", params="y z")
+
+
+def test_every_entry_has_a_main_with_parameters():
+    for path in SCRIPTS.glob("*.py"):
+        assert code.flags_of(path), path.name

@@ -1,0 +1,41 @@
+"""Jobs of an earlier run are refused; a fake squeue tells of them."""
+
+from __future__ import annotations
+
+import pytest
+from taskrsa.errors import ConfigError
+from taskrsa.plan.jobs import refuse_orphaned_jobs
+
+
+@pytest.fixture
+def queue(tmp_path, monkeypatch):
+    """Return a function that sets the lines of squeue."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+
+    def lists(*lines: str) -> None:
+        squeue = programs / "squeue"
+        squeue.write_text("#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines))
+        squeue.chmod(0o755)
+
+    return lists
+
+
+def test_jobs_of_this_folder_are_named(queue, tmp_path):
+    here = tmp_path / "here"
+    here.mkdir()
+    (tmp_path / "link").symlink_to(here)
+    queue(f"7|taskrsa_train_1|{here}", f"5|taskrsa_rdms|{tmp_path}/link", f"6|other_job|{here}")
+    with pytest.raises(ConfigError, match="earlier run still work in this folder: 5 7; wait for"):
+        refuse_orphaned_jobs("taskrsa", here)
+
+
+def test_others_jobs_and_other_folders_do_not_matter(queue, tmp_path):
+    queue(f"7|mine_train|{tmp_path}", "8|taskrsa_train|/elsewhere")
+    refuse_orphaned_jobs("taskrsa", tmp_path)
+
+
+def test_without_slurm_nothing_is_asked(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    refuse_orphaned_jobs("taskrsa", tmp_path)
