@@ -1,0 +1,440 @@
+"""The plan of a run: tasks, networks, targets, files, and what is left out; no Snakemake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from taskrsa.errors import ConfigError, DataError, TaskrsaError
+from taskrsa.plan import outputs
+from taskrsa.plan.plan import Plan, make_plan
+from taskrsa.plan.text import as_json
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/assets.schema.yaml").read_text())
+TASKS = ["autoencoder", "edge2d", "segment2d", "curvature", "rgb2depth", "segmentsemantic"]
+HEADER = "name label type loader weights sha256 layers size mean std channels task".split()
+
+
+def plan(values: dict | None = None, *, dry_run: bool = False, added=(), **keys) -> Plan:
+    values = {"run": "mine"} | (values or {}) | keys
+    return make_plan(values, added, ROOT / "config/assets.tsv", SCHEMA, dry_run)
+
+
+def refused(*arguments, **keys) -> str:
+    with pytest.raises(TaskrsaError) as error:
+        plan(*arguments, **keys)
+    return str(error.value)
+
+
+def config(name: str) -> dict:
+    return yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+
+
+@pytest.fixture
+def in_project(monkeypatch):
+    """Run in the project's folder, where tables of networks are named from."""
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def bank(tmp_path):
+    """Return a function that writes a table of networks: a dictionary of cells for each row."""
+
+    def write(*rows: dict) -> str:
+        lines = ["\t".join(HEADER)]
+        lines += ["\t".join(row.get(column, "") for column in HEADER) for row in rows]
+        (tmp_path / "bank.tsv").write_text("\n".join(lines) + "\n")
+        return str(tmp_path / "bank.tsv")
+
+    return write
+
+
+def factory(name: str, type: str = "mine", **cells) -> dict:
+    cells = {"mean": "0.5", "std": "0.5", "channels": "rgb"} | cells
+    return {"name": name, "type": type, "loader": "mynets:make", **cells}
+
+
+# --- tasks and their networks ---
+
+
+def test_each_task_has_a_network_that_is_trained_here():
+    found = plan(tasks=TASKS)
+    assert list(found.bank.networks) == found.tasks == found.bank.trained == TASKS
+    assert found.bank.layers == ("block1", "block2", "block3", "block4", "compressed")
+    assert found.bank.types["edge2d"] == "2D"
+    assert found.weights("edge2d") == "results/mine/bank/edge2d/weights.safetensors"
+    assert list(found.bank.random) == [f"random_0{number}" for number in range(5)]
+    assert found.steps_factor("edge2d") == 1
+    assert found.have_quality
+
+
+def test_tasks_that_the_source_cannot_label_are_left_out_with_the_reason(tmp_path):
+    (tmp_path / "rgb").mkdir()
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        pixels = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"rgb/{name}.png")
+    (tmp_path / "images.csv").write_text("id,split\na,train\nb,val\n")
+    camera = {"width": 32, "height": 32, "fx": 30, "fy": 30, "cx": 16, "cy": 16}
+    (tmp_path / "camera.json").write_text(json.dumps(camera | {"depth_unit_m": 0.001}))
+    found = plan(source="rgbd", rgbd={"path": str(tmp_path)}, image_size=32)
+    assert "edge2d" in found.tasks
+    assert "rgb2depth" not in found.tasks
+    line = next(line for line in outputs.notes(found) if "rgb2depth" in line)
+    assert line.startswith("left out: rgb2depth: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"tasks": ["edge2d", "edge3d", "reshade", "edge4d"]}, "config, tasks: no task named edge4"),
+        ({"training": {"steps_factor": {"edge4d": 2}}}, "config, training.steps_factor: no task"),
+        ({"small": {"tasks": ["edge2d", "edge3d", "edge4d"]}}, "config, small.tasks: no task"),
+        (
+            {"small": {"tasks": ["edge2d", "edge3d", "class_1000"]}},
+            "config, small.tasks: class_1000 has no map to decode; small models are for dense tasks",
+        ),
+        ({"source": "imagenet"}, "config, source: there is no source 'imagenet'"),
+        ({"stimuli": {"source": "imagenet"}}, "config, stimuli.source: there is no source 'imag"),
+        ({"source": "rgbd"}, "config, rgbd.path: is not set; name the folder of images, or add"),
+        ({"source": "rgbd", "rgbd": {"path": "$NO_SUCH_PLACE"}}, "config, rgbd: $NO_SUCH_PLACE"),
+        ({"source": "rgbd", "rgbd": {"path": "absent"}}, "absent"),
+        ({"stimuli": {"options": {"seeed": 1}}}, "config, stimuli.options.seeed: unknown key"),
+        ({"stimuli": {"options": {"n_val": 0}}}, "config, stimuli.options.n_val: 0 should be"),
+        ({"rsa": {"gram_cache": __file__}}, f"config, rsa.gram_cache: {__file__} is a file; name a"),
+        ({"rsa": {"gram_cache": "$NO_SUCH_PLACE/x"}}, "config, rsa: $NO_SUCH_PLACE/x names an"),
+        ({"assets": {"accept_licences": ["mine"]}}, "config, assets.accept_licences: no licence"),
+        (
+            {"source": "taskonomy", "tasks": "auto", "assets": {"accept_licences": ["taskonomy"]}}
+            | {"taskonomy": {"domains": ["rgb"]}},
+            "config, tasks: list the tasks that the fetched taskonomy.domains can label",
+        ),
+        (
+            {"targets": {"t": {"kind": "network", "network": "edge9d"}}},
+            "config, targets.t.network: no network named edge9d; there are autoencoder, ",
+        ),
+        (
+            {"targets": {"t": {"kind": "network", "network": "edge2d", "same_task": "mine"}}},
+            "config, targets.t.same_task: no network named mine",
+        ),
+        (
+            {"targets": {"t": {"kind": "values", "path": "$NO_SUCH_PLACE"}}},
+            "config, targets.t: $NO_SUCH_PLACE names an environment variable that is not set",
+        ),
+    ],
+)
+def test_what_cannot_be_planned_is_one_line(change, expected):
+    assert refused(change).startswith(expected)
+
+
+# --- tables of networks ---
+
+
+def test_taskonomy_s_networks_are_fetched_and_compared_at_their_own_layers(in_project):
+    found = plan(config("paper"), dry_run=True)
+    assert len(found.bank.networks) == 20
+    assert found.bank.layer == "compressed"
+    assert found.tasks == list(found.bank.networks)
+    name = found.weights("edge2d").rpartition("/")[2]
+    assert name.startswith("edge_texture_encoder-be2d686a6a4d")
+    assert not found.bank.trained
+    assert not found.have_quality
+    assert len(found.hashes) == 21  # the encoders and the affinities
+    # The photographs come without labels.
+    assert not found.have_labels
+    assert found.has == {
+        *("types", "small models", "several seeds", "choices"),
+        *("affinities", "published affinities"),
+    }
+
+
+def test_a_table_of_other_networks_needs_nothing_but_stimuli(bank):
+    rows = factory("one"), factory("two"), factory("three", "other")
+    found = plan(networks=bank(*rows), stimuli={"source": "folder"}, folder={"path": "photos"})
+    assert list(found.bank.networks) == ["one", "two", "three"]
+    assert found.bank.layers[0] == "depth1"
+    assert found.bank.layer == "last"
+    assert found.bank.random == {}
+    assert found.tasks == found.small.tasks == []
+    assert found.weights("one") == []
+    assert list(found.variants) == ["centring"]
+    assert found.has == {"types", "choices"}
+    assert not any("/small/" in path or "tasks.csv" in path for path in outputs.everything(found))
+    assert refused(networks=bank(*rows)).startswith("config, stimuli.source: is not set; name")
+
+
+def test_networks_of_both_kinds_share_depths(bank):
+    found = plan(
+        networks=bank(
+            {"name": "edges", "loader": "trained", "task": "edge2d"},
+            {"name": "control", "loader": "random", "type": "untrained"},
+            factory("mine"),
+        ),
+        source="simulated",
+        n_random=2,
+    )
+    assert found.bank.at("depth4") == ["edges", "control", "mine"]
+    assert found.bank.at("depth5") == ["mine"]
+    assert "depth5" not in found.layers
+    assert any("layer depth5: fewer than 3 networks" in line for line in outputs.notes(found))
+    assert found.bank.trained == ["edges"]
+    assert found.bank.untrained == ["control", "random_00", "random_01"]
+    assert found.bank.random["random_00"].layers == (("", "auto"),)
+    # One network of a task is too few to compare tasks by.
+    assert found.small.tasks == []
+
+
+def test_a_network_without_a_layer_is_left_out_there_alone(bank):
+    rows = [factory(name) for name in ("one", "two", "three")]
+    rows.append(factory("four", layers="depth1=conv1 last=fc"))
+    found = plan(networks=bank(*rows), stimuli={"source": "simulated"})
+    assert found.rdms_at("depth2") == [
+        f"results/mine/rdms/bank/{name}.h5" for name in ("one", "two", "three")
+    ]
+    assert len(found.rdms_at("depth1")) == 4
+    notes = outputs.notes(found)
+    assert "left out: four at layer depth2: not among their layers" in notes
+    rows.append(factory("five", layers="depth1=conv1"))
+    line = refused(networks=bank(*rows), stimuli={"source": "simulated"})
+    assert line.startswith("bank, row five, layers: lacks last, at which networks are ranked")
+
+
+def test_a_file_of_rdms_is_compared_and_not_trained(bank, tmp_path):
+    np.savez(tmp_path / "brain.npz", v1=np.ones(6), it=np.ones(6))
+    rows = [factory(name) for name in ("one", "two")]
+    rows.append({"name": "brain", "loader": "rdms", "weights": str(tmp_path / "brain.npz")})
+    target = {"kind": "classification", "path": "x", "finetune": "all"}
+    found = plan(
+        networks=bank(*rows), stimuli={"source": "simulated"}, targets={"mine": target}
+    )
+    assert found.bank.with_features == ["one", "two"]
+    assert found.bank.at("depth1") == ["one", "two", "brain"]
+    assert found.bank.at("depth2") == ["one", "two"]
+    assert found.weights("brain") == str(tmp_path / "brain.npz")
+    mine = found.targets["mine"]
+    assert mine.ranked == ["one", "two", "brain"]
+    assert mine.finetuned() == ["one", "two", "random_small"]
+
+
+def test_weights_at_an_address_are_fetched(bank):
+    cells = {"weights": "https://there.org/net.pth", "sha256": "ab" * 32}
+    found = plan(
+        networks=bank(factory("one", **cells), factory("two")), stimuli={"source": "simulated"}
+    )
+    assert found.weights("one") == f"results/downloads/{'ab' * 6}-net.pth"
+    assert found.fetching.wanted(f"{'ab' * 6}-net.pth").address == "https://there.org/net.pth"
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([factory("random")] * 1, "bank, row random, name: is that of an untrained network"),
+        ([factory("random_03")], "bank, row random_03, name: is that of an untrained network"),
+        ([factory("one")], "config, networks: has one network; add others"),
+        (
+            [{"name": name, "loader": "trained", "task": "edge2d"} for name in ("a", "b")],
+            "bank: edge2d is trained in two rows; remove one",
+        ),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_one_line(bank, rows, expected):
+    assert refused(networks=bank(*rows), source="simulated").startswith(expected)
+
+
+def test_encoders_of_another_size_do_not_go_with_taskonomy_s(in_project):
+    line = refused(config("paper") | {"encoder": {"width": 32}}, dry_run=True)
+    assert line.startswith("config, encoder: Taskonomy's encoders, such as autoencoder, have width")
+
+
+# --- small models ---
+
+
+def test_small_models_differ_in_one_factor_each():
+    found = plan(config("smoke")).small
+    assert found.by_seed == ["w4_s0", "w4_s1"]
+    assert found.others == ["w2_s0", "w8_s0", *(f"w4_s0_p{p}" for p in (0, 25, 50, 100))]
+    width = found.factors["width"]
+    assert (width.tasks, width.values, width.default) == (["edge2d", "rgb2depth"], [2, 4, 8], 4)
+    assert width.rdms[:3] == [
+        "results/smoke/rdms/small_w2_s0/edge2d.h5",
+        "results/smoke/rdms/small_w2_s0/rgb2depth.h5",
+        "results/smoke/rdms/small_w4_s0/edge2d.h5",
+    ]
+    assert found.weights("edge2d", ["w4_s0", "w4_s0_p25"]) == [
+        "results/smoke/small/edge2d/w4_s0/weights.safetensors",
+        "results/smoke/small/edge2d/w4_s0/stage_25.safetensors",
+    ]
+    assert json.loads(found.rows("edge2d", ["w4_s1"])[0])["name"] == "edge2d_w4_s1"
+
+
+def test_fewer_than_three_dense_tasks_have_no_small_models():
+    found = plan(tasks=["edge2d", "curvature", "class_1000", "vanishing_point"])
+    assert found.small.tasks == []
+    assert "small models" not in found.has
+    assert not found.have_claims
+    assert any("small models of its tasks" in line for line in outputs.notes(found))
+
+
+# --- data ---
+
+
+def test_stimuli_have_labels_if_they_come_from_the_labelled_source():
+    assert plan(tasks=TASKS).have_labels
+    assert not plan(tasks=TASKS, stimuli={"source": "folder"}).have_labels
+    found = plan(config("paper") | {"stimuli": {"n": 9, "options": None}}, dry_run=True)
+    assert found.data.labelled_splits == ["train", "val", "stimuli"]
+
+
+def test_data_that_are_fetched_are_known_by_their_lists(in_project):
+    found = plan(config("paper"), dry_run=True)
+    files = found.data.files("taskonomy")
+    assert "results/downloads/taskonomy/hanson/depth_zbuffer.csv" in files
+    assert found.data.options("taskonomy")["path"] == "results/downloads/taskonomy"
+    assert {path.split("/")[3] for path in found.data.stimuli_files()} == {
+        *("merom", "klickitat", "onaga", "leonardo", "marstons"),
+    }
+    assert found.targets["voc"].files() == [
+        "results/downloads/voc2012.csv",
+        "results/downloads/sbd.csv",
+    ]
+    assert found.targets["voc"].data().sbd == "results/downloads/sbd"
+
+
+def test_licences_count_as_accepted_in_a_dry_run_that_says_so(in_project):
+    assert "planned as if the licences nyuv2, sbd, taskonomy, voc2012" in outputs.notes(
+        plan(config("paper"), dry_run=True)
+    )[0]
+    found = plan(config("paper"))
+    assert not found.fetching.is_accepted("voc2012")
+    with pytest.raises(ConfigError, match=r"targets\.voc\.path: is not set.*add the licence voc"):
+        found.targets["voc"].files()
+    with pytest.raises(ConfigError, match="affinities: Taskonomy's published affinities are need"):
+        found.required_affinities()
+    with pytest.raises(ConfigError, match="licence voc2012, which is not accepted"):
+        found.fetching.require_licence(found.fetching.assets["voc2012"])
+
+
+def test_options_of_an_added_source_are_its_own_section(monkeypatch):
+    from taskrsa.data import sources
+
+    monkeypatch.setitem(sources.ADDED, "shapes", object())
+    found = plan(tasks=TASKS, source="shapes", shapes={"n": 3}, added=["shapes"])
+    expected = {"kind": "shapes", "n": 3, "image_size": 64}
+    assert found.data.options("shapes") == expected
+    assert found.data.modules("shapes") == []
+    assert found.data.modules("rgbd") == ["data/rgbd"]
+    assert found.settings["shapes"] == {"n": 3}
+
+
+def test_labelled_images_that_are_not_named_are_one_line(bank):
+    rows = factory("one"), factory("two")
+    found = plan(networks=bank(*rows), stimuli={"source": "simulated"})
+    with pytest.raises(ConfigError, match="config, source: is not set"):
+        found.data.options(found.data.source)
+
+
+# --- targets ---
+
+
+def test_a_target_is_ranked_by_its_small_models_and_then_fine_tuned():
+    found = plan(config("smoke"))
+    target = found.targets["outdoor"]
+    assert target.rdms == [f"results/smoke/rdms/target_outdoor/s{seed}.h5" for seed in (0, 1)]
+    assert target.layer == "compressed"
+    assert json.loads(as_json(target.small_row(1)))["clip"] is False
+    assert target.small_encoder == {"family": "small", "width": 4, "reduction": 4}
+    assert target.finetuned()[-3:] == ["segmentsemantic", "random", "random_small"]
+    assert target.encoder("random") == found.config.encoder
+    assert target.encoder("random_small") == target.small_encoder
+    assert target.encoder("edge2d") is None
+    runs = target.runs("block4", ["edge2d"])
+    assert runs == ["results/smoke/targets/outdoor/finetuned/block4/edge2d/s0/scores.csv"]
+    assert found.start("random") == []
+    assert found.paper_target == "outdoor"
+    assert found.same_task == "segmentsemantic"
+    names = [Path(path).stem for path in target.tables()]
+    assert set(names) == {
+        *("ranking", "ranking_images", "images", "cost"),
+        *("scores", "prediction", "choice", "taps"),
+    }
+
+
+def test_the_best_three_are_those_of_the_ranking(tmp_path):
+    target = {"kind": "classification", "path": "x", "finetune": "top3"}
+    found = plan(tasks=TASKS, targets={"mine": target}).targets["mine"]
+    ranking = tmp_path / "ranking.csv"
+    ranking.write_text("model,rs\n" + "".join(f"{task},0\n" for task in reversed(TASKS)))
+    assert found.finetuned(ranking) == [*TASKS[:2:-1], "random", "random_small"]
+
+
+def test_a_network_stands_for_a_target():
+    target = {"kind": "network", "network": "edge2d"}
+    found = plan(tasks=TASKS, targets={"mine": target})
+    mine = found.targets["mine"]
+    assert mine.rdms == ["results/mine/rdms/bank/edge2d.h5"]
+    assert "edge2d" not in mine.ranked
+    assert mine.finetuned() == []
+    assert mine.files() == []
+    assert [Path(path).stem for path in mine.tables()] == ["ranking", "ranking_images"]
+    assert found.paper_target == ""
+
+
+def test_taps_are_of_encoders_of_this_project(bank):
+    rows = factory("one"), factory("two")
+    target = {"kind": "classification", "path": "x", "compare_taps": ["one"]}
+    line = refused(
+        networks=bank(*rows), stimuli={"source": "simulated"}, targets={"mine": target}
+    )
+    assert line.startswith("config, targets.mine.compare_taps: one has other layers")
+
+
+def test_a_path_that_is_not_there_is_one_line_when_it_is_needed():
+    target = {"kind": "values", "path": "absent.csv"}
+    found = plan(tasks=TASKS, targets={"mine": target})
+    with pytest.raises(DataError, match=r"absent\.csv"):
+        found.targets["mine"].files()
+
+
+# --- what a run ends with ---
+
+
+def test_the_smoke_run_makes_every_table_and_figure():
+    from taskrsa.figures.registry import registered
+
+    found = plan(config("smoke") | {"affinities": {"path": __file__}})
+    made = outputs.everything(found)
+    assert len(set(made)) == len(made)
+    assert {Path(path).stem for path in outputs.pictures(found)} == set(registered())
+    for path in ("tables/table1.csv", "claims.csv", "report.html", "trees/labels_paper.nwk"):
+        assert f"results/smoke/{path}" in made
+    assert "results/smoke/figures/outdoor/ranking.png" in made
+    assert outputs.lacking(found) == []
+    judged = {Path(path).stem for path in outputs.claims_tables(found)}
+    assert {"similarity", "table1", "ranking", "scores", "robustness_stage"} <= judged
+    assert not {"quality", "tasks", "networks", "cost", "images"} & judged
+
+
+def test_the_cheap_part_trains_no_small_model(in_project):
+    made = outputs.cheap(plan(config("paper"), dry_run=True))
+    names = {Path(path).name for path in made}
+    assert {"figure4.png", "figure5.png", "figure6.png", "similarity.csv"} <= names
+    assert {"compressed_paper.nwk", "compressed_average.nwk"} <= names
+
+
+def test_two_networks_have_no_tree(bank):
+    rows = factory("one"), factory("two")
+    found = plan(networks=bank(*rows), stimuli={"source": "simulated"})
+    assert outputs.trees(found) == []
+    assert found.layers[-1] == "last"
+
+
+def test_names_are_kept_out_of_what_jobs_get():
+    """A new label or type of a figure makes no network again."""
+    row = json.loads(as_json(plan(tasks=TASKS).bank.row("edge2d")))
+    assert "label" not in row
