@@ -66,43 +66,32 @@ def trees(plan: Plan) -> list[str]:
     ]
 
 
-def figures(plan: Plan) -> list[dict[str, str | list[str]]]:
-    """Return the files of every figure, "pdf", "png", "csv" and "texts", in their order."""
-    found = [one.outputs(plan.run) for one in _of_bank(plan)]
+def figures(plan: Plan) -> list[str]:
+    """Return the files of every figure, in their order; of a target after those of the bank."""
+    found = [path for one in wanted(plan.has) for path in _files_of(plan, one)]
     for name, target in plan.targets.items():
         for one in wanted(target.has, per_target=True):
-            found.append(
-                {
-                    end: _named(files, name)
-                    if isinstance(files, str)
-                    else [_named(f, name) for f in files]
-                    for end, files in one.outputs(plan.run).items()
-                }
-            )
+            found += [path.format(target=name) for path in _files_of(plan, one)]
     return found
 
 
-def _named(file: str, target: str) -> str:
-    return file.replace("{target}", target)
-
-
-def _of_bank(plan: Plan) -> list[Registration]:
-    return wanted(plan.has)
+def _files_of(plan: Plan, figure: Registration) -> list[str]:
+    files = figure.outputs(plan.run)
+    return [*files.pop("texts"), *files.values()]
 
 
 def pictures(plan: Plan) -> list[str]:
     """Return the figures as pictures."""
-    return [files["png"] for files in figures(plan)]
+    return [path for path in figures(plan) if path.endswith(".png")]
 
 
 def everything(plan: Plan) -> list[str]:
     """Return all that a run makes by default."""
-    drawn = [files for figure in figures(plan) for files in figure.values()]
     return [
         f"{plan.run}/stimuli.csv",
         *bank_tables(plan),
         *trees(plan),
-        *drawn,
+        *figures(plan),
         *target_tables(plan),
         *[f"{plan.run}/claims.csv"] * plan.have_claims,
         f"{plan.run}/report.html",
@@ -112,11 +101,11 @@ def everything(plan: Plan) -> list[str]:
 def cheap(plan: Plan) -> list[str]:
     """Return what needs no training of small models: similarity, trees, Figures 4 to 6."""
     names = ("figure4", "figure5", *["figure6"] * bool(plan.affinity_kinds))
-    drawn = [one.outputs(plan.run).values() for one in _of_bank(plan) if one.name in names]
+    drawn = [one for one in wanted(plan.has) if one.name in names]
     return [
         f"{plan.run}/tables/similarity.csv",
         *(path for path in trees(plan) if f"/{plan.bank.layer}_" in path),
-        *(files for figure in drawn for files in figure),
+        *(path for one in drawn for path in _files_of(plan, one)),
     ]
 
 

@@ -78,7 +78,7 @@ class Target:
             If its path is not set and nothing is fetched in its place.
         """
         data = self.config.data
-        if data.source == "outdoor":
+        if data.source == "outdoor" or data.kind == "network":
             return data
         if self.is_fetched:
             unpacked = {"path": f"{self.fetching.folder}/voc2012/VOCdevkit/VOC2012"}
