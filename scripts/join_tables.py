@@ -5,16 +5,12 @@ from taskrsa.entry import run
 from taskrsa.io.files import atomic_path
 
 
-def main(
-    parts: list[str], table: str, columns: list[str] | None = None, constants: dict | None = None
-) -> None:
-    """`columns` keeps only these; `constants` are written into columns of their own, first."""
+def main(parts: list[str], table: str, columns: list[str]) -> None:
+    """Of the columns only `columns` are kept, all where none are named."""
     # Numbers stay the text they are, so that joining rounds nothing.
     joined = pd.concat([pd.read_csv(part, dtype=str, keep_default_na=False) for part in parts])
-    for place, (name, value) in enumerate((constants or {}).items()):
-        joined.insert(place, name, value)
     with atomic_path(table) as temporary:
-        joined.to_csv(temporary, index=False, columns=columns)
+        joined.to_csv(temporary, index=False, columns=columns or None)
 
 
 if __name__ == "__main__":

@@ -207,7 +207,7 @@ def test_a_network_without_a_layer_is_left_out_there_alone(bank):
 
 
 def test_a_file_of_rdms_is_compared_and_not_trained(bank, tmp_path):
-    np.savez(tmp_path / "brain.npz", v1=np.ones(6), it=np.ones(6))
+    np.savez(tmp_path / "brain.npz", v1=np.arange(6.0), it=np.arange(6.0)[::-1])
     rows = [factory(name) for name in ("one", "two")]
     rows.append({"name": "brain", "loader": "rdms", "weights": str(tmp_path / "brain.npz")})
     target = {"kind": "classification", "path": "x", "finetune": "all"}

@@ -32,18 +32,15 @@ JOINED = [
     ),
     (
         "target_runs",
-        f"{RUN}/targets/{{target}}/finetuned/{{tap}}/scores.csv",
-        lambda wildcards: runs_of(PLAN.targets[wildcards.target], wildcards.tap),
+        f"{RUN}/targets/{{target}}/runs.csv",
+        of_target(lambda target: runs_of(target, target.config.tap)),
         [],
     ),
     (
         "compare_taps",
         f"{RUN}/targets/{{target}}/taps.csv",
-        expand(
-            f"{RUN}/targets/{{{{target}}}}/finetuned/{{tap}}/scores.csv",
-            tap=["block4", "compressed"],
-        ),
-        ["tap", "model", "seed", "miou", "n_val"],
+        of_target(lambda target: [*runs_of(target, "block4"), *runs_of(target, "compressed")]),
+        ["tap", "model", "seed", "score", "n_val"],
     ),
 ]
 
@@ -59,12 +56,9 @@ for rule_name, joined, parts, columns in JOINED:
             table=joined,
         params:
             columns=columns,
-            constants=lambda wildcards: as_json(
-                {key: value for key, value in wildcards.items() if key == "tap"}
-            ),
         message:
             "Collecting {output.table}"
         shell:
             command(
-                "join_tables", input="parts", params="columns constants", output="table"
+                "join_tables", input="parts", params="columns", output="table"
             )

@@ -144,7 +144,7 @@ rule target_scores:
     input:
         code=code_of("target_scores"),
         ranking=f"{RUN}/targets/{{target}}/ranking.csv",
-        runs=of_target(lambda target: f"{target.folder}/finetuned/{target.config.tap}/scores.csv"),
+        runs=f"{RUN}/targets/{{target}}/runs.csv",
         bank=of_target(lambda target: target.bank.rdms(target.ranked)),
         target=of_target(lambda target: target.rdms),
     output:
