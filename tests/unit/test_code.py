@@ -22,13 +22,14 @@ def scripts(tmp_path):
     write(
         tmp_path,
         {
-            "entry.py": "from taskrsa.a import b\n\n\ndef main(x: int, y: int = 2, threads: int = 1):"
+            "entry.py": "from taskrsa.a import b\n\n\ndef main(x, y=2, threads=1):"
             "\n    from taskrsa import c\n",
             "taskrsa/__init__.py": "",
             "taskrsa/a/__init__.py": "",
             "taskrsa/a/b.py": "import numpy\nimport taskrsa.d\n",
             "taskrsa/c.py": "from taskrsa.a import b\n",
-            "taskrsa/d.py": "",
+            "taskrsa/d.py": "HERE / 'rows.tsv', HERE / 'absent.tsv'",
+            "taskrsa/rows.tsv": "",
             "taskrsa/alone.py": "",
         },
     )
@@ -42,6 +43,8 @@ def test_an_entry_stands_first_then_every_module_that_it_imports(scripts):
     assert set(files[1:]) == {
         *("taskrsa/__init__.py", "taskrsa/a/__init__.py"),
         *("taskrsa/a/b.py", "taskrsa/c.py", "taskrsa/d.py"),
+        # A table of the library that one of them reads.
+        "taskrsa/rows.tsv",
     }
     lazily = code.files_of(scripts, "entry", ["alone"])
     assert scripts / "taskrsa/alone.py" in lazily

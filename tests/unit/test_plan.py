@@ -211,9 +211,7 @@ def test_a_file_of_rdms_is_compared_and_not_trained(bank, tmp_path):
     rows = [factory(name) for name in ("one", "two")]
     rows.append({"name": "brain", "loader": "rdms", "weights": str(tmp_path / "brain.npz")})
     target = {"kind": "classification", "path": "x", "finetune": "all"}
-    found = plan(
-        networks=bank(*rows), stimuli={"source": "simulated"}, targets={"mine": target}
-    )
+    found = plan(networks=bank(*rows), stimuli={"source": "simulated"}, targets={"mine": target})
     assert found.bank.with_features == ["one", "two"]
     assert found.bank.at("depth1") == ["one", "two", "brain"]
     assert found.bank.at("depth2") == ["one", "two"]
@@ -308,9 +306,10 @@ def test_data_that_are_fetched_are_known_by_their_lists(in_project):
 
 
 def test_licences_count_as_accepted_in_a_dry_run_that_says_so(in_project):
-    assert "planned as if the licences nyuv2, sbd, taskonomy, voc2012" in outputs.notes(
-        plan(config("paper"), dry_run=True)
-    )[0]
+    assert (
+        "planned as if the licences nyuv2, sbd, taskonomy, voc2012"
+        in outputs.notes(plan(config("paper"), dry_run=True))[0]
+    )
     found = plan(config("paper"))
     assert not found.fetching.is_accepted("voc2012")
     with pytest.raises(ConfigError, match=r"targets\.voc\.path: is not set.*add the licence voc"):
@@ -389,9 +388,7 @@ def test_a_network_stands_for_a_target():
 def test_taps_are_of_encoders_of_this_project(bank):
     rows = factory("one"), factory("two")
     target = {"kind": "classification", "path": "x", "compare_taps": ["one"]}
-    line = refused(
-        networks=bank(*rows), stimuli={"source": "simulated"}, targets={"mine": target}
-    )
+    line = refused(networks=bank(*rows), stimuli={"source": "simulated"}, targets={"mine": target})
     assert line.startswith("config, targets.mine.compare_taps: one has other layers")
 
 

@@ -9,7 +9,7 @@ rule claims:
         claims=table("claims", "Claims"),
     params:
         # No timings: tables are the same bytes in every run. The page has a section on cost.
-        same_task=PLAN.same_task,
+        same_task=PLAN.same_task or "none",
         bank="taskonomy" if PLAN.bank.is_public else "trained",
     message:
         "Judging the paper's claims"
@@ -23,10 +23,7 @@ rule report_page:
         templates=sorted(map(here, (SCRIPTS / "taskrsa/report/templates").glob("page.*"))),
         networks=f"{RUN}/tables/networks.csv",
         tables=outputs.bank_tables(PLAN),
-        target_tables=[
-            *outputs.target_tables(PLAN),
-            *(path for target in PLAN.targets.values() for path in target.small_scores),
-        ],
+        target_tables=[*outputs.target_tables(PLAN), *outputs.small_scores(PLAN)],
         curves=lambda wildcards: curves(),
         claims=[f"{RUN}/claims.csv"] * PLAN.have_claims,
         pictures=outputs.pictures(PLAN),
@@ -55,7 +52,8 @@ rule report_page:
         command(
             "report_page",
             input="networks tables target_tables curves claims pictures linkage stimuli",
-            params="layer results benchmarks gpu settings hashes left_out paper_target packages",
+            params="layer results benchmarks gpu settings hashes left_out packages"
+            + " paper_target" * bool(PLAN.paper_target),
             output="page",
         )
 

@@ -167,7 +167,7 @@ rule type_separation:
         runtime=30,
     params:
         layers=PLAN.layers,
-        types=as_json(PLAN.bank.types),
+        types=as_json(PLAN.types),
         clusters=CONFIG.rsa.clusters,
         permutations=CONFIG.rsa.type_permutations,
         seed=CONFIG.seed,

@@ -33,7 +33,9 @@ JOINED = [
     (
         "target_runs",
         f"{RUN}/targets/{{target}}/runs.csv",
-        of_target(lambda target: runs_of(target, target.config.tap)),
+        of_target(
+            lambda target: [*runs_of(target, target.config.tap), *target.small_scores]
+        ),
         [],
     ),
     (

@@ -92,7 +92,7 @@ checkpoint rank_networks:
         resamples=CONFIG.rsa.bootstraps,
         permutations=CONFIG.rsa.type_permutations,
         seed=CONFIG.seed,
-        published=lambda wildcards: as_json(wildcards.target == PLAN.paper_target),
+        published=of_target(lambda target: as_json(target.is_pascal)),
     message:
         "Ranking the networks for {wildcards.target}"
     shell:
@@ -161,7 +161,7 @@ rule target_scores:
         resamples=CONFIG.rsa.bootstraps,
         permutations=CONFIG.rsa.type_permutations,
         seed=CONFIG.seed,
-        published=lambda wildcards: as_json(wildcards.target == PLAN.paper_target),
+        published=of_target(lambda target: as_json(target.is_pascal)),
     message:
         "Setting what fine-tuning on {wildcards.target} reached beside the ranking"
     shell:

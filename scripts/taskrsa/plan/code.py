@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 
 def files_of(folder: Path, entry: str, lazily_imported: Iterable[str] = ()) -> list[Path]:
-    """Return an entry script and all modules of the library that it imports, at any depth.
+    """Return an entry script and all modules of the library that it imports, at any depth, with
+    the tables that lie beside them.
 
     As inputs they make a result stale exactly when the code behind it changes: Snakemake compares
     such small files by content, so a touched or newly checked out file changes nothing.
@@ -35,20 +37,23 @@ def _imports(folder: Path, first: Path) -> frozenset[Path]:
         path = left.pop()
         if path not in found:
             found.add(path)
-            left += _imported_by(folder, path)
+            if path.suffix == ".py":
+                left += _imported_by(folder, path)
     return frozenset(found)
 
 
 @functools.cache
 def _imported_by(folder: Path, path: Path) -> frozenset[Path]:
-    """Return the library's files that a file imports itself, at any place in it."""
-    names = set()
+    """Return the modules that a module imports itself, and the tables beside it that it names."""
+    names, found = set(), set()
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    found = set()
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w.-]+\.tsv", str(node.value)):
+            found.add(path.with_name(node.value))
+    found = {table for table in found if table.is_file()}
     for name in names:
         parts = name.split(".")
         for n in range(1, len(parts) + 1):

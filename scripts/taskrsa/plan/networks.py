@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
+from taskrsa.analysis.separation import separable
 from taskrsa.errors import ConfigError
 from taskrsa.io.assets import Asset
 from taskrsa.networks.network import AUTO, RDMS, Network, weights_file
@@ -80,8 +81,7 @@ class Bank:
     @property
     def have_types(self) -> bool:
         """Whether there are pairs of networks within a type and between types."""
-        types = list(filter(None, self.types.values()))
-        return 1 < len(set(types)) < len(types)
+        return separable([*filter(None, self.types.values())])
 
     def labels(self) -> dict[str, dict[str, str]]:
         """Return label, type and loader of each network."""

@@ -41,6 +41,11 @@ def target_tables(plan: Plan) -> list[str]:
     return [path for target in plan.targets.values() for path in target.tables()]
 
 
+def small_scores(plan: Plan) -> list[str]:
+    """Return the scores of the small models of all targets."""
+    return [path for target in plan.targets.values() for path in target.small_scores]
+
+
 def claims_tables(plan: Plan) -> list[str]:
     """Return the tables by which the paper's claims are judged, but those that only list."""
     lists = ("quality", "networks", "tasks", "presets", "affinity_measured", "robustness_seed")

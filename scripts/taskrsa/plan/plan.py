@@ -133,6 +133,12 @@ class Plan:
     def label_rdms(self) -> list[str]:
         return self.bank.rdms(self.tasks, "labels") if self.have_labels else []
 
+    @property
+    def types(self) -> dict[str, str]:
+        """Types of networks, and of tasks whose labels are compared, by name."""
+        of_labels = {task: TASKS[task].type for task in self.tasks} if self.have_labels else {}
+        return of_labels | self.bank.types
+
     def rdms_at(self, layer: str) -> list[str]:
         """Return the RDMs that are compared at a layer, `labels` among the layers."""
         return self.label_rdms if layer == "labels" else self.bank.rdms(self.bank.at(layer))

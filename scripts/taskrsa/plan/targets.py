@@ -16,6 +16,7 @@ from taskrsa.plan.networks import BASELINES, Bank
 from taskrsa.plan.paths import expanded
 from taskrsa.plan.small import small_encoder
 from taskrsa.targets.config import TargetConfig, TargetData
+from taskrsa.targets.devkit import CLASSES_FILE, devkit_root, is_devkit
 from taskrsa.targets.prepare import files_of
 
 TOP = 3  # networks that are fine-tuned for `finetune: top3`
@@ -47,6 +48,16 @@ class Target:
     def is_papers(self) -> bool:
         """Whether it is of the paper's kind: a segmentation on which networks are fine-tuned."""
         return self.config.kind == "segmentation" and self.is_finetuned
+
+    @property
+    def is_pascal(self) -> bool:
+        """Whether it is Pascal VOC, so that published values can be set beside its own."""
+        data = self.config.data
+        if data.kind != "segmentation" or data.source == "outdoor":
+            return False
+        if data.source == "voc2012":
+            return True
+        return is_devkit(data.path) and not (devkit_root(data.path) / CLASSES_FILE).is_file()
 
     @property
     def has(self) -> set[str]:
