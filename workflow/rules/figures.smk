@@ -5,8 +5,8 @@ for figure in registered().values():
         name:
             figure.name if figure.name.startswith("figure") else f"figure_{figure.name}"
         input:
-            code=code_of("figure", figure.module.replace(".", "/").removeprefix("taskrsa/")),
             **figure.inputs(RUN, PLAN.figure_settings),
+            code=code_of("figure", figure.module.replace(".", "/").removeprefix("taskrsa/")),
         output:
             **figure_files(figure),
         params:

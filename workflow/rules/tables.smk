@@ -33,9 +33,7 @@ JOINED = [
     (
         "target_runs",
         f"{RUN}/targets/{{target}}/runs.csv",
-        of_target(
-            lambda target: [*runs_of(target, target.config.tap), *target.small_scores]
-        ),
+        of_target(lambda target: [*runs_of(target, target.config.tap), *target.small_scores]),
         [],
     ),
     (
@@ -61,6 +59,4 @@ for rule_name, joined, parts, columns in JOINED:
         message:
             "Collecting {output.table}"
         shell:
-            command(
-                "join_tables", input="parts", params="columns", output="table"
-            )
+            command("join_tables", input="parts", params="columns", output="table")

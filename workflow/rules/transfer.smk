@@ -80,10 +80,10 @@ rule taxonomy_agreement:
 
 rule model_selection:
     input:
+        **({"quality": f"{RUN}/bank/quality.csv"} if PLAN.have_quality else {}),
         code=code_of("model_selection"),
         affinity=f"{RUN}/tables/affinity.csv",
         # Nobody published what Taskonomy's encoders have learnt in these terms.
-        **({"quality": f"{RUN}/bank/quality.csv"} if PLAN.have_quality else {}),
         measures=PLAN.bank.rdms(PLAN.tasks, "bank_measures"),
         bank=PLAN.task_rdms,
         small=PLAN.small.rdms(PLAN.small.tasks, PLAN.small.by_seed),
