@@ -1,4 +1,4 @@
-"""Published formats become what the sources read: NYU Depth v2, Taskonomy's archives."""
+"""NYU Depth v2 becomes a folder of RGB-D images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import h5py
@@ -17,15 +16,11 @@ import pytest
 from PIL import Image
 from published import SCENES, metres, write_mat
 from scipy.io import savemat
-from taskrsa.data import nyuv2, rgbd, sources, taskonomy
+from taskrsa.data import nyuv2, rgbd, sources
 from taskrsa.data.images import read_levels
 from taskrsa.data.nyuv2 import Conversion, convert
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.io import archive
-from taskrsa.tasks import labels
 from taskrsa.tasks.dictionary import TASKS
-
-# --- NYU Depth v2 ---
 
 
 @pytest.fixture(scope="module")
@@ -366,160 +361,3 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         return float(done.stdout)
 
     assert peak(48) < peak(8) + 40
-
-
-# --- Taskonomy's archives, one a building and domain ---
-
-VIEWS = [(202, 5), (202, 6), (31, 0)]
-INFO = {
-    "field_of_view_rads": 1.0,
-    "camera_location": [1.0, 2.0, 1.5],
-    "camera_rotation_final": [1.5, 0.0, 0.3],
-    "bounding_box_ranges": {"x": [0.0, 8.0], "y": [-2.0, 4.0], "z": [0.0, 3.0]},
-}
-
-
-def made_view(folder: Path) -> Path:
-    """Write one view of 64 x 64 pixels with the domains of the real one."""
-    rng = np.random.default_rng(0)
-    domains = {
-        "rgb": rng.integers(0, 256, (64, 64, 3)).astype(np.uint8),
-        "depth_zbuffer": rng.integers(400, 4000, (64, 64)).astype(np.uint16),
-        "depth_euclidean": rng.integers(400, 4000, (64, 64)).astype(np.uint16),
-        "normal": rng.integers(1, 255, (64, 64, 3)).astype(np.uint8),
-        "principal_curvature": rng.integers(1, 255, (64, 64, 3)).astype(np.uint8),
-        "reshading": rng.integers(0, 256, (64, 64)).astype(np.uint8),
-        "edge_texture": rng.integers(0, 9000, (64, 64)).astype(np.uint16),
-        "edge_occlusion": rng.integers(0, 9000, (64, 64)).astype(np.uint16),
-        "keypoints2d": rng.integers(0, 9000, (64, 64)).astype(np.uint16),
-        "keypoints3d": rng.integers(0, 9000, (64, 64)).astype(np.uint16),
-    }
-    domains["depth_zbuffer"][:5] = domains["depth_euclidean"][:5] = 65535
-    folder.mkdir()
-    for domain, values in domains.items():
-        Image.fromarray(values).save(folder / f"point_202_view_5_domain_{domain}.png")
-    (folder / "point_202_view_5_domain_point_info.json").write_text(json.dumps(INFO))
-    return folder
-
-
-@pytest.fixture(params=["made", "real"])
-def packed(request, tmp_path):
-    """Return a folder of archives <building>_<domain>.tar and the pixels that went into them."""
-    if request.param == "real":
-        view = request.getfixturevalue("real_data") / "taskonomy_view"
-    else:
-        view = made_view(tmp_path / "view")
-    extra = tmp_path / "extra"
-    extra.mkdir()
-    stem = "point_202_view_5_domain_"
-    width = Image.open(view / f"{stem}rgb.png").width
-    ids = np.arange(width * width).reshape(width, width) // 7
-    for domain, modulus in (
-        ("segment_semantic", 18),
-        ("segment_unsup2d", 40),
-        ("segment_unsup25d", 50),
-    ):
-        Image.fromarray((ids % modulus).astype(np.uint8)).save(extra / f"{stem}{domain}.png")
-    np.save(extra / f"{stem}class_object.npy", np.linspace(-3, 5, 1000).astype(np.float32))
-    np.save(extra / f"{stem}class_scene.npy", np.full(365, 1 / 365, np.float32))
-    content, target = {}, tmp_path / "archives"
-    target.mkdir()
-    for file in sorted([*view.iterdir(), *extra.iterdir()]):
-        domain = file.stem.partition("_domain_")[2]
-        if domain == "semantic":  # colours for the eye; the published archives hold ids
-            continue
-        content[domain] = file
-        # Published archives have a folder named after the domain. Camera records are named after
-        # the pose that they hold, scenes after the data set; a domain may also lie at the top.
-        inside = {"point_info": "fixatedpose", "class_scene": "class_places"}.get(domain, domain)
-        top = {"edge_texture": "", "reshading": "./"}.get(domain, f"{domain}/")
-        for building, views in (("hanson", VIEWS), ("merom", VIEWS[:1])):
-            with tarfile.open(target / f"{building}_{domain}.tar", "w") as tar:
-                for point, number in views:
-                    name = f"point_{point}_view_{number}_domain_{inside}{file.suffix}"
-                    tar.add(file, f"{top}{name}")
-    return target, content
-
-
-@pytest.mark.parametrize("flatten", [False, True])
-def test_unpacked_archives_are_found_with_all_domains_and_values(packed, tmp_path, flatten):
-    archives, content = packed
-    root = tmp_path / "results/downloads/taskonomy"
-    for file in archives.iterdir():
-        building, _, domain = file.stem.partition("_")
-        wanted = [f"*point_*_view_*_domain_*{content[domain].suffix}"]
-        listed = archive.unpack(file, root / building / domain, wanted, flatten=flatten)
-        assert len(listed) == (3 if building == "hanson" else 1)
-    (root / "hanson/rgb.csv").write_text("member,size\n")  # a manifest is no image
-    assert len(taskonomy.files(root)) == 4 * len(content)
-
-    width = Image.open(content["rgb"]).width
-    source = taskonomy.open_source(root, image_size=width, train_buildings=["hanson"])
-    ids = source.ids("train") + source.ids("val")
-    assert sorted(ids) == [
-        f"hanson/point_{p}_view_{v}"
-        for p, v in sorted([(31, 0), *VIEWS[:2]], key=lambda v: str(v[0]))
-    ]
-    view = source.view("hanson/point_202_view_5")
-
-    def stored(domain: str) -> np.ndarray:
-        return np.asarray(Image.open(content[domain]))
-
-    z, known = stored("depth_zbuffer").astype(np.float64), stored("depth_zbuffer") != 65535
-    known &= z > 0
-    np.testing.assert_array_equal(view.rgb, stored("rgb")[..., :3])
-    np.testing.assert_array_equal(np.isfinite(view.depth), known)
-    np.testing.assert_allclose(view.depth[known], z[known] / 512, rtol=1e-6)
-    official = {
-        "edge2d": (labels.edge2d_from_level(stored("edge_texture").astype(np.int32)), None),
-        "keypoint2d": (labels.keypoint2d_from_level(stored("keypoints2d").astype(np.int32)), None),
-        "edge3d": (labels.edge3d_from_level(stored("edge_occlusion").astype(np.int32)), known),
-        "keypoint3d": (labels.keypoint3d_from_level(stored("keypoints3d").astype(np.int32)), known),
-        "rgb2depth": (np.log1p(z) / np.log(2**16), known),
-    }
-    for task, (expected, where) in official.items():
-        where = np.ones_like(known) if where is None else where
-        got = view.official[task][0]
-        np.testing.assert_array_equal(np.isfinite(got), where, err_msg=task)
-        np.testing.assert_allclose(got[where], expected[where], rtol=1e-4, atol=1e-6, err_msg=task)
-    metres_ = stored("depth_euclidean").astype(np.float64)
-    measured = (metres_ > 0) & (metres_ != 65535)
-    got = view.official["rgb2mist"][0]
-    np.testing.assert_array_equal(np.isfinite(got), measured)
-    np.testing.assert_allclose(
-        got[measured], np.log1p(metres_[measured]) / np.log(2**16), rtol=1e-4
-    )
-    grey = stored("reshading").reshape(*known.shape, -1)[..., 0]
-    np.testing.assert_allclose(view.official["reshade"][0][known], grey[known] / 255, rtol=1e-5)
-    curved = np.moveaxis(stored("principal_curvature")[..., :2].astype(np.float32), -1, 0)
-    hit = known & (curved > 0).any(0)
-    expected = labels.curvature_from_level(curved)[:, hit]
-    np.testing.assert_allclose(view.official["curvature"][:, hit], expected, rtol=1e-5)
-    for domain, task in (("segment_unsup2d", "segment2d"), ("segment_unsup25d", "segment25d")):
-        np.testing.assert_array_equal(view.official[task], stored(domain))
-    np.testing.assert_array_equal(view.semantic, stored("segment_semantic"))
-    # Published numbers for the classes are logits: their softmax adds up to one.
-    logits = np.load(content["class_object"]).astype(np.float64)
-    softmax = np.exp(logits) / np.exp(logits).sum()
-    np.testing.assert_allclose(view.official["class_1000"], softmax, rtol=1e-5)
-    np.testing.assert_allclose(view.official["class_places"], np.load(content["class_scene"]))
-    assert view.normal is not None
-    assert view.layout.shape == view.vanishing_points.shape == (9,)
-    focal = (
-        width / 2 / np.tan(json.loads(content["point_info"].read_text())["field_of_view_rads"] / 2)
-    )
-    assert view.camera.fx == pytest.approx(focal)
-
-
-def test_an_archive_of_another_building_in_its_place_is_seen(packed, tmp_path):
-    """The same view unpacked into two buildings is two images, twice into one is an error."""
-    archives, _ = packed
-    root = tmp_path / "taskonomy"
-    for building in ("hanson", "merom"):
-        archive.unpack(archives / "merom_rgb.tar", root / building / "rgb")
-    source = taskonomy.open_source(root, val_fraction=0)
-    assert source.ids("train") == ["hanson/point_202_view_5", "merom/point_202_view_5"]
-    archive.unpack(archives / "merom_rgb.tar", root / "hanson/rgb/rgb2/taskonomy")
-    archive.unpack(archives / "merom_rgb.tar", root / "hanson/taskonomy")
-    with pytest.raises(DataError, match="are both rgb of image hanson/point_202_view_5"):
-        taskonomy.open_source(root)
