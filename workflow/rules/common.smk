@@ -1,4 +1,4 @@
-# What the rules share: the plan of the run, and how they call an entry of scripts/.
+# What the other files share: the plan of the run, and how an entry of scripts/ is called.
 import json
 import os
 import re
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import yaml
 
-BASE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 SCRIPTS = BASE / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
@@ -54,7 +53,7 @@ def here(path: Path) -> str:
 
 
 def code_of(entry: str, *lazily_imported: str) -> list[str]:
-    """List what a rule runs, as its input: the entry, the modules behind it and all extensions."""
+    """List the entry that a rule runs, the modules behind it and all extensions."""
     files = code.files_of(SCRIPTS, entry, lazily_imported)
     return [*map(here, files), *EXTENSIONS]
 
@@ -78,8 +77,7 @@ def fetcher(wildcards) -> str:
 
 def table(name: str, category: str):
     """Return a table that Snakemake's report shows, with the caption of its name."""
-    named = name.removeprefix("tables/").replace("targets/{target}", "target").replace("/", "_")
-    caption = f"../report/{named.partition('robustness_')[1].rstrip('_') or named}.rst"
+    caption = f"../report/{outputs.caption_of(name)}.rst"
     return report(f"{RUN}/{name}.csv", caption=caption, category=category)
 
 

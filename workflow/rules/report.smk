@@ -27,11 +27,7 @@ rule report_page:
         curves=lambda wildcards: curves(),
         claims=[f"{RUN}/claims.csv"] * PLAN.have_claims,
         pictures=outputs.pictures(PLAN),
-        linkage=[
-            path.replace(".nwk", ".csv")
-            for path in outputs.trees(PLAN)
-            if path.endswith(f"/{PLAN.bank.layer}_{PLAN.choices['linkage']}.nwk")
-        ],
+        linkage=outputs.linkage(PLAN),
         stimuli=f"{RUN}/stimuli.csv",
     output:
         page=f"{RUN}/report.html",

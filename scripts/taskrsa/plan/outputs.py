@@ -71,6 +71,18 @@ def trees(plan: Plan) -> list[str]:
     ]
 
 
+def linkage(plan: Plan) -> list[str]:
+    """Return the tree at the layer of the rankings, by the run's linkage; [] without trees."""
+    chosen = f"/{plan.bank.layer}_{plan.choices['linkage']}.nwk"
+    return [path.replace(".nwk", ".csv") for path in trees(plan) if path.endswith(chosen)]
+
+
+def caption_of(table: str) -> str:
+    """Return the name of a table's caption (workflow/report), {target} and {factor} left out."""
+    name = table.removeprefix("tables/").replace("targets/{target}", "target").replace("/", "_")
+    return "robustness" if name.startswith("robustness_") else name
+
+
 def figures(plan: Plan) -> list[str]:
     """Return the files of every figure, in their order; of a target after those of the bank."""
     found = [path for one in wanted(plan.has) for path in _files_of(plan, one)]
