@@ -8,7 +8,7 @@ import pytest
 from made_rdms import stack_of
 from scipy.stats import spearmanr
 from taskrsa.analysis import taxonomy
-from taskrsa.analysis.tables import similarity_square
+from taskrsa.analysis.tables import label_pairs, similarity_square
 
 
 def test_similarity_table_has_one_row_a_pair_and_scipy_s_values():
@@ -47,7 +47,7 @@ def test_label_agreement_is_perfect_where_networks_copy_their_labels():
     assert row["spearman"] == pytest.approx(1)
     assert row["pearson"] == pytest.approx(1)
     assert row["p"] < 0.05
-    pairs = taxonomy.label_pairs(table)
+    pairs = label_pairs(table)
     assert (pairs["rs_network"] == pairs["rs_labels"]).all()
     assert len(pairs) == 10
 

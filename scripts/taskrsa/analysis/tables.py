@@ -71,6 +71,14 @@ def similarity_square(
     return pd.DataFrame(matrix, models, models)
 
 
+def label_pairs(similarity: pd.DataFrame) -> pd.DataFrame:
+    """Return for every layer and pair the similarity of the networks and of their labels."""
+    keys = ["model_a", "model_b"]
+    labels = similarity[similarity["layer"] == "labels"][[*keys, "rs"]]
+    networks = similarity[similarity["layer"] != "labels"][["layer", *keys, "rs"]]
+    return networks.merge(labels, on=keys, suffixes=("_network", "_labels"))
+
+
 def long_table(matrix: pd.DataFrame, row: str, column: str, value: str) -> pd.DataFrame:
     """Return a matrix as one row an entry, with the given names of columns."""
     values = matrix.rename_axis(index=row, columns=column).stack()
@@ -109,8 +117,35 @@ def linkage_table(tree: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
 
 
 def read_linkage(path: str | PathLike) -> tuple[np.ndarray, list[str]]:
-    """Read what `linkage_table` wrote: (m - 1, 4) linkage and the m leaves' names."""
-    table = pd.read_csv(path, dtype={"leaf": str})
+    """Read what `linkage_table` wrote: (m - 1, 4) linkage and the m leaves' names.
+
+    Raises
+    ------
+    DataError
+        As `linkage_of`.
+    """
+    return linkage_of(pd.read_csv(path, dtype={"leaf": str}), str(path))
+
+
+def linkage_of(table: pd.DataFrame, name: str = "tree table") -> tuple[np.ndarray, list[str]]:
+    """Return the (m - 1, 4) SciPy linkage of a table as of `linkage_table`, and its leaves.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or the rows do not join the leaves, each named once.
+    """
+    columns = ["left", "right", "distance", "n_models"]
+    for column in ("leaf", *columns):
+        if column not in table:
+            raise DataError(f"{name} has no column {column}; make the table again")
     is_leaf = table["leaf"].notna()
-    merges = table.loc[~is_leaf, ["left", "right", "distance", "n_models"]]
-    return merges.to_numpy(float), list(table.loc[is_leaf, "leaf"])
+    leaves = list(table.loc[is_leaf, "leaf"])
+    linkage = table.loc[~is_leaf, columns].to_numpy(float)
+    known = np.isfinite(linkage).all() and len(set(leaves)) == len(leaves) > 1
+    if not known or len(linkage) != len(leaves) - 1:
+        raise DataError(
+            f"{name}: {len(linkage)} merges and {len(leaves)} leaves do not make a tree; make the "
+            f"table again"
+        )
+    return linkage, leaves

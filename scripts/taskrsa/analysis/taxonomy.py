@@ -47,14 +47,6 @@ def similarity_table(
     )
 
 
-def label_pairs(similarity: pd.DataFrame) -> pd.DataFrame:
-    """Return for every layer and pair the similarity of the networks and of their labels."""
-    keys = ["model_a", "model_b"]
-    labels = similarity[similarity["layer"] == "labels"][[*keys, "rs"]]
-    networks = similarity[similarity["layer"] != "labels"][["layer", *keys, "rs"]]
-    return networks.merge(labels, on=keys, suffixes=("_network", "_labels"))
-
-
 def label_agreement_rows(similarity: pd.DataFrame, n_permutations: int, seed: int) -> list[dict]:
     """Return, for every layer, how far the labels' similarity explains the networks' (claim C3)."""
     labels = similarity_square(similarity, "labels")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from taskrsa.analysis.tables import similarity_square
 from taskrsa.figures.checks import need_columns
-from taskrsa.figures.matrices import STRIP, colour_limits, draw_matrix, similarity_matrix
+from taskrsa.figures.matrices import STRIP, colour_limits, draw_matrix
 from taskrsa.figures.sheet import (
     COLUMN_WIDTH,
     EDGE,
@@ -40,7 +41,7 @@ def figure_5(similarity: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     """
     need_columns(similarity, ["layer", "model_a", "model_b", "rs"], "similarity")
     layers = layer_order(similarity["layer"])
-    matrices = {layer: similarity_matrix(similarity, layer) for layer in layers}
+    matrices = {layer: similarity_square(similarity, layer) for layer in layers}
     limits = colour_limits(list(matrices.values()))
     styles = network_styles([name for m in matrices.values() for name in m.index], networks)
     n = len(styles)

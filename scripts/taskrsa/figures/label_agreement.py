@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from taskrsa.analysis.tables import label_pairs
 from taskrsa.errors import DataError
 from taskrsa.figures.by_layer import layer_axis, plot_by_layer, write_p
 from taskrsa.figures.checks import need_columns
@@ -41,7 +42,8 @@ def figure_label_agreement(
     layer, those of one type in its colour. Right: the correlation by layer.
     """
     need_columns(agreement, ["layer", "spearman", "p"], "label agreement")
-    pairs = _label_pairs(similarity)
+    need_columns(similarity, ["layer", "model_a", "model_b", "rs"], "similarity")
+    pairs = label_pairs(similarity)
     some = pairs[pairs["layer"] == layer]
     if some.empty:
         raise DataError(
@@ -71,12 +73,3 @@ def figure_label_agreement(
     write_p(axes, agreement, layers)
     sheet.head(start, _PANEL, "b", "Agreement by layer (filled: p < .05)")
     return Drawn(sheet.figure, pairs)
-
-
-def _label_pairs(similarity: pd.DataFrame) -> pd.DataFrame:
-    """Return for every layer and pair the similarity of the networks and of their labels."""
-    need_columns(similarity, ["layer", "model_a", "model_b", "rs"], "similarity")
-    keys = ["model_a", "model_b"]
-    labels = similarity[similarity["layer"] == "labels"][[*keys, "rs"]]
-    networks = similarity[similarity["layer"] != "labels"][["layer", *keys, "rs"]]
-    return networks.merge(labels, on=keys, suffixes=("_network", "_labels"))

@@ -11,47 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.patches import Rectangle
 
-from taskrsa.errors import DataError
-from taskrsa.figures.checks import need_columns
 from taskrsa.figures.sheet import colour_ticks
 from taskrsa.figures.style import INK, NORMAL, PALE, SIMILARITY_CMAP, ModelStyle
 
 STRIP = 0.05  # inches: width of the coloured strips that mark the types beside a matrix
 GAP = 0.02  # inches between a matrix and its strips
-
-
-def similarity_matrix(similarity: pd.DataFrame, layer: str) -> pd.DataFrame:
-    """Return the symmetric matrix of one layer of the similarity table.
-
-    similarity: columns layer, model_a, model_b, rs; each pair once or in both orders, with or
-    without the diagonal, which is 1 whatever the table says of it. Raises DataError for an absent
-    layer, a pair without a value, or a pair with two different values.
-    """
-    table = "similarity"
-    need_columns(similarity, ["layer", "model_a", "model_b", "rs"], table)
-    rows = similarity[similarity["layer"] == layer]
-    if rows.empty:
-        found = ", ".join(dict.fromkeys(similarity["layer"]))
-        raise DataError(f"{table} table has no layer {layer}; it has {found}; compute that layer")
-    names = list(dict.fromkeys([*rows["model_a"], *rows["model_b"]]))
-    index = {name: i for i, name in enumerate(names)}
-    matrix = np.full((len(names), len(names)), np.nan)
-    for a, b, rs in zip(rows["model_a"], rows["model_b"], rows["rs"], strict=True):
-        i, j = index[a], index[b]
-        if i != j and not np.isnan(matrix[i, j]) and abs(matrix[i, j] - rs) > 1e-6:
-            raise DataError(
-                f"{table} table: layer {layer} has two values for {a} and {b} "
-                f"({matrix[i, j]:.4f}, {rs:.4f}); leave one out"
-            )
-        matrix[i, j] = matrix[j, i] = rs
-    np.fill_diagonal(matrix, 1.0)
-    if np.isnan(matrix).any():
-        i, j = np.argwhere(np.isnan(matrix))[0]
-        raise DataError(
-            f"{table} table: layer {layer} has no value for {names[i]} and {names[j]}; "
-            f"add the pair or leave one of the two models out"
-        )
-    return pd.DataFrame(matrix, names, names)
 
 
 def colour_limits(matrices: Sequence[pd.DataFrame]) -> tuple[float, float]:

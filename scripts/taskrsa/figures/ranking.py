@@ -51,7 +51,7 @@ def figure_ranking(ranking: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     rows = ranking.assign(_place=ranking["model"].map(place))
     rows = rows.sort_values(["rs", "_place"], ascending=[False, True])
     bars = [styles[name] for name in rows["model"]]
-    stars = rows["stars"].fillna("").astype(str).tolist()
+    stars = [text if isinstance(text, str) else "" for text in rows["stars"]]
     intervals = [line_handle(INK, "95 % interval", 0.7)] * bool(rows["ci_low"].notna().any())
     keys = type_handles(styles), intervals
 

@@ -150,7 +150,8 @@ def _name_points(axes: Axes, x: np.ndarray, y: np.ndarray, styles: Sequence[Mode
 def _prediction_line(prediction: pd.DataFrame) -> str:
     """Return the rank correlation of our ranking with its interval and p; empty where unknown."""
     need_columns(prediction, ["ranking"], "prediction", may_be_empty=["spearman"])
-    for row in prediction[prediction["ranking"] == _OURS].to_dict("records"):
+    known = prediction[(prediction["ranking"] == _OURS) & prediction["spearman"].notna()]
+    for row in known.to_dict("records"):
         ends = (row.get(f"spearman{end}") for end in ("", "_low", "_high"))
         text = f"Spearman {estimate(*ends, leading_zero=False)}"
         p = row.get("spearman_p")

@@ -141,7 +141,7 @@ def type_handles(styles: Mapping[str, ModelStyle]) -> list[Line2D]:
     ]
     others = [style for style in seen.values() if is_other(style)]
     if others:
-        words = f"{OTHER} ({len(others)})"
+        words = f"{OTHER} ({len(others)})" if len(others) > 1 else shorten(others[0].type)
         handles.append(marker_handle(others[0].colour, words, others[0].marker))
     return handles
 

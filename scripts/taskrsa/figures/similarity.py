@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import optimal_leaf_ordering
 
+from taskrsa.analysis.tables import linkage_of, similarity_square
 from taskrsa.errors import DataError
-from taskrsa.figures.matrices import STRIP, colour_limits, draw_matrix, similarity_matrix
+from taskrsa.figures.matrices import STRIP, colour_limits, draw_matrix
 from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
@@ -18,7 +19,7 @@ from taskrsa.figures.sheet import (
     type_handles,
 )
 from taskrsa.figures.style import LARGE, figure, network_styles
-from taskrsa.figures.trees import draw_tree, flip_tree, tree_of
+from taskrsa.figures.trees import draw_tree, flip_tree
 
 _DISTANCES = {"paper": "distance of the matrix's rows", "average": "1 - $r_s$"}
 _BAR, _TITLE = 0.52, 0.24  # inches: the colour bar with its label, the titles
@@ -49,12 +50,12 @@ def figure_4(
 ) -> Drawn:
     """Draw Figure 4: (a) the similarity matrix and (b) the similarity tree.
 
-    similarity: columns layer, model_a, model_b, rs; tree: as for `trees.tree_of`; linkage: "paper"
+    similarity: columns layer, model_a, model_b, rs; tree: rows of `linkage_table`; linkage: "paper"
     or "average", how it was made. The tree's branches are turned (optimal leaf ordering) so that
     similar neighbours stand together. Wider than the page beyond about 28 networks.
     """
-    matrix = similarity_matrix(similarity, layer)
-    merges, names = tree_of(tree)
+    matrix = similarity_square(similarity, layer)
+    merges, names = linkage_of(tree)
     absent = [name for name in names if name not in matrix.index]
     if absent:
         raise DataError(

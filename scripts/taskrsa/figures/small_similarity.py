@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from taskrsa.analysis.tables import similarity_square
 from taskrsa.errors import DataError
 from taskrsa.figures.checks import need_columns
-from taskrsa.figures.matrices import STRIP, colour_limits, draw_matrix, similarity_matrix
+from taskrsa.figures.matrices import STRIP, colour_limits, draw_matrix
 from taskrsa.figures.pairs import draw_pairs, pair_handles
 from taskrsa.figures.sheet import (
     EDGE,
@@ -49,7 +50,7 @@ def figure_s3(pairs: pd.DataFrame, agreement: pd.DataFrame, networks: pd.DataFra
     """
     need_columns(pairs, ["model_a", "model_b", "rs_small", "rs_bank"], "pairs")
     matrices = [
-        similarity_matrix(pairs.rename(columns={column: "rs"}).assign(layer=column), column)
+        similarity_square(pairs.rename(columns={column: "rs"}), name="pairs table")
         for column in ("rs_small", "rs_bank")
     ]
     styles = network_styles([*pairs["model_a"], *pairs["model_b"]], networks)
@@ -61,7 +62,7 @@ def figure_s3(pairs: pd.DataFrame, agreement: pd.DataFrame, networks: pd.DataFra
     panel = max(1.4, PAGE_WIDTH - EDGE - start)
     handles = pair_handles(pairs, styles)
     key = 0.29 + keys_height(panel + EDGE, handles)
-    below = max(label, key + 0.15)
+    below = max(label, key + 0.2)
     sheet = Sheet(start + panel + EDGE, _TOP + side + below + EDGE)
     limits = colour_limits(matrices)
     for place, (matrix, letter, title) in enumerate(

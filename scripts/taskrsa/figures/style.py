@@ -127,9 +127,11 @@ def network_styles(names: Iterable[str], networks: pd.DataFrame) -> dict[str, Mo
     Networks stand type by type, in the order of the table; those without a type come last and are
     of one colour. A name that the table lacks is written as it is.
     """
-    table = networks.assign(type=networks["type"].fillna("").astype(str))
-    known = {row.name: (str(row.label), row.type) for row in table.itertuples(index=False)}
-    types = type_styles(table["type"])
+    known = {
+        row.name: (str(row.label), row.type if isinstance(row.type, str) else "")
+        for row in networks[["name", "label", "type"]].itertuples(index=False)
+    }
+    types = type_styles(kind for _, kind in known.values())
     ranks = {kind: rank for rank, kind in enumerate(types)}
     rows = {name: row for row, name in enumerate(known)}
     names = list(dict.fromkeys(names))

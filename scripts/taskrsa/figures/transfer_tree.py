@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import leaves_list
 
+from taskrsa.analysis.tables import similarity_square
 from taskrsa.errors import DataError
 from taskrsa.figures.checks import need_columns
-from taskrsa.figures.matrices import similarity_matrix
 from taskrsa.figures.sheet import (
     EDGE,
     PAGE_WIDTH,
@@ -88,8 +88,8 @@ def figure_6(
     similarity matrices with their intervals. The branches are turned until few lines cross: a
     crossing that remains is a difference of the trees.
     """
-    theirs = similarity_matrix(transfer.assign(layer=layer), layer)
-    ours = similarity_matrix(similarity, layer)
+    theirs = similarity_square(transfer, name="transfer similarity table")
+    ours = similarity_square(similarity, layer)
     names = list(theirs.index)
     for name in names:
         if name not in ours.index:

@@ -5,36 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from scipy.cluster.hierarchy import dendrogram, leaves_list
 
-from taskrsa.errors import DataError
-from taskrsa.figures.checks import need_columns, need_once
 from taskrsa.figures.sheet import colour_ticks, round_ticks
 from taskrsa.figures.style import GREY, MATH, ModelStyle
-
-_MERGE = ["left", "right", "distance", "n_models"]
-
-
-def tree_of(table: pd.DataFrame, what: str = "tree") -> tuple[np.ndarray, list[str]]:
-    """Return the (n - 1, 4) SciPy linkage of a table of merges, and the names of its n leaves.
-
-    table: columns leaf, in the first n rows, and left, right, distance, n_models in the others.
-    Raises DataError where these do not make a tree.
-    """
-    need_columns(table, [], what, may_be_empty=["leaf", *_MERGE])
-    is_leaf = table["leaf"].notna()
-    names = list(table.loc[is_leaf, "leaf"])
-    linkage = table.loc[~is_leaf, _MERGE].to_numpy(dtype=float)
-    if len(names) < 2 or len(linkage) != len(names) - 1 or not np.isfinite(linkage).all():
-        raise DataError(
-            f"{what} table: {len(linkage)} merges of {len(names)} leaves do not make a tree; make "
-            f"the table again"
-        )
-    need_once(table[is_leaf], what, "leaf")
-    return linkage, names
 
 
 def rotate_tree(linkage: np.ndarray, places: np.ndarray) -> np.ndarray:
