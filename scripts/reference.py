@@ -1,7 +1,7 @@
 """Copy the small tables, trees and pictures of a run to where git keeps them.
 
 Pictures are reduced to a third of their size (100 dots an inch) and 64 colours.
-A table whose name is taken has its folder's name before it.
+A file whose name is taken, as that of a second target is, has its folder's name before it.
 """
 
 import shutil
@@ -12,17 +12,23 @@ from taskrsa.entry import run
 
 
 def main(tables: list[str], pictures: list[str], folder: str) -> None:
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    kept = Path(folder)
+    kept.mkdir(parents=True, exist_ok=True)
     taken = set()
-    for path in map(Path, tables):
+    for path in map(Path, [*tables, *pictures]):
         name = f"{path.parent.name}_{path.name}" if path.name in taken else path.name
         taken.add(name)
-        shutil.copyfile(path, target / name)
-    for path in map(Path, pictures):
-        with Image.open(path) as picture:
-            small = picture.convert("RGB").reduce(3)
-            small.quantize(64, dither=Image.Dither.NONE).save(target / path.name, optimize=True)
+        if path.suffix == ".png":
+            reduce_picture(path, kept / name)
+        else:
+            shutil.copyfile(path, kept / name)
+
+
+def reduce_picture(path: Path, reduced: Path) -> None:
+    """Write a picture at a third of its size and in 64 colours."""
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").reduce(3)
+        small.quantize(64, dither=Image.Dither.NONE).save(reduced, optimize=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from taskrsa.figures import registry
 from taskrsa.figures.registry import Registration, left_out, registered, wanted
+from taskrsa.plan.code import files_of
 
 SETTINGS = {
     "layer": "compressed",
@@ -67,6 +68,15 @@ def test_files_of_a_figure():
         "results/a/figures/figure6_ours.nwk",
         "results/a/figures/figure6_transfer.nwk",
     ]
+
+
+def test_a_figure_is_stale_when_its_own_code_changes_and_not_anothers():
+    scripts = Path(registry.__file__).parents[2]
+    for one in registered().values():
+        files = {path.name for path in files_of(scripts, "figure", [one.code])}
+        others = {f"{other.code.rpartition('/')[2]}.py" for other in registered().values()}
+        assert files & others == {f"{one.code.rpartition('/')[2]}.py"}
+        assert {"figure.py", "registry.py", "style.py", "sheet.py", "errors.py"} <= files
 
 
 def test_a_setting_of_several_values_stands_for_several_files():

@@ -94,6 +94,11 @@ class Registration:
         """Whether there is one such figure for each target."""
         return any(TARGET in _fields(table) for table in self.tables.values())
 
+    @property
+    def code(self) -> str:
+        """The file that draws it, below the library's folder and without its ending."""
+        return self.module.replace(".", "/").partition("/")[2]
+
     def inputs(self, run: str, settings: Mapping[str, Any]) -> dict[str, str | list[str]]:
         """Return the files that the figure is drawn from, by argument; {target} is left as it is.
 

@@ -11,10 +11,18 @@ from taskrsa.figures.style import layer_label
 from taskrsa.io.costs import ranking_seconds
 from taskrsa.report.inputs import SMALL, Inputs
 from taskrsa.report.view import amount
-from taskrsa.text import estimate, first_few, is_known, joined, number, p_value, percent
+from taskrsa.text import (
+    estimate,
+    first_few,
+    is_known,
+    joined,
+    metric_name,
+    number,
+    p_value,
+    percent,
+)
 
 RANDOM = "random"  # in scores: the bank's encoder, trained from scratch
-METRICS = {"miou": "mIoU", "error_removed": "share of the error removed"}
 KINDS = {
     "regression": "regression of maps",
     "values": "regression of numbers",
@@ -215,8 +223,7 @@ def _predicted(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
 def metric_of(inputs: Inputs, target: str) -> str:
     """Return the metric of a target's scores as a page writes it."""
     scores = inputs.table("scores", target)
-    metric = scores["metric"].iloc[0] if target and len(scores) else "score"
-    return METRICS.get(metric, metric)
+    return metric_name(scores["metric"].iloc[0] if target and len(scores) else "score")
 
 
 # --- the bank ---
