@@ -1,6 +1,16 @@
 import numpy as np
 import pytest
-from taskrsa.text import MINUS, estimate, first_few, is_known, joined, number, p_value, percent
+from taskrsa.text import (
+    MINUS,
+    estimate,
+    first_few,
+    is_known,
+    joined,
+    metric_name,
+    number,
+    p_value,
+    percent,
+)
 
 
 @pytest.mark.parametrize("value", [None, np.nan, -np.inf, "", "none"])
@@ -51,3 +61,10 @@ def test_lists_of_names():
     assert first_few(["a", "b"]) == "a, b"
     assert first_few(range(8), 3) == "0, 1, 2 and 5 more"
     assert first_few("abc", 2, separator="; ") == "a; b and 1 more"
+
+
+def test_names_of_metrics():
+    assert metric_name("miou") == "mIoU"
+    assert metric_name("accuracy") == "accuracy"
+    assert metric_name("error_removed") == "share of the error removed"
+    assert metric_name("log_loss") == "log loss"

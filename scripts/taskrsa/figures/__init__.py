@@ -1,6 +1,6 @@
-"""The figures: one function per figure, tables in, Matplotlib figure out.
+"""The figures: one function each, tables in, a Matplotlib figure and the numbers drawn out.
 
-`taxonomy` draws the paper's Figures 4, 5 and 6 and what stands behind them, `bank` how well the
-networks learnt, `save` writes a figure and the numbers drawn in it, `style` holds fonts, sizes,
-colours and the order of the models. Nothing here reads a file or computes a statistic.
+`registry` says which there are; a module holds the functions of one family. `style` and `sheet` are
+their common look and layout; `matrices`, `trees`, `pairs`, `by_layer` and `marks` draw what several
+of them share, `files` reads and writes. Nothing else here reads a file or computes a statistic.
 """
