@@ -40,7 +40,7 @@ from taskrsa.rsa.inference import (
     permutation_p,
     resampled_similarity,
 )
-from taskrsa.rsa.rdm import mid_ranks
+from taskrsa.rsa.rdm import descending_ranks, mid_ranks
 from taskrsa.rsa.similarity import similarity_between
 from taskrsa.rsa.stacks import RDMStack
 
@@ -141,7 +141,7 @@ def rank_networks(
     )[0]
     q = fdr_bh(p)
     low, high = confidence_interval(means)
-    places = np.where(np.isnan(means), np.nan, ranks(means))
+    places = np.where(np.isnan(means), np.nan, descending_ranks(means))
     rank_low, rank_high = confidence_interval(places)
     behind, behind_low, behind_high = _behind(rs, means)
     table = pd.DataFrame(
@@ -152,11 +152,11 @@ def rank_networks(
             "rs": rs,
             "ci_low": low,
             "ci_high": high,
-            "rs_sd": deviation(similarity.values, axis=0),
+            "rs_sd": _deviation(similarity.values, axis=0),
             "p": p,
             "q": q,
             "stars": [next((stars for end, stars in _STARS if value < end), "") for value in q],
-            "rank": ranks(rs),
+            "rank": descending_ranks(rs),
             # Between two ranks the outer one: an interval must not be narrower than its level.
             "rank_low": np.floor(rank_low).astype(int),
             "rank_high": np.ceil(rank_high).astype(int),
@@ -252,12 +252,7 @@ def _row_of_size(size: int, rs: np.ndarray, draws: np.ndarray, tied: np.ndarray)
     }
 
 
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Return ranks (..., m), 1 for the largest; equal ones share the better rank."""
-    return 1 + (values[..., None, :] > values[..., :, None]).sum(axis=-1)
-
-
-def deviation(values: np.ndarray, axis: int) -> np.ndarray:
+def _deviation(values: np.ndarray, axis: int) -> np.ndarray:
     """Return the standard deviations between seeds; nan where there is one only."""
     if values.shape[axis] < 2:
         return np.full(values.mean(axis=axis).shape, np.nan)

@@ -27,11 +27,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from taskrsa.analysis.advice import Similarity, ranks
+from taskrsa.analysis.advice import Similarity
 from taskrsa.analysis.ranking import FEWEST, ranking_agreement
 from taskrsa.errors import DataError
 from taskrsa.rsa.inference import with_interval
-from taskrsa.rsa.rdm import standardise
+from taskrsa.rsa.rdm import descending_ranks, standardise
 
 OURS = "small model"  # the ranking of the run, in tables that hold published ones as well
 SMALL = "small"
@@ -102,6 +102,7 @@ def score_rows(
     names = [*networks, *(name for name in UNRANKED if name in set(runs["model"]))]
     similar, by_model = ranked.reindex(names), runs.groupby("model")
     scores = by_model["score"].mean().loc[names].to_numpy()
+    places = descending_ranks(scores[: len(networks)])
     table = pd.DataFrame(
         {
             "model": names,
@@ -115,9 +116,7 @@ def score_rows(
             "trained": by_model["trained"].first().loc[names].to_numpy(),
             "score": scores,
             "score_sd": by_model["score"].std(ddof=1).loc[names].to_numpy(),
-            "score_rank": np.r_[
-                ranks(scores[: len(networks)]), np.full(len(names) - len(networks), np.nan)
-            ],
+            "score_rank": np.r_[places, np.full(len(names) - len(networks), np.nan)],
             "n_seeds": by_model["seed"].nunique().loc[names].to_numpy(),
             "n_val": runs["n_val"].iloc[0],
             "metric": runs["metric"].iloc[0],
