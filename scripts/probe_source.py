@@ -10,16 +10,17 @@ from taskrsa.data.pack import Pack, label_attributes, read_labels
 from taskrsa.entry import run
 from taskrsa.errors import ConfigError
 from taskrsa.io.files import write_table
+from taskrsa.networks.loading import native_encoder
+from taskrsa.networks.network import Network
 from taskrsa.networks.preprocessing import transfer_input
-from taskrsa.networks.weights import load_encoder, on_accelerator
+from taskrsa.networks.weights import on_accelerator
 from taskrsa.tasks.task import Task
 from taskrsa.training.probe import SourceProbe, compressed_codes, labels_at_positions
 from tqdm import tqdm
 
 
 def main(
-    source: str,
-    kind: str,
+    row: dict,
     targets: dict,
     neighbourhood: int,
     n_train: int | None,
@@ -32,15 +33,15 @@ def main(
     table: str,
     threads: int = 1,
 ) -> None:
-    """`kind` names the source's own input; `targets` maps a task's id to its definition, and
-    `labels` holds their files in the same order; the first `n_train` views are fitted to."""
+    """`row` is the source, an encoder of this project's architectures, as JSON; `targets` maps a
+    task's id to its definition, and `labels` holds their files in the same order; the first
+    `n_train` views are fitted to."""
     torch.set_num_threads(threads)
     if len(labels) != len(targets):
         raise ConfigError(f"labels: {len(labels)} files for {len(targets)} targets; give one each")
-    encoder = on_accelerator(load_encoder(weights))
-    channels = encoder.spec.input_channels
-    if (channels == 1) != (kind == "lightness"):
-        raise ConfigError(f"{source}: its input is {kind}, but {weights} takes {channels} channels")
+    network = Network.from_json(row)
+    source, channels = network.name, network.n_channels
+    encoder = on_accelerator(native_encoder(network, weights))
     images = []
     for path, count in ((train_images, n_train), (val_images, None)):
         with Pack(path) as pack:

@@ -91,7 +91,7 @@ def _take_flag(argv: list[str], flag: str) -> str | None:
 def _join_lists(function: Callable[..., None], argv: list[str]) -> list[str]:
     """Turn `--paths a b` into `--paths ["a", "b"]` for parameters annotated as lists.
 
-    Lists of numbers and of JSON objects become `[1, 2]`; objects may come as a JSON list, too.
+    Lists of numbers and of JSON objects become `[1, 2]`.
     """
     annotations = {
         name: str(parameter.annotation)
@@ -108,9 +108,7 @@ def _join_lists(function: Callable[..., None], argv: list[str]) -> list[str]:
             words.append(argv[at])
             at += 1
         annotation = annotations.get(flag.removeprefix("--").replace("-", "_"), "")
-        if annotation.startswith("list[dict]") and words[0].startswith("["):
-            joined.extend(words)  # a list already
-        elif annotation.startswith(("list[int]", "list[float]", "list[dict]")):
+        if annotation.startswith(("list[int]", "list[float]", "list[dict]")):
             joined.append(f"[{','.join(words)}]")
         elif annotation.startswith("list"):
             joined.append(json.dumps(words))

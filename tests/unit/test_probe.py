@@ -554,8 +554,7 @@ def files(tmp_path) -> dict:
         labels.append(str(tmp_path / f"{name}.h5"))
     save_encoder(tmp_path / "weights.safetensors", random_encoder(TINY, 0))
     return {
-        "source": "net",
-        "kind": "rgb",
+        "row": {"name": "net", "type": "", "loader": "trained"},
         "targets": {name: TASKS[name].definition() for name in names},
         "neighbourhood": 3,
         "n_train": None,
@@ -590,7 +589,8 @@ def test_the_script_writes_a_row_a_target_in_the_order_given(files, tmp_path):
 
 
 def test_the_script_refuses_flags_that_contradict_each_other(files):
-    with pytest.raises(ConfigError, match="net: its input is lightness, but .* takes 3 channels"):
-        probe_source.main(**files | {"kind": "lightness"})
+    row = files["row"] | {"channels": "lightness"}
+    with pytest.raises(ConfigError, match="row net, channels: .* takes 3 channels and lightness"):
+        probe_source.main(**files | {"row": row})
     with pytest.raises(ConfigError, match="labels: 6 files for 7 targets"):
         probe_source.main(**files | {"labels": files["labels"][:-1]})

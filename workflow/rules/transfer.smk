@@ -15,7 +15,7 @@ rule probe_source:
     resources:
         **needs(CONFIG.affinities.probe),
     params:
-        kind=lambda wildcards: PLAN.task_of(wildcards.network).input,
+        row=lambda wildcards: as_json(PLAN.bank.row(wildcards.network)),
         targets=as_json({task: TASKS[task].definition() for task in PLAN.tasks}),
         neighbourhood=CONFIG.affinities.probe.neighbourhood,
         n_train=as_json(CONFIG.affinities.probe.n_train),
@@ -26,9 +26,8 @@ rule probe_source:
     shell:
         command(
             "probe_source",
-            wildcards="source=network",
             input="train_images val_images labels weights",
-            params="kind targets neighbourhood n_train seed batch_size",
+            params="row targets neighbourhood n_train seed batch_size",
             output="table",
         )
 
