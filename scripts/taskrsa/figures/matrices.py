@@ -7,6 +7,7 @@ from itertools import groupby
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.patches import Rectangle
@@ -50,14 +51,20 @@ def draw_matrix(
     square = matrix.reindex(index=names, columns=names)
     hidden = np.eye(n, dtype=bool) | square.isna().to_numpy()
     axes.set_facecolor(PALE)
-    axes.pcolormesh(
-        np.ma.masked_array(square.to_numpy(), hidden),
+    seaborn.heatmap(
+        square,
+        mask=hidden,
+        ax=axes,
         vmin=limits[0],
         vmax=limits[1],
         cmap=SIMILARITY_CMAP,
-        linewidth=0.25,
-        edgecolors="white",
+        cbar=False,
+        linewidths=0.25,
+        linecolor="white",
+        xticklabels=False,
+        yticklabels=False,
     )
+    axes.set(xlabel="", ylabel="")
     networks = list(styles.values())
     frame_matrix(
         axes,
