@@ -22,23 +22,25 @@ def read_table(path: str | os.PathLike) -> pd.DataFrame:
     return pd.read_csv(path, dtype=dtype, keep_default_na=False, na_values=[""])
 
 
+_DOTS = 300  # an inch, in pictures
+_DIGITS = 6  # significant ones, in tables
+
+
 @styled
-def save_figure(
-    figure: Figure, pdf_path: str | os.PathLike, png_path: str | os.PathLike, dpi: int = 300
-) -> None:
-    """Write a figure as PDF (vectors, text as text) and as PNG (`dpi` dots per inch).
+def save_figure(figure: Figure, pdf_path: str | os.PathLike, png_path: str | os.PathLike) -> None:
+    """Write a figure as PDF (vectors, text as text) and as PNG.
 
     The files hold neither time nor host: drawn again from the same tables they are the same bytes,
     so a file that differs is a result that differs.
     """
     with atomic_path(pdf_path) as path:
-        figure.savefig(path, format="pdf", dpi=dpi, metadata={"CreationDate": None})
+        figure.savefig(path, format="pdf", dpi=_DOTS, metadata={"CreationDate": None})
     with atomic_path(png_path) as path:
-        figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(path, format="png", dpi=_DOTS, metadata={"Software": None})
 
 
-def save_data(frame: pd.DataFrame, csv_path: str | os.PathLike, digits: int = 6) -> None:
-    """Write the numbers drawn in a figure as CSV, floats with `digits` significant digits.
+def save_data(frame: pd.DataFrame, csv_path: str | os.PathLike) -> None:
+    """Write the numbers drawn in a figure as CSV.
 
     The index is not written: what a reader needs is in columns. Raises DataError for an empty
     table, which would stand for a figure that shows nothing.
@@ -46,4 +48,4 @@ def save_data(frame: pd.DataFrame, csv_path: str | os.PathLike, digits: int = 6)
     if not len(frame) or not len(frame.columns):
         raise DataError(f"{csv_path}: no numbers to write; draw the figure from a table with rows")
     with atomic_path(csv_path) as path:
-        frame.to_csv(path, index=False, float_format=f"%.{digits}g", lineterminator="\n")
+        frame.to_csv(path, index=False, float_format=f"%.{_DIGITS}g", lineterminator="\n")
