@@ -178,7 +178,7 @@ rule target_cost:
     input:
         code=code_of("target_cost"),
         data=f"{RUN}/targets/{{target}}/data.h5",
-        files=of_target(lambda target: [PLAN.weights(name) for name in target.trainable]),
+        files=of_target(lambda target: list(filter(None, map(PLAN.weights, target.trainable)))),
     output:
         table=f"{RUN}/targets/{{target}}/cost.csv",
     resources:
