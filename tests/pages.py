@@ -27,6 +27,7 @@ import pandas as pd
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from taskrsa.figures.registry import registered  # noqa: E402
 from taskrsa.io.files import read_tables  # noqa: E402
 from taskrsa.paper.claims import Run, judge_all  # noqa: E402
 from taskrsa.paper.published import CLAIMS  # noqa: E402
@@ -421,6 +422,19 @@ def _time(seconds: float) -> str:
 
 def _megabytes(size: float) -> str:
     return f"{size / 1000:.1f} GB" if size >= 1000 else f"{size:.3g} MB"
+
+
+# --- figures ---
+
+
+@generator
+def figures() -> str:
+    """Write which figures there are, by their registry."""
+    rows = []
+    for one in registered().values():
+        folder = "<target>/" if one.per_target else ""
+        rows.append([f"`{folder}{one.name}`", one.title, one.alt.rstrip(".")])
+    return _table(["in `figures/`", "title", "what it shows"], rows)
 
 
 def main() -> None:
