@@ -23,7 +23,7 @@ from taskrsa.rsa.inference import confidence_interval
 from taskrsa.text import is_known, number
 
 TEMPLATES = Path(__file__).parent / "templates"
-PARTS = yaml.safe_load((TEMPLATES / "page.yaml").read_text(encoding="utf-8"))
+COLUMNS, PARTS = yaml.safe_load((TEMPLATES / "page.yaml").read_text(encoding="utf-8")).values()
 FEW = 20  # rows of a ranking beside the answer; the target's section has all
 MANY = 40  # networks from which on only one matrix is drawn
 
@@ -102,15 +102,19 @@ def _table(spec: Mapping, inputs: Inputs, target: str = "") -> Table | None:
     if name in DERIVED and len(frame):
         frame = DERIVED[name](frame, inputs, target)
     metric = metric_of(inputs, target)
-    columns = [
-        Column(column, **(head if isinstance(head, dict) else {"head": head}))
-        for column, head in spec["columns"].items()
-    ]
-    columns = [replace(column, head=column.head.format(metric=metric)) for column in columns]
+    columns = [_column(column, metric) for column in spec["columns"]]
     folder = f"targets/{target}" if target else "tables"
     where = spec.get("file", f"{folder}/{of}.csv")
     title = spec["title"].format(metric=metric)
     return table_of(frame, inputs.styles, title, columns, where, spec.get("folded", False))
+
+
+def _column(given: str | Mapping, metric: str) -> Column:
+    """Return a column of page.yaml: its name, or its name and how it differs from `columns`."""
+    ((name, more),) = given.items() if isinstance(given, dict) else [(given, {})]
+    more = {"head": more} if isinstance(more, str) else more
+    known = {"head": name} | COLUMNS.get(name, {}) | more
+    return Column(name, **known | {"head": known["head"].format(metric=metric)})
 
 
 def _pictures(inputs: Inputs, part: Mapping, target: str) -> list[dict]:
