@@ -35,8 +35,8 @@ def main(
     threads: int = 1,
 ) -> None:
     """`row` is that of a network of the bank; without it an encoder of the spec `encoder` starts
-    at random. `tap` is the layer of encoders of this project; `n_train` limits the training images
-    to the first so many."""
+    at random. `tap` is the layer of encoders of this project; `n_train` keeps the first
+    training images only."""
     torch.set_num_threads(threads)
     if (row is None) == (encoder is None):
         raise ConfigError("finetune: give either row or the spec of an encoder, and not both")

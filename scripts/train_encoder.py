@@ -66,7 +66,7 @@ def main(
     stage_percents: list[int] | None = None,
     threads: int = 1,
 ) -> None:
-    """`n_train` limits the training images to the first so many; `stages` names one file for each
+    """`n_train` keeps the first training images only; `stages` names one file for each
     of `stage_percents`."""
     torch.set_num_threads(threads)
     of_task = Task(**task)

@@ -45,7 +45,7 @@ class Project:
 
     def snakemake(self, *words: str, cores: int = 2, data: Path | None = None, ok: bool = True):
         """Run Snakemake and return what it printed; fail the test if it fails and `ok`."""
-        # Every job compiles the library anew where its bytecode is not kept.
+        # Every job compiles the library again unless its bytecode is kept.
         without = ("TASKRSA_DATA", "PYTHONDONTWRITEBYTECODE")
         environment = {k: v for k, v in os.environ.items() if k not in without}
         if data is not None:

@@ -5,7 +5,7 @@ Run from anywhere, with nothing else running:
     .venv/bin/python tests/benchmarks/training.py --out training.csv
 
 The plain loop is what a tutorial writes: one image at a time from a data set, PyTorch's default
-loader and collation, default memory layout, AdamW as it comes. Both train the same network on the
+loader and collation, default memory layout, AdamW with its defaults. Both train the same network on the
 same images with one thread, one after the other in each round; medians over the rounds are written:
 CPU milliseconds a step, how many times faster than the plain loop of the round, and the share of a
 step that is spent on making its batch.
@@ -136,7 +136,7 @@ def plain_loop(name: str, images: LabelledImages, options) -> float:
 
 
 def ours(name: str, images: LabelledImages, options, precision: str) -> float:
-    """Return CPU seconds a step: of so many steps, less a run of a few."""
+    """Return CPU seconds per step, without what a run of a few steps takes to start."""
     few = LabelledImages(images.images[:1], images.targets[:1], images.valid[:1], images.to_input)
 
     def run(n: int) -> float:

@@ -70,7 +70,7 @@ def test_what_is_missing_is_told_in_one_line(project, tmp_path):
     printed = project.snakemake(*WORDS, "--", target, ok=False, data=tmp_path)
     assert f"error: {tmp_path}/nyu.mat: cannot be read as HDF5" in printed
     assert "Traceback" not in printed
-    # Without a file of one's own it is fetched, once its licence is accepted.
+    # Without a local file it is fetched, once its licence is accepted.
     configure(project, {**NYUV2, "rgbd": {}})
     printed = project.snakemake(*WORDS, "--", target, ok=False)
     assert "rgbd.path: is not set" in printed

@@ -136,7 +136,7 @@ def test_a_setting_makes_stale_what_uses_it(smoke, tmp_path, change, expected, s
     assert bool(stale) == bool(expected)
 
 
-# --- a devkit of one's own, and what can be wrong with it ---
+# --- a user's devkit, and what can be wrong with it ---
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def long_training(tmp_path_factory) -> tuple[Project, bytes]:
 
 
 def start(project: Project) -> tuple[subprocess.Popen, psutil.Process]:
-    """Start Snakemake; return it and its trainer once that has saved its state anew."""
+    """Start Snakemake; return it and its trainer once that has saved its state again."""
     state = project.path / WEIGHTS.replace(".safetensors", ".resume")
     before = state.stat().st_mtime_ns if state.exists() else 0
     words = ["-m", "snakemake", "--cores", "1", "--rerun-incomplete", *SMOKE, "long.yaml"]

@@ -195,7 +195,7 @@ def catch_writing(training: Training, process) -> None:
 
 
 def cut_off(training: Training, server, states: int) -> None:
-    """Kill a new training after it has saved its state so many times."""
+    """Kill a new training after it has saved its state that many times."""
     enough = states_saved(training, states)
     process = training.start(server)
     assert wait_until(enough, process)
@@ -326,7 +326,7 @@ def test_other_settings_start_anew(training, devkit, server, tmp_path):
     cut_off(training, server, 5)
     training.recipe = {**RECIPE, "learning_rate": 0.001}
     training.finish(server)
-    assert "was made with other recipe.learning_rate; training starts anew" in training.log
+    assert "was made with other recipe.learning_rate; training starts over" in training.log
     assert steps_of(training.log) is None
     (tmp_path / "fresh").mkdir()
     fresh = Training(devkit, tmp_path / "fresh", training.recipe)
@@ -341,7 +341,7 @@ def test_a_damaged_state_starts_anew(training, straight, server, damage):
     left = whole[: len(whole) // 2] if damage == "cut" else os.urandom(len(whole))
     training.resume.write_bytes(left)
     training.finish(server)
-    assert "is damaged; training starts anew" in training.log
+    assert "is damaged; training starts over" in training.log
     assert training.results() == straight.results()
 
 

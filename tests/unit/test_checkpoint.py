@@ -69,7 +69,7 @@ def test_other_settings_are_named_and_left_aside(tmp_path, capsys):
     path = tmp_path / "weights.resume"
     save(path, 3)
     assert load(path, {**SETTINGS, "seed": 1, "new": 0}) is None
-    assert "was made with other new, seed; training starts anew" in capsys.readouterr().out
+    assert "was made with other new, seed; training starts over" in capsys.readouterr().out
     assert load(path)["progress"]["step"] == 3
 
 
@@ -90,7 +90,7 @@ def test_a_damaged_state_is_left_aside(tmp_path, capsys, damage):
     }[damage]
     path.write_bytes(left)
     assert load(path) is None
-    assert f"{path}: is damaged; training starts anew" in capsys.readouterr().out
+    assert f"{path}: is damaged; training starts over" in capsys.readouterr().out
     save(path, 5)
     assert load(path)["progress"]["step"] == 5
 

@@ -68,7 +68,7 @@ def test_values_that_follow_from_the_published_miou():
         (0.80, 0.75, 0.90, None, HOLDS),  # the interval reaches 0.85
         (0.76, 0.74, 0.78, None, HOLDS),  # within 0.1
         (0.75, None, None, None, HOLDS),  # at exactly 0.1
-        (0.95, 0.93, 0.97, None, HOLDS),  # better is no failure
+        (0.95, 0.93, 0.97, None, HOLDS),  # better is not a failure
         (0.74, 0.70, 0.78, None, FAILS),  # weaker, yet above chance
         (0.20, -0.1, 0.50, None, FAILS),  # neither
         (0.40, -0.2, 0.90, None, OPEN),  # both are possible

@@ -163,7 +163,7 @@ def test_layers_extracts_once(tmp_path, images, taps, capsys):
     second = cache.layers(known[10:], None, False, extracted, whole=[CODE])
     assert len(times) == 1
     assert len(second[WIDE]) == N - 10
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert re.findall("kept in|from", told) == ["kept in", "from"]
     assert str(cache.path) in told
 
@@ -246,14 +246,14 @@ def test_a_network_is_run_once_for_other_centring_and_fewer_images(tmp_path, cap
     assert capsys.readouterr().out.count(": kept in") == 2  # clipped and not
     for name, rows, centre in (("other", everything, False), ("fewer", some, True)):
         network.rdms(name, rows, centre, grams)
-        told = capsys.readouterr().out
-        assert (told.count(": from"), told.count("kept in")) == (2, 0)
-        network.rdms(f"{name} anew", rows, centre)
+        printed = capsys.readouterr().out
+        assert (printed.count(": from"), printed.count("kept in")) == (2, 0)
+        network.rdms(f"{name} again", rows, centre)
         for key in FILES:
             recalled = read_rdms(tmp_path / name / f"{key}.h5")
-            anew = read_rdms(tmp_path / f"{name} anew" / f"{key}.h5")
+            again = read_rdms(tmp_path / f"{name} again" / f"{key}.h5")
             np.testing.assert_allclose(
-                recalled.dissimilarities, anew.dissimilarities, rtol=0, atol=1e-6
+                recalled.dissimilarities, again.dissimilarities, rtol=0, atol=1e-6
             )
-            assert recalled.conditions == anew.conditions
+            assert recalled.conditions == again.conditions
     assert len(list(grams.iterdir())) == 2

@@ -78,7 +78,7 @@ def test_classes_are_the_most_frequent_names_of_the_training_frames(mat, tmp_pat
     assert (tmp_path / "one/classes.txt").read_text() == "wall\n"
     assert set(np.unique(read_levels(tmp_path / "one/semantic/0000.png"))) == {0, 1}
     convert(mat, tmp_path / "all", Conversion())
-    # Names that no pixel has are no classes.
+    # Names that no pixel has are not classes.
     assert sorted((tmp_path / "all/classes.txt").read_text().split()) == [
         "book", "chair", "table", "wall",
     ]  # fmt: skip

@@ -259,7 +259,7 @@ def test_curves_are_drawn_for_every_network_once_there_are_two_points():
     plain = render(bank())
     assert 'class="panels"' not in plain
     one = with_curves(bank(), curves(10))
-    assert 'class="panels"' not in one  # a point is no curve; the table has it
+    assert 'class="panels"' not in one  # a point makes no curve; the table has it
     assert "Learning curves (3 rows)" in one
     page = with_curves(bank(), curves(10, 20))
     assert page.count("<svg") == plain.count("<svg") + 2  # a panel a network, not one a seed

@@ -26,7 +26,7 @@ from taskrsa.rsa.inference import bootstrap_similarity
 from taskrsa.rsa.similarity import similarity_matrix
 from taskrsa.tasks.dictionary import TASKS
 
-# Five networks, three targets; "new" is no source. By hand, own network left out:
+# Five networks, three targets; "new" is not a source. By hand, own network left out:
 #   a: similarity of b c d e = 4 3 2 1, transfer 10 8 6 4: correlation 1, choice b is the best.
 #   b: similarity of a c d e = 1 2 3 4, transfer 4 3 2 1: correlation -1, choice e is the worst.
 #   new: all five; similarity 5 4 3 2 1, transfer 4 5 3 2 1: rs = 1 - 6 * 2 / 120 = 0.9, choice a

@@ -349,7 +349,7 @@ def test_unpacked_archives_are_found_with_all_domains_and_values(packed, tmp_pat
         wanted = [f"*point_*_view_*_domain_*{content[domain].suffix}"]
         listed = archive.unpack(file, root / building / domain, wanted, flatten=flatten)
         assert len(listed) == (3 if building == "hanson" else 1)
-    (root / "hanson/rgb.csv").write_text("member,size\n")  # a manifest is no image
+    (root / "hanson/rgb.csv").write_text("member,size\n")  # a manifest is not an image
     assert len(taskonomy.files(root)) == 4 * len(content)
 
     width = Image.open(content["rgb"]).width

@@ -156,7 +156,7 @@ def complete_rules() -> None:
 
 EARLIER_RULES = {known.name for known in workflow.rules}
 try:
-    # Before anything that they may add to; the config's check says so where it is no list.
+    # Before anything that they may add to; the check of the config refuses what is not a list.
     paths = config.get("extensions")
     EXTENSIONS = extensions.use(paths if isinstance(paths, list) else [])
     extensions.load()

@@ -34,7 +34,7 @@ rule report_page:
     params:
         layer=PLAN.bank.layer,
         results=subpath(output.page, parent=True),
-        # Not inputs: timings are no results. What they are of has run before the tables above.
+        # Not inputs: timings are not results, and their jobs ran before the tables above.
         benchmarks=f"{RUN}/benchmarks",
         gpu=as_json(CONFIG.training.gpu > 0),
         settings=as_json(PLAN.settings),

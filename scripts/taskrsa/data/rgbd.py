@@ -52,7 +52,7 @@ NYU40_STUFF = frozenset(
         "otherstructure", "otherfurniture",
     }
 )  # fmt: skip
-"""Classes that do not count as things: the shell of a room, what hangs in openings, the rest."""
+"""Classes that do not count as things: the shell of a room, curtains and blinds, the rest."""
 
 _OTHERPROP = 40
 _SUFFIXES = (".jpg", ".jpeg", ".png")

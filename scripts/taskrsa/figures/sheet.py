@@ -173,7 +173,7 @@ def colour_ticks(axis, styles: Sequence[ModelStyle]) -> None:
 
 
 def round_ticks(axis: Axis, most: int) -> None:
-    """Put at most so many intervals between ticks, at round numbers."""
+    """Put ticks at round numbers, with at most `most` intervals."""
     axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
 
 

@@ -149,7 +149,7 @@ def network_styles(names: Iterable[str], networks: pd.DataFrame) -> dict[str, Mo
 
 
 def type_styles(types: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return the colour and marker of each type, the paper's four first; "" is no type."""
+    """Return the colour and marker of each type, the paper's four first; "" means none."""
     others = [kind for kind in dict.fromkeys(types) if kind and kind not in TYPE_COLOURS]
     colours = TYPE_COLOURS | dict(zip(others, PALETTE, strict=False))
     styles = dict(zip(colours, zip(colours.values(), _MARKERS, strict=False), strict=True))

@@ -21,7 +21,7 @@ def module_layers(network: nn.Module, images: Tensor) -> list[Layer]:
     Parameters
     ----------
     network : in evaluation mode
-    images : (N, C, H, W), N at least 2 so that the dimension of images can be told from others
+    images : (N, C, H, W), N at least 2 so that the dimension of images stands out
     """
     return _Probe(network, images).layers
 

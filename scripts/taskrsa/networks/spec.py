@@ -104,7 +104,7 @@ def code_side(image_size: int, reduction: int) -> int:
     Raises
     ------
     ConfigError
-        If the image is no multiple of the reduction, so that borders would be lost.
+        If the image is not a multiple of the reduction, so that borders would be lost.
     """
     if image_size % reduction:
         raise ConfigError(

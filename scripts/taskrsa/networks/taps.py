@@ -70,7 +70,7 @@ class TapNetwork(nn.Module, ABC):
 
     def fingerprint(self) -> list[str]:
         """Return hashes and versions of all of the network that features depend on: its weights,
-        its structure and its code, as far as that is no part of this project."""
+        its structure and its code, unless it is part of this project."""
         digest = hashlib.sha256(repr(self).encode())
         for key, value in self.state_dict().items():
             digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())

@@ -21,8 +21,8 @@ from taskrsa.figures.style import SIMILARITY_CMAP, shorten
 from taskrsa.report.view import Mark, Styles
 from taskrsa.text import estimate, number
 
-# Side of a cell of the matrix and line of text in the tree, with the size of that text, in user
-# units: up to so many networks.
+# For up to this many networks: side of a matrix cell, line height of the tree's text and its font
+# size, in user units.
 SIDES = ((22, 17, 12), (40, 14, 12), (math.inf, 11, 9))
 GAP = 6
 WIDEST = 1500  # pixels a picture is reduced to

@@ -133,7 +133,7 @@ class Checkpoint:
         return state
 
     def _aside(self, reason: str) -> None:
-        print(f"{self.path}: {reason}; training starts anew", flush=True)
+        print(f"{self.path}: {reason}; training starts over", flush=True)
 
     def save(self, state: dict) -> None:
         """Replace the state by another, of tensors, numbers, texts, lists and dictionaries.

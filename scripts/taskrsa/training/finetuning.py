@@ -78,7 +78,7 @@ def rate_factor(recipe: FinetuneConfig, step: int) -> float:
 
 
 def scores_at(recipe: FinetuneConfig, step: int) -> bool:
-    """Return whether the network is scored after so many steps."""
+    """Return whether the network is scored after this number of steps."""
     regular = recipe.eval_every and step > 0 and step % recipe.eval_every == 0
     return step == recipe.steps or bool(regular)
 
