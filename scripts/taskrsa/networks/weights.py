@@ -15,6 +15,7 @@ from taskrsa.io.files import atomic_path
 from taskrsa.networks.encoder import TaskonomyEncoder
 from taskrsa.networks.small import SmallEncoder
 from taskrsa.networks.spec import EncoderSpec, Spec, encoder_spec
+from taskrsa.text import first_few
 
 NETWORKS = {"taskonomy": TaskonomyEncoder, "small": SmallEncoder}
 
@@ -142,7 +143,7 @@ def _check_entries(state: dict, path: Path) -> None:
         if not isinstance(key, str) or not isinstance(value, Tensor)
     ]
     if foreign:
-        raise DataError(f"{path}: its state_dict holds more than tensors: {_some(foreign)}")
+        raise DataError(f"{path}: its state_dict holds more than tensors: {first_few(foreign, 3)}")
     if state and all(key.startswith("module.") for key in state):
         raise DataError(
             f"{path}: its keys begin with module., as DataParallel saves them; save the "
@@ -175,7 +176,7 @@ def load_strictly(encoder: nn.Module, state: dict[str, Tensor], path: Path) -> N
         if not types and state[key].is_floating_point() and not torch.isfinite(state[key]).all()
     ]
     faults = [
-        f"{name} {_some(keys)}"
+        f"{name} {first_few(keys, 3)}"
         for name, keys in (
             ("missing", missing),
             ("unexpected", unexpected),
@@ -194,8 +195,3 @@ def load_strictly(encoder: nn.Module, state: dict[str, Tensor], path: Path) -> N
 def _type(value: Tensor) -> str:
     name = str(value.dtype).removeprefix("torch.")
     return name if value.layout == torch.strided else f"{name}, {value.layout}"
-
-
-def _some(names: list[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

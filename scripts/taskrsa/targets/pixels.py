@@ -14,14 +14,13 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageOps
 
+from taskrsa.data.images import BROKEN
 from taskrsa.errors import DataError
 
 VOID = 255
 _PHOTO_MODES = ("RGB", "L", "RGBA", "LA", "P", "CMYK")  # of 8 bits a channel
 _TURNED = 5  # from this EXIF orientation on, rows are columns
 _ORIENTATION = 0x0112
-# What Pillow raises on files that are damaged or far too large.
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 Pixels = Path | bytes  # a file, or what it would hold
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from taskrsa.data.folder import photograph_size, square_photograph
+from taskrsa.data.images import BROKEN
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.io.files import sha256_of
 from taskrsa.targets.config import TargetData
@@ -17,7 +18,6 @@ from taskrsa.targets.devkit import is_devkit, read_devkit
 from taskrsa.targets.examples import Example, Layout
 from taskrsa.targets.folder import read_folder
 from taskrsa.targets.pixels import (
-    BROKEN,
     VOID,
     Pixels,
     centre_square,
