@@ -164,8 +164,8 @@ def test_layers_extracts_once(tmp_path, images, taps, capsys):
     assert len(times) == 1
     assert len(second[WIDE]) == N - 10
     printed = capsys.readouterr().out
-    assert re.findall("kept in|from", told) == ["kept in", "from"]
-    assert str(cache.path) in told
+    assert re.findall("kept in|from", printed) == ["kept in", "from"]
+    assert str(cache.path) in printed
 
 
 def test_one_layer_does_not_pass_for_all(tmp_path, images, taps):

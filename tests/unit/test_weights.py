@@ -386,7 +386,7 @@ def greatest_difference(values: torch.Tensor, others: torch.Tensor) -> float:
 
 @pytest.mark.parametrize(("channels", "height", "width"), [(3, 96, 128), (1, 64, 64), (3, 66, 98)])
 def test_the_network_is_the_published_one(folder, channels, height, width):
-    """At single precision to 1e-5; sides that are not multiples of 16 show how borders are treated."""
+    """At single precision to 1e-5; sides other than multiples of 16 show how it treats borders."""
     state = random_state(channels)
     path = publish(folder, "any", {"state_dict": state})
     images = torch.rand(2, channels, height, width, generator=torch.Generator().manual_seed(0))

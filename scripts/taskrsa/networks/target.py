@@ -119,7 +119,7 @@ class TargetNetwork(nn.Module):
             smaller = [max(1, round(side * self.head_config.input_scale)) for side in size]
             images = F.interpolate(images, size=smaller, mode="bilinear", antialias=True)
         height, width = images.shape[2:]
-        # Mid-grey, 0, to the right and below: the encoder drops borders that its strides do not fill.
+        # Mid-grey, 0, to the right and below: the encoder drops what its strides do not fill.
         images = F.pad(images, (0, -width % self.multiple, 0, -height % self.multiple))
         outputs = self.head(self.features(images))
         if not self.is_dense:
