@@ -6,8 +6,8 @@ Run from anywhere, with nothing else running:
 
 The plain loop is what a tutorial writes: one image at a time from a data set, PyTorch's default
 loader and collation, default memory layout, AdamW with its defaults. Both train the same network on
-the same images with one thread, one after the other in each round; medians over the rounds are written:
-CPU milliseconds a step, how many times faster than the plain loop of the round, and the share of a
+the same images with one thread, alternating in each round. Written are medians over the rounds: CPU
+milliseconds per step, how many times faster than the plain loop of the round, and the share of a
 step that is spent on making its batch.
 """
 
