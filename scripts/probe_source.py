@@ -67,22 +67,26 @@ def main(
         for name, task in definitions.items():
             if task.input != shown:
                 continue
-            about = label_attributes(files[name])
-            laid_out = [
-                labels_at_positions(
-                    task,
-                    *read_labels(files[name], split, count),
-                    about["n_outputs"],
-                    probe.code_side,
-                    about.get("ab_bins"),
-                )
-                for split, count in (("train", n_train), ("val", None))
-            ]
-            found = probe.transfer(task, *laid_out)
+            found = probe.transfer(task, *_labels(task, files[name], n_train, probe.code_side))
             rows[name] = {"source": source, "target": name, **vars(found)}
             progress.update()
     progress.close()
     write_table([rows[name] for name in targets], table)
+
+
+def _labels(task: Task, path: str, n_train: int | None, code_side: int) -> list:
+    """Return the labels of the training and validation views at the positions of the codes."""
+    about = label_attributes(path)
+    return [
+        labels_at_positions(
+            task,
+            *read_labels(path, split, count),
+            about["n_outputs"],
+            code_side,
+            about.get("ab_bins"),
+        )
+        for split, count in (("train", n_train), ("val", None))
+    ]
 
 
 if __name__ == "__main__":
