@@ -3,8 +3,7 @@
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
-# At its default rate, 100/1s, Snakemake itself takes a core after some hundred jobs (config/SCALE.md).
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --max-jobs-per-timespan 500/5s
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .PHONY: demo smoke nyuv2 test lint format pages clean
 .DELETE_ON_ERROR:

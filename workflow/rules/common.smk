@@ -169,6 +169,8 @@ try:
         yaml.safe_load((BASE / "workflow/schemas/assets.schema.yaml").read_text()),
         # Snakemake does not tell a Snakefile that it only plans; a cluster of flags counts, too.
         dry_run=any(re.fullmatch(r"--dry-?run|-[A-Za-z]*n[A-Za-z]*", word) for word in sys.argv),
+        # Downloads are for all runs, whatever prefix the workflow that imports this one gives it.
+        downloads_in="" if workflow.modifier.is_main_snakefile() else os.getcwd(),
     )
 except TaskrsaError as error:
     stop(error)

@@ -35,7 +35,7 @@ rule report_page:
         layer=PLAN.bank.layer,
         results=subpath(output.page, parent=True),
         # Not inputs: timings are not results, and their jobs ran before the tables above.
-        benchmarks=f"{RUN}/benchmarks",
+        benchmarks=lambda wildcards, output: f"{Path(output.page).parent}/benchmarks",
         gpu=as_json(CONFIG.training.gpu > 0),
         settings=as_json(PLAN.settings),
         hashes=as_json(PLAN.hashes),

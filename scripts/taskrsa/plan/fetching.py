@@ -68,6 +68,7 @@ def fetching(
     schema: Mapping,
     more: Mapping[str, Asset],
     dry_run: bool,
+    inside: str = "",
 ) -> Fetching:
     """Return what a run may fetch.
 
@@ -76,6 +77,7 @@ def fetching(
     table, schema : the table of assets, and the JSON schema of one of its rows
     more : other assets by name: weights of networks whose address is in a table of networks
     dry_run : then `plan_unaccepted` counts
+    inside : the folder that a relative `folder` lies in
 
     Raises
     ------
@@ -101,7 +103,7 @@ def fetching(
     return Fetching(
         assets=assets | more,
         accepted=accepted,
-        folder=places[settings.folder].rstrip("/"),
+        folder=os.path.join(inside, places[settings.folder]).rstrip("/"),
         settings={
             "local": [places[name] for name in settings.local],
             "accepted": list(settings.accept_licences),

@@ -264,6 +264,7 @@ def make_plan(
     assets: str | os.PathLike,
     schema: Mapping,
     dry_run: bool = False,
+    downloads_in: str = "",
 ) -> Plan:
     """Return what a run does.
 
@@ -273,6 +274,7 @@ def make_plan(
     added : kinds of sources that extensions added
     assets, schema : the table of what can be fetched, and the JSON schema of one of its rows
     dry_run : whether nothing will be run, so that licences may count as accepted
+    downloads_in : the folder that a relative assets.folder lies in
 
     Raises
     ------
@@ -282,7 +284,7 @@ def make_plan(
     config, sections = parse(values, added)
     _check_tasks(config)
     rows = read_networks(config)
-    what = fetching(config.assets, assets, schema, assets_of(rows), dry_run)
+    what = fetching(config.assets, assets, schema, assets_of(rows), dry_run, downloads_in)
     data = data_of(config, what, sections)
     run = f"results/{config.run}"
     reasons = _reasons(data, rows)

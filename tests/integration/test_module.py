@@ -1,0 +1,137 @@
+"""Both Snakefiles, from any folder, and the workflow as a module of another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import Project
+
+pytestmark = pytest.mark.workflow
+
+PROFILE = "Using workflow specific profile"
+OTHER = """
+configfile: "config.yaml"
+
+
+module ranked:
+    snakefile:
+        "{snakefile}"
+    config:
+        config["ranked"]
+    prefix:
+        "ranked"
+
+
+use rule * from ranked as ranked_*
+
+
+rule everything:
+    default_target: True
+    input:
+        rules.ranked_all.input,
+    output:
+        "done.txt",
+    shell:
+        "touch {{output}}"
+"""
+# A job of each kind: images, networks, RDMs, a target's data and its fine-tuning.
+PARTS = (
+    "tables/networks.csv",
+    "rdms/random/random_00.h5",
+    "targets/outdoor/finetuned/block4/random_small/s0/scores.csv",
+)
+
+
+@pytest.fixture
+def elsewhere(project, tmp_path) -> Project:
+    """Return a folder with another workflow that imports the project's."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    text = OTHER.format(snakefile=project.path / "workflow/Snakefile")
+    (folder / "Snakefile").write_text(text)
+    smoke = yaml.safe_load((project.path / "config/smoke.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump({"ranked": smoke}))
+    return Project(folder)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_another_workflow_imports_it_with_a_prefix_and_runs_it(elsewhere, project):
+    planned = elsewhere.planned()
+    assert {"ranked_network_rdms", "ranked_finetune", "ranked_report_page"} <= planned
+    files = [f"ranked/results/smoke/{part}" for part in PARTS]
+    elsewhere.snakemake("--", *files)
+    for file in files:
+        assert (elsewhere.path / file).stat().st_size > 0
+    assert names(elsewhere.path) >= {"ranked", "config.yaml", "Snakefile"}
+    assert not (elsewhere.path / "results").exists()
+    assert not (project.path / "results").exists()
+    assert elsewhere.planned("--", *files) == set()
+
+
+def test_a_module_without_a_run_is_one_line(elsewhere):
+    (elsewhere.path / "config.yaml").write_text("ranked: {seed: 3}\n")
+    printed = elsewhere.snakemake("-n", ok=False)
+    assert "error: config, run: is missing; set it" in printed
+    assert "Traceback" not in printed
+
+
+def test_both_snakefiles_make_the_same_plan_with_the_default_profile(project, tmp_path):
+    smoke = str(project.path / "config/smoke.yaml")
+    plans = []
+    for folder, words in (
+        (project.path, ()),
+        (project.path, ("--snakefile", "workflow/Snakefile")),
+        (tmp_path, ("--snakefile", str(project.path / "Snakefile"))),
+        (project.path, ("--directory", str(tmp_path))),
+    ):
+        words = (*words, "--configfile", smoke, "--dry-run", "--quiet", "host")
+        printed = Project(folder).snakemake(*words)
+        assert PROFILE in printed, words
+        plans.append(printed.partition("Job stats:")[2].partition("Reasons:")[0])
+    assert "report_page" in plans[0]
+    assert set(plans) == {plans[0]}
+
+
+def test_a_job_runs_in_another_folder(project, tmp_path):
+    file = "results/smoke/tables/networks.csv"
+    folder = tmp_path / "there"
+    words = ("--configfile", "config/smoke.yaml", "--directory", str(folder), "--", file)
+    project.snakemake(*words)
+    assert (folder / file).is_file()
+    assert project.planned(*words) == set()
+
+
+def test_the_demo_runs_only_where_no_file_is_named(project):
+    printed = project.snakemake("-n", "--quiet", "host", "--config", "seed=3")
+    assert "config: config/demo.yaml (the demo, for no --configfile names another run)" in printed
+    (project.path / "mine.yaml").write_text("run: mine\n")
+    printed = project.snakemake("-n", "--quiet", "host", "--configfile", "mine.yaml")
+    assert "config: mine.yaml\n" in printed
+    assert "demo" not in printed
+    smoke = ("--configfile", "config/smoke.yaml", "mine.yaml")
+    printed = project.snakemake("-n", "--quiet", "host", *smoke)
+    assert "config: config/smoke.yaml mine.yaml\n" in printed
+    printed = project.snakemake("-n", "--configfile", "absent.yaml", ok=False)
+    assert "absent.yaml" in printed
+
+
+def test_the_configuration_of_the_catalog_is_the_smoke_run(project):
+    root = Path(__file__).parents[2]
+    test = root / ".test/config/config.yaml"
+    assert test.read_text() == (root / "config/smoke.yaml").read_text()
+    catalog = yaml.safe_load((root / ".snakemake-workflow-catalog.yml").read_text())
+    assert catalog["usage"]["software-stack-deployment"] == {"conda": True}
+    words = ("--snakefile", "workflow/Snakefile", "--configfile", "config/smoke.yaml")
+    graph = project.snakemake(*words, "--rulegraph", "mermaid-js")
+    assert "report_page" in graph
+
+
+def test_the_continuous_integration_runs_what_the_repository_says():
+    steps = yaml.safe_load((Path(__file__).parents[2] / ".github/workflows/ci.yml").read_text())
+    commands = [step.get("run") for step in steps["jobs"]["tests"]["steps"]]
+    assert ".ci/run" in commands
