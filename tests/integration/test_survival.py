@@ -23,7 +23,8 @@ import finetune
 import numpy as np
 import pytest
 from taskrsa.entry import run
-from taskrsa.targets.devkit import write_devkit
+from taskrsa.targets.pixels import as_png
+from taskrsa.targets.sets import FileSet, write_sets
 from taskrsa.training.checkpoint import lock_of, part_of
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -42,17 +43,22 @@ LIMIT = 60  # seconds that a tiny training never takes
 
 
 @pytest.fixture(scope="module")
-def devkit(tmp_path_factory) -> Path:
+def data(tmp_path_factory) -> Path:
+    """A prepared target, images of noise and blocks."""
     rng = np.random.default_rng(0)
-    lists = {"train": [f"t{i}" for i in range(6)], "val": [f"v{i}" for i in range(3)]}
-    images = []
-    for name in [*lists["train"], *lists["val"]]:
-        mask = np.repeat(np.repeat(rng.integers(0, 3, (4, 5)), 8, 0), 8, 1).astype(np.uint8)
-        rgb = np.repeat((mask * 80 + 40)[..., None], 3, 2) + rng.integers(0, 20, (32, 40, 3))
-        mask[0] = 255
-        images.append((name, rgb.astype(np.uint8), mask))
-    path = tmp_path_factory.mktemp("target") / "devkit"
-    write_devkit(path, lists, images, ("a", "b", "c"), {"kind": "test"})
+    sets = []
+    for role, n in (("train", 6), ("val", 3)):
+        pairs = []
+        for _ in range(n):
+            mask = np.repeat(np.repeat(rng.integers(0, 3, (4, 5)), 8, 0), 8, 1).astype(np.uint8)
+            rgb = np.repeat((mask * 80 + 40)[..., None], 3, 2) + rng.integers(0, 20, (32, 40, 3))
+            mask[0] = 255
+            pairs.append(as_png(rgb.astype(np.uint8), mask))
+        images, masks = zip(*pairs, strict=True)
+        ids = tuple(f"{role}{at}" for at in range(n))
+        sets.append(FileSet(role, ("a", "b", "c"), ids, images, masks, (("", ""),) * n))
+    path = tmp_path_factory.mktemp("target") / "data.h5"
+    write_sets(path, sets)
     return path
 
 
@@ -62,7 +68,7 @@ def server():
     before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "PYTHONPATH")}
     os.environ.update(OMP_NUM_THREADS="1", PYTHONPATH=str(SCRIPTS))
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["finetune", "torchmetrics.classification"])
+    context.set_forkserver_preload(["finetune"])
     context.Process(target=int).start()
     yield context
     for name, value in before.items():
@@ -76,7 +82,7 @@ def server():
 class Training:
     """One training's folder, and how it is run there."""
 
-    devkit: Path
+    data: Path
     folder: Path
     recipe: dict
 
@@ -85,7 +91,7 @@ class Training:
         flags = {
             "log": self.folder / log,
             "model": "tiny",
-            "data": self.devkit,
+            "data": self.data,
             "tap": "compressed",
             "head": json.dumps({"width": 8, "rates": [1, 2], "dropout": 0.1}),
             "recipe": json.dumps(self.recipe),
@@ -130,17 +136,17 @@ class Training:
 
 
 @pytest.fixture
-def training(devkit, tmp_path) -> Training:
+def training(data, tmp_path) -> Training:
     folder = tmp_path / "run"
     folder.mkdir()
-    return Training(devkit, folder, RECIPE)
+    return Training(data, folder, RECIPE)
 
 
 @pytest.fixture(scope="module")
-def straight(devkit, server, tmp_path_factory) -> Training:
+def straight(data, server, tmp_path_factory) -> Training:
     """A training that nothing disturbed."""
     folder = tmp_path_factory.mktemp("straight")
-    uninterrupted = Training(devkit, folder, RECIPE)
+    uninterrupted = Training(data, folder, RECIPE)
     uninterrupted.finish(server)
     assert uninterrupted.left() == set(OUTPUTS)
     return uninterrupted
@@ -311,7 +317,7 @@ def test_a_training_whose_starter_was_killed_is_not_done_twice(training, straigh
     shell.kill()
     shell.wait()
     assert wait_until((training.folder / OUTPUTS[0]).exists, pause=0.01)
-    assert wait_until(lambda: "mIoU" in training.log, pause=0.01)
+    assert wait_until(lambda: "seed 5: miou" in training.log, pause=0.01)
     assert training.resume.exists()
     # The workflow counts the job as unfinished and deletes what it has made.
     for name in OUTPUTS:
@@ -322,20 +328,20 @@ def test_a_training_whose_starter_was_killed_is_not_done_twice(training, straigh
     assert training.left() == set(OUTPUTS)
 
 
-def test_other_settings_start_anew(training, devkit, server, tmp_path):
+def test_other_settings_start_over(training, data, server, tmp_path):
     cut_off(training, server, 5)
     training.recipe = {**RECIPE, "learning_rate": 0.001}
     training.finish(server)
     assert "was made with other recipe.learning_rate; training starts over" in training.log
     assert steps_of(training.log) is None
     (tmp_path / "fresh").mkdir()
-    fresh = Training(devkit, tmp_path / "fresh", training.recipe)
+    fresh = Training(data, tmp_path / "fresh", training.recipe)
     fresh.finish(server)
     assert training.results() == fresh.results()
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage"])
-def test_a_damaged_state_starts_anew(training, straight, server, damage):
+def test_a_damaged_state_starts_over(training, straight, server, damage):
     cut_off(training, server, 5)
     whole = training.resume.read_bytes()
     left = whole[: len(whole) // 2] if damage == "cut" else os.urandom(len(whole))

@@ -1,6 +1,6 @@
 """The state of a long training: saved whole, used once, by one process at a time.
 
-A workflow deletes the outputs of a job that did not finish, so the state lies in a file of its own
+A workflow deletes the outputs of a job that did not finish, so the state lies in a separate file
 beside them. It is written under another name, forced to disk and renamed: whenever the machine or
 the process dies, the last whole state is there. It names the settings that it was made with, and
 its checksum; what does not match is left aside and said in the log.
