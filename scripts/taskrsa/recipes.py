@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 def _without_repeats(values: tuple) -> tuple:
     for value in values:
         if values.count(value) > 1:
-            raise ValueError(f"{value} stands twice; remove one")
+            raise ValueError(f"{value} is listed twice; remove one")
     return values
 
 

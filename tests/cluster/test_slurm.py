@@ -27,12 +27,14 @@ QUICK = ("--slurm-init-seconds-before-status-checks", "5")
 MEMORY = 100  # MB that no attempt of Snakemake itself gets by with
 TASKS = "results/smoke/tables/tasks.csv"
 RDMS = "results/smoke/rdms/random/random_00.h5"
-FINE_TUNED = "results/smoke/pascal/block4/random/s0"
-SMALL = "results/smoke/pascal/small/s0"
+FINE_TUNED = "results/smoke/targets/outdoor/finetuned/block4/random/s0"
+SMALL = "results/smoke/targets/outdoor/small/s0"
 SETTINGS = {
-    "pascal": {
-        "recipe": {"steps": 100, "checkpoint_steps": 1},
-        "small": {"recipe": {"steps": 100, "checkpoint_steps": 1}},
+    "targets": {
+        "outdoor": {
+            "recipe": {"steps": 100, "checkpoint_steps": 1},
+            "small": {"recipe": {"steps": 100, "checkpoint_steps": 1}},
+        }
     }
 }
 GPU = {"training": {"gpu": 1}}
@@ -220,10 +222,10 @@ def test_a_part_of_the_run_ends_and_its_gpu_is_asked_for_and_given(slurm, projec
     assert {rule: (job.partition, job.memory, job.state) for rule, job in jobs.items()} == {
         "prepare_stimuli": ("cpu", "3000M", "COMPLETED"),
         "random_encoders": ("cpu", "2000M", "COMPLETED"),
-        "network_rdms": ("gpu", "3500M", "COMPLETED"),
+        "other_rdms": ("gpu", "3500M", "COMPLETED"),
     }
     asked = {rule: "gres:gpu:1" in scontrol("show", "job", jobs[rule].number) for rule in jobs}
-    assert asked == {"prepare_stimuli": False, "random_encoders": False, "network_rdms": True}
+    assert asked == {"prepare_stimuli": False, "random_encoders": False, "other_rdms": True}
     assert (project.path / RDMS).read_bytes() == (straight.path / RDMS).read_bytes()
 
 
@@ -233,8 +235,8 @@ def test_jobs_that_fail_are_tried_again_and_go_on(slurm, prepared, straight):
     run = Run(
         prepared,
         "--set-resources",
-        f"tasks_left_out:mem_mb={MEMORY}",
-        "tasks_left_out:slurm_extra=--nodelist=n2",
+        f"list_tasks:mem_mb={MEMORY}",
+        "list_tasks:slurm_extra=--nodelist=n2",
         "finetune:slurm_extra=--nodelist=n2",
         "train_target_model:slurm_extra=--nodelist=n1",
         "--",
@@ -257,19 +259,21 @@ def test_jobs_that_fail_are_tried_again_and_go_on(slurm, prepared, straight):
     scontrol("update", f"jobid={lost.number}", "starttime=now+5")
     run.ended()
 
-    failed = grew_until_it_ended(jobs_of(prepared, "tasks_left_out"))
-    (said,) = prepared.path.glob(f".snakemake/slurm_logs/rule_tasks_left_out/{failed.number}.log")
+    failed = grew_until_it_ended(jobs_of(prepared, "list_tasks"))
+    (said,) = prepared.path.glob(f".snakemake/slurm_logs/rule_list_tasks/{failed.number}.log")
     assert "exceeded memory limit" in said.read_text()
 
     assert [job.state for job in jobs_of(prepared, "finetune")] == ["CANCELLED", "COMPLETED"]
     logs = prepared.path / "results/smoke/logs"
-    assert "training goes on from step" in (logs / "finetune_block4_random_s0.log").read_text()
+    assert (
+        "training goes on from step" in (logs / "finetune_random_0_block4_outdoor.log").read_text()
+    )
     assert fine_tuned(prepared) == fine_tuned(straight)
 
     (again,) = jobs_of(prepared, "train_target_model")
     assert (again.number, again.state) == (lost.number, "COMPLETED")
     assert "Restarts=1" in scontrol("show", "job", lost.number)
-    assert "training goes on from step" in (logs / "train_target_model_s0.log").read_text()
+    assert "training goes on from step" in (logs / "train_target_model_0_outdoor.log").read_text()
 
 
 @cluster
@@ -288,8 +292,8 @@ def test_snakemake_is_killed_and_no_two_jobs_write_one_file(slurm, prepared, str
     prepared.snakemake("--configfile", "config/smoke.yaml", "settings.yaml", "--unlock")
     lines = Run(prepared, "--", target).ended(1).splitlines()
     assert [line for line in lines if line.startswith("error: ")] == [
-        f"error: Slurm jobs of an earlier run still work in this folder: {first.number}; wait for "
-        "them, for what they finish counts, or end them with scancel, and start again"
+        f"error: Slurm jobs of an earlier run are still running in this folder: {first.number}; "
+        "wait for them to finish, or end them with scancel, and start again"
     ]
     assert not any("Traceback" in line for line in lines)
     assert len(jobs_of(prepared)) == 1
@@ -307,10 +311,10 @@ def test_snakemake_is_killed_and_no_two_jobs_write_one_file(slurm, prepared, str
 @cluster
 def test_any_scheduler_by_scripts_of_one_s_own(slurm, prepared):
     """The generic profile with its scripts: a job ends, fails for memory, is submitted again."""
-    words = ("--set-resources", f"tasks_left_out:mem_mb={MEMORY}", "--", TASKS)
+    words = ("--set-resources", f"list_tasks:mem_mb={MEMORY}", "--", TASKS)
     printed = Run(prepared, *words, profile="generic").ended()
     assert "Using workflow specific profile workflow/profiles/generic" in printed
-    grew_until_it_ended(jobs_of(prepared, "tasks_left_out"))
+    grew_until_it_ended(jobs_of(prepared, "list_tasks"))
     assert (prepared.path / TASKS).read_text().startswith("task,label,type")
 
 
@@ -319,7 +323,7 @@ def rules_with_gpus() -> set[str]:
     text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     parts = re.split(r"^(?:rule|checkpoint) (\w+):\n", text, flags=re.MULTILINE)
     bodies = zip(parts[1::2], parts[2::2], strict=True)
-    found = {name for name, body in bodies if re.search(r"\bgpu=config\[", body)}
+    found = {name for name, body in bodies if re.search(r"\*\*(needs\(|FINETUNING)", body)}
     derived = re.findall(r"^use rule (\w+) as (\w+) with:", text, flags=re.MULTILINE)
     return found | {name for base, name in derived if base in found}
 

@@ -21,42 +21,17 @@ def with_config(project: Project, change: dict) -> tuple[str, ...]:
     return (*SMOKE, "extra.yaml")
 
 
+# Every key and message is tested with the plan; here that Snakemake adds nothing to them.
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"stimulli": {"n": 3}}, "config, top level: Additional properties are not allowed"),
-        ({"rsa": {"bootstrap": 3}}, "config, rsa: Additional properties are not allowed"),
-        ({"stimuli": {"n": "many"}}, "config, stimuli.n: 'many' is not of type 'integer'"),
-        ({"rsa": {"preset": "mine"}}, "config, rsa.preset: 'mine' is not one of"),
-        (
-            {"tasks": ["edge2d", "edge3d", "reshade", "edge4d"]},
-            "config, tasks: no task named edge4d",
-        ),
-        ({"source": "imagenet"}, "there is no source 'imagenet'"),
-        ({"source": "rgbd"}, "config, rgbd.path: is not set"),
-        ({"source": "rgbd", "rgbd": {"path": "$NO_SUCH_PLACE/x"}}, "$NO_SUCH_PLACE/x"),
-        ({"source": "rgbd", "rgbd": {"path": "absent"}}, "absent"),
-        ({"training": {"steps_factor": {"edge4d": 2}}}, "config, training.steps_factor: no task"),
-        (
-            {"small": {"tasks": ["edge2d", "edge3d", "edge4d"]}},
-            "config, small.tasks: no task named",
-        ),
-        (
-            {"small": {"tasks": ["edge2d", "edge3d", "class_1000"]}},
-            "config, small.tasks: class_1000 has no map to decode",
-        ),
-        ({"small": {"seeds": [0, 0]}}, "config, small.seeds: [0, 0] has non-unique elements"),
-        (
-            {"robustness": {"images": [2]}},
-            "config, robustness.images.0: 2 is less than the minimum",
-        ),
-        ({"robustness": {"stages": [120]}}, "config, robustness.stages.0: 120 is greater than"),
+        ({"stimulli": {"n": 3}}, "error: config, stimulli: unknown key; did you mean stimuli?"),
+        ({"source": "rgbd", "rgbd": {"path": "absent"}}, "error: absent/images.csv: "),
+        ({"pascal": {"source": "voc"}}, "error: config, pascal: is now targets.<name>, an entry"),
         (
             {"rsa": {"gram_cache": "Snakefile"}},
             "error: config, rsa.gram_cache: Snakefile is a file; name a folder",
         ),
-        ({"rsa": {"gram_cache": "$NO_SUCH_PLACE/grams"}}, "config, rsa: $NO_SUCH_PLACE/grams"),
-        ({"affinities": {"use": "mine"}}, "config, affinities.use: 'mine' is not one of"),
     ],
 )
 def test_a_wrong_config_is_one_line_before_anything_runs(project, change, message):

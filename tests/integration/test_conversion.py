@@ -18,7 +18,7 @@ NYUV2 = {
     "tasks": "auto",
     "rgbd": {"mat": "$TASKRSA_DATA/nyu.mat", "convert": {"size": 64, "n_classes": 3}},
     "stimuli": {"n": 4},
-    "pascal": {"source": None},
+    "targets": {"outdoor": None},
 }
 FOLDER = "results/downloads/nyuv2_rgbd"
 WORDS = ("--configfile", "config/smoke.yaml", "extra.yaml")
@@ -34,7 +34,7 @@ def test_one_command_converts_the_frames_and_labels_them(project, tmp_path):
     write_mat(data / "nyu.mat")
     configure(project, NYUV2)
     targets = [f"results/frames/labels/{task}.h5" for task in ("rgb2depth", "segmentsemantic")]
-    printed = project.snakemake(*WORDS, "--", *targets, "tasks_left_out", data=data)
+    printed = project.snakemake(*WORDS, "--", *targets, "list_tasks", data=data)
     assert "Converting NYU Depth v2" in printed
     assert "left out: class_places" in printed
     with open(project.path / FOLDER / "images.csv", newline="") as stream:
@@ -81,16 +81,16 @@ def test_what_is_missing_is_told_in_one_line(project, tmp_path):
 
 def test_masks_of_sbd_are_merged_on_the_way(project, tmp_path):
     kit, extra, truth = write_both(tmp_path)
-    voc = {"path": str(kit), "sbd": str(extra)}
-    configure(project, {"run": "merged", "pascal": {"source": "voc", "voc": voc}})
+    voc = {"kind": "segmentation", "path": str(kit), "sbd": str(extra)}
+    configure(project, {"run": "merged", "targets": {"voc": voc}})
     good = (extra / "cls/d.mat").read_bytes()
     (extra / "cls/d.mat").write_bytes(good[:200])
-    words = (*WORDS, "--", "results/merged/pascal/images.csv")
+    words = (*WORDS, "--", "results/merged/targets/voc/images.csv")
     printed = project.snakemake(*words, ok=False)
     assert f"error: 1 of 3 masks of SBD cannot be used: {extra}/cls/d.mat: is no MATLAB" in printed
     (extra / "cls/d.mat").write_bytes(good)
     project.snakemake(*words)
-    with open(project.path / "results/merged/pascal/images.csv", newline="") as stream:
+    with open(project.path / "results/merged/targets/voc/images.csv", newline="") as stream:
         found = {row["id"]: (row["split"], row["height"]) for row in csv.DictReader(stream)}
     assert {name: split for name, (split, _) in found.items()} == {
         "a": "train", "c": "train", "d": "train", "e": "train", "b": "val",

@@ -19,10 +19,10 @@ CONFIG = {
     "tasks": ["autoencoder", "edge2d", "denoise", "brightness"],
     "training": {"recipe": {"steps": 6, "eval_every": 3}},
     "stimuli": {"n": 12},
-    "pascal": {"source": None},
+    "targets": {"outdoor": None},
 }
 OUTPUTS = (
-    "results/more/rdms/trained_measures/brightness.h5",
+    "results/more/rdms/bank_measures/brightness.h5",
     "results/more/rdms/labels/brightness.h5",
     "results/more/tables/similarity.csv",
     "results/more/stimuli.csv",
@@ -80,4 +80,4 @@ def test_a_wrong_file_is_one_line(extended):
     assert errors[0].startswith("error: config, extensions: there is no Python file ")
     (extended.path / "bad.yaml").write_text("extensions: my_task.py\n")
     printed = extended.snakemake(*words, ok=False)
-    assert "error: config, extensions: 'my_task.py' is not of type 'array'" in printed
+    assert "error: config, extensions: 'my_task.py' should be a valid array" in printed

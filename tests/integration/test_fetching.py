@@ -149,7 +149,7 @@ def test_a_building_is_fetched_unpacked_and_prepared(project, web):
 
     config["assets"]["accept_licences"] = ["taskonomy"]
     words = (*configure(project, config), "--", *targets)
-    fetching = {"fetch_building", "extract_building"}
+    fetching = {"fetch_building", "unpack_building"}
     assert project.planned(*words) == fetching | {"prepare_split", "prepare_stimuli"}
     project.snakemake(*words)
     tars = [f"/hanson_{domain}.tar" for domain in DOMAINS]
@@ -172,7 +172,7 @@ def test_a_building_is_fetched_unpacked_and_prepared(project, web):
     assert all(name.startswith("hanson/point_") for name in ids)
 
     # What has come stays: no newer code and no other settings fetch it again.
-    for name in ("assets.py", "archive.py"):
+    for name in ("io/assets.py", "io/archive.py"):
         with (project.path / f"scripts/taskrsa/{name}").open("a") as stream:
             stream.write("\n# changed\n")
     config["assets"] |= {"tries": 1, "accept_licences": ["taskonomy", "voc2012"]}
@@ -240,11 +240,12 @@ def test_voc_and_sbd_come_from_copies_without_a_network(project, monkeypatch):
     }
     for name, content in archives.items():
         change_row(project, name, hash=f"md5:{hashlib.md5(content).hexdigest()}", size="")
+    voc = {"kind": "segmentation", "source": "voc2012"}
     config = {
-        "pascal": {"source": "voc"},
+        "targets": {"voc": voc},
         "assets": {"accept_licences": ["voc2012", "sbd"], "offline": True, "local": ["$COPIES"]},
     }
-    words = (*configure(project, config), "--", "results/smoke/pascal/images.csv")
+    words = (*configure(project, config), "--", "results/smoke/targets/voc/images.csv")
     unset = project.snakemake(*words, ok=False)
     assert error_lines(unset) == [
         "error: config, assets: $COPIES names an environment variable that is not set; export it"
@@ -257,7 +258,7 @@ def test_voc_and_sbd_come_from_copies_without_a_network(project, monkeypatch):
 
     monkeypatch.setenv("COPIES", str(copies))
     project.snakemake(*words)
-    images = pd.read_csv(project.path / "results/smoke/pascal/images.csv")
+    images = pd.read_csv(project.path / "results/smoke/targets/voc/images.csv")
     assert len(images) == 7
     downloads = project.path / "results/downloads"
     assert (downloads / "benchmark.tgz").resolve() == copies / "benchmark.tgz"
@@ -269,8 +270,8 @@ def test_voc_and_sbd_come_from_copies_without_a_network(project, monkeypatch):
         "benchmark.tgz",
     }
     # A devkit of the user's own goes before: then nothing is fetched, and nothing of SBD merged.
-    config["pascal"]["voc"] = {"path": str(downloads / "voc2012/VOCdevkit/VOC2012")}
-    words = (*configure(project, config), "--", "results/smoke/pascal/images.csv")
+    voc["path"] = str(downloads / "voc2012/VOCdevkit/VOC2012")
+    words = (*configure(project, config), "--", "results/smoke/targets/voc/images.csv")
     assert project.planned(*words) == {"prepare_target"}
 
 
@@ -302,8 +303,11 @@ def test_affinities_are_fetched_and_checked(project, web, real_data):
     ("change", "message"),
     [
         ({"assets": {"accept_licences": ["mine"]}}, "accept_licences: no licence named mine;"),
-        ({"assets": {"folders": "x"}}, "config, assets: Additional properties"),
-        ({"affinities": {"download": True}}, "config, affinities: Additional properties"),
+        ({"assets": {"folders": "x"}}, "config, assets.folders: unknown key; did you mean folder?"),
+        (
+            {"affinities": {"download": True}},
+            "config, affinities.download: unknown key; there are use,",
+        ),
         (
             {"source": "taskonomy", "assets": {"accept_licences": ["taskonomy"]}},
             "config, taskonomy.train_buildings: is not set; name the buildings to fetch",
@@ -360,23 +364,23 @@ def test_weights_of_a_bank_s_table_are_fetched_checked_and_used(project, web, mo
     words = configure(
         project,
         {
-            "bank": {"table": "bank.tsv"},
+            "networks": "bank.tsv",
+            "layers": ["last"],
             "stimuli": {"source": "folder", "n": 8},
             "folder": {"path": "photos"},
-            "pascal": {"source": None},
-            "robustness": {"images": [8]},
+            "targets": {"outdoor": None},
+            "n_random": 0,
         },
     )
     bank("0" * 64)
-    printed = project.snakemake(*words, "--", "own_bank", ok=False)
+    printed = project.snakemake(*words, ok=False)
     assert any("mine.pth" in line and digest in line for line in error_lines(printed)), printed
     bank(digest)
     web.asked.clear()
     web.cut_once.add("/mine.pth")
-    project.snakemake(*words, "--", "own_bank")
+    project.snakemake(*words)
     assert web.asked == ["/mine.pth"] * 2
-    table = pd.read_csv(project.path / "results/smoke/tables/own_similarity_last.csv")
+    table = pd.read_csv(project.path / "results/smoke/tables/similarity.csv")
     assert len(table) == 1
-    page = (project.path / "results/smoke/own_report.html").read_text()
-    assert "2 networks compared" in page
+    page = (project.path / "results/smoke/report.html").read_text()
     assert digest in page

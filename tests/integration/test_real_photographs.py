@@ -20,8 +20,8 @@ TINY = {
         "tasks": ["edge2d", "denoise", "curvature", "rgb2depth"],
     },
     "robustness": {"subsets": 2, "images": [10, 20], "widths": [4], "tasks": ["edge2d"]},
-    "pascal": {"source": None},
-    "control": {"random_encoders": 2},
+    "targets": {"voc": None},
+    "n_random": 2,
     "rsa": {"bootstraps": 20, "permutations": 19, "type_permutations": 19},
 }
 

@@ -37,7 +37,7 @@ def message(values: dict, added=()) -> str:
         ({"tasks": 5}, "config, tasks: 5 should be a valid array"),
         ({"tasks": ["edge2d"]}, "config, tasks: ['edge2d'] should have at least 4 items"),
         ({"tasks": ["a", "b", 3, "d"]}, "config, tasks.2: 3 should be a valid string"),
-        ({"small": {"seeds": [0, 0]}}, "config, small.seeds: 0 stands twice; remove one"),
+        ({"small": {"seeds": [0, 0]}}, "config, small.seeds: 0 is listed twice; remove one"),
         ({"robustness": {"images": [2]}}, "config, robustness.images.0: 2 should be greater than"),
         ({"robustness": {"stages": [120]}}, "config, robustness.stages.0: 120 should be less than"),
         ({"encoder": {"units": [1, 2]}}, "config, encoder.units.2: is missing; set it"),

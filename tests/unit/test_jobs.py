@@ -27,7 +27,9 @@ def test_jobs_of_this_folder_are_named(queue, tmp_path):
     here.mkdir()
     (tmp_path / "link").symlink_to(here)
     queue(f"7|taskrsa_train_1|{here}", f"5|taskrsa_rdms|{tmp_path}/link", f"6|other_job|{here}")
-    with pytest.raises(ConfigError, match="earlier run still work in this folder: 5 7; wait for"):
+    with pytest.raises(
+        ConfigError, match="earlier run are still running in this folder: 5 7; wait for"
+    ):
         refuse_orphaned_jobs("taskrsa", here)
 
 

@@ -157,7 +157,7 @@ rule target_scores:
     params:
         layer=PLAN.bank.layer,
         target_layer=of_target(lambda target: target.layer),
-        same_task=of_target(lambda target: target.config.same_task or "null"),
+        same_task=of_target(lambda target: target.same_task or "null"),
         resamples=CONFIG.rsa.bootstraps,
         permutations=CONFIG.rsa.type_permutations,
         seed=CONFIG.seed,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
@@ -221,10 +221,14 @@ class AssetsConfig(Section):
     pause_s: float = Field(1, ge=0, description="Unit of the pauses between tries, seconds.")
 
 
+# What becomes the name of a folder.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+
+
 class Config(Section):
     """A run of taskrsa."""
 
-    run: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="Its files lie in results/<run>.")
+    run: Name = Field(description="Its files lie in results/<run>.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of everything random.")
     extensions: Names = Field((), description="Python files (config/EXTENDING.md).")
     source: str | None = Field(
@@ -258,8 +262,10 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     small: SmallConfig = SmallConfig()
     robustness: RobustnessConfig = RobustnessConfig()
-    targets: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], TargetConfig] = Field(
-        {}, description="Labelled sets for which the bank is ranked, by name."
+    targets: dict[Name, TargetConfig | None] = Field(
+        {},
+        description="Labelled sets for which the bank is ranked, by name; null leaves one out that "
+        "an earlier file names.",
     )
     rsa: RsaConfig = RsaConfig()
     affinities: AffinitiesConfig = AffinitiesConfig()
@@ -375,6 +381,13 @@ def _section(kind: type[BaseModel], key: Iterable[str]) -> type[BaseModel]:
         field = kind.model_fields.get(part)
         if field is None:  # the name of an entry, as of targets
             continue
-        found = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        kind = next(one for one in found if isinstance(one, type) and issubclass(one, BaseModel))
+        kind = next(_models(field.annotation))
     return kind
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the sections in what a key may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)

@@ -103,7 +103,7 @@ def fetching(
     return Fetching(
         assets=assets | more,
         accepted=accepted,
-        folder=os.path.join(inside, places[settings.folder]).rstrip("/"),
+        folder=str(Path(inside, places[settings.folder])),
         settings={
             "local": [places[name] for name in settings.local],
             "accepted": list(settings.accept_licences),

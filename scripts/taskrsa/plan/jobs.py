@@ -37,7 +37,7 @@ def refuse_orphaned_jobs(prefix: str, folder: str | os.PathLike = ".") -> None:
     }
     if orphaned:
         raise ConfigError(
-            "Slurm jobs of an earlier run still work in this folder: "
+            "Slurm jobs of an earlier run are still running in this folder: "
             f"{' '.join(sorted(orphaned))}; wait for them to finish, or end them with scancel, "
             "and start again"
         )

@@ -226,7 +226,7 @@ class Plan:
     def same_task(self) -> str:
         """The network of the task of that target, trained in the domain of the bank."""
         target = self.targets.get(self.paper_target)
-        return (target.config.same_task if target else "") or ""
+        return (target.same_task if target else "") or ""
 
     @property
     def hashes(self) -> dict[str, str]:

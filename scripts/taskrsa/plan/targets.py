@@ -18,6 +18,7 @@ from taskrsa.plan.small import small_encoder
 from taskrsa.targets.config import TargetConfig, TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, devkit_root, is_devkit
 from taskrsa.targets.prepare import files_of
+from taskrsa.tasks.dictionary import TASKS
 
 TOP = 3  # networks that are fine-tuned for `finetune: top3`
 
@@ -174,8 +175,15 @@ class Target:
         return self.config.finetune != "none"
 
     @property
-    def compared_taps(self) -> tuple[str, ...]:
-        return self.config.compare_taps if self.is_finetuned else ()
+    def compared_taps(self) -> list[str]:
+        """Networks that are fine-tuned at both taps."""
+        chosen = self.config.compare_taps if self.is_finetuned else ()
+        return [name for name in chosen if name in self.bank.networks]
+
+    @property
+    def same_task(self) -> str | None:
+        """The network of its task in another domain, if the bank has it."""
+        return self.config.same_task if self.config.same_task in self.bank.networks else None
 
     @property
     def baselines(self) -> list[str]:
@@ -226,6 +234,8 @@ def targets_of(config: Config, bank: Bank, fetching: Fetching) -> dict[str, Targ
     """
     targets = {}
     for name, values in config.targets.items():
+        if values is None:
+            continue
         section = f"targets.{name}"
         places = expanded(section, {"folder": values.path, "sbd": values.sbd})
         update = {"path": places["folder"], "sbd": places["sbd"]}
@@ -243,13 +253,14 @@ def _check_networks(section: str, target: TargetConfig, networks: Mapping[str, N
     }
     for key, names in named.items():
         for name in names:
-            if name not in networks:
+            # A task may be left out of a run, of which nothing else is known.
+            if name not in networks and (key == "network" or name not in TASKS):
                 raise ConfigError(
                     f"config, {section}.{key}: no network named {name}; there are "
                     f"{', '.join(networks)}"
                 )
     for name in target.compare_taps:
-        if not networks[name].is_native:
+        if name in networks and not networks[name].is_native:
             raise ConfigError(
                 f"config, {section}.compare_taps: {name} has other layers; taps are those of "
                 "encoders of this project"

@@ -1,4 +1,4 @@
-"""A new task in the whole DAG: its ranking, fine-tuning, Table 2, and trainings that are killed."""
+"""Targets in the whole DAG: ranking, fine-tuning, scores, and trainings that are killed."""
 
 from __future__ import annotations
 
@@ -28,52 +28,58 @@ def table(smoke: Project, name: str) -> pd.DataFrame:
     return pd.read_csv(smoke.path / "results/smoke" / name)
 
 
-def test_figure8_ranks_the_bank_by_the_mean_over_seeds(smoke):
+def target_table(smoke: Project, name: str) -> pd.DataFrame:
+    return table(smoke, f"targets/outdoor/{name}.csv")
+
+
+def test_the_bank_is_ranked_by_the_mean_over_seeds(smoke):
     from scipy.stats import spearmanr
     from taskrsa.rsa.rdm_file import read_rdms
 
     rdms = smoke.path / "results/smoke/rdms"
-    rows = table(smoke, "tables/figure8.csv")
-    assert {"model", "type", "rs", "ci_low", "ci_high", "p", "q"} <= set(rows)
+    rows = target_table(smoke, "ranking")
+    assert {"model", "type", "rs", "ci_low", "ci_high", "p", "q", "tied"} <= set(rows)
     assert len(rows) == 9
     assert rows["rs"].is_monotonic_decreasing
-    bank = read_rdms(rdms / "trained/edge2d.h5", ["compressed"]).dissimilarities[0]
+    bank = read_rdms(rdms / "bank/edge2d.h5", ["compressed"]).dissimilarities[0]
     target = [
-        read_rdms(rdms / f"target/s{seed}.h5", ["compressed"]).dissimilarities[0] for seed in (0, 1)
+        read_rdms(rdms / f"target_outdoor/s{seed}.h5", ["compressed"]).dissimilarities[0]
+        for seed in (0, 1)
     ]
     expected = np.mean([spearmanr(one, bank).statistic for one in target])
     assert rows.set_index("model").loc["edge2d", "rs"] == pytest.approx(expected, abs=1e-5)
     assert (rows["q"] >= rows["p"] - 1e-9).all()
 
 
-def test_table2_holds_every_initialisation_in_the_order_of_similarity(smoke):
-    table2 = table(smoke, "tables/table2.csv")
-    assert {"model", "rs", "miou_mean", "miou_sd", "n_seeds"} <= set(table2)
-    assert table2["model"].tolist()[-2:] == ["random", "random_small"]
-    assert table2["model"].tolist()[:-2] == table(smoke, "tables/figure8.csv")["model"].tolist()
-    assert table2["miou_mean"].between(0, 1).all()
-    assert len([column for column in table2 if column.startswith("iou_")]) == CLASSES
-    scores = table(smoke, "pascal/block4/edge2d/s0/scores.csv")
-    row = table2.set_index("model").loc["edge2d"]
-    assert row["miou_mean"] == pytest.approx(scores["miou"].iloc[0], abs=1e-5)
-    choice = table(smoke, "tables/table2_choice.csv").set_index("statistic")
-    assert choice.loc["choice", "model"] == table2["model"].iloc[0]
-    assert choice.loc["own", "model"] == "segmentsemantic"
+def test_scores_hold_every_initialisation_in_the_order_of_the_ranking(smoke):
+    scores = target_table(smoke, "scores")
+    assert {"model", "rs", "score", "score_sd", "n_seeds", "metric"} <= set(scores)
+    assert scores["model"].tolist()[-3:] == ["random", "random_small", "small"]
+    assert scores["model"].tolist()[:-3] == target_table(smoke, "ranking")["model"].tolist()
+    assert scores["score"].between(0, 1).all()
+    assert len([column for column in scores if column.startswith("iou_")]) == CLASSES
+    run = target_table(smoke, "finetuned/block4/edge2d/s0/scores")
+    row = scores.set_index("model").loc["edge2d"]
+    assert row["score"] == pytest.approx(run["score"].iloc[0], abs=1e-5)
+    choice = target_table(smoke, "choice").set_index("statistic")
+    assert choice.loc["choice", "model"] == scores["model"].iloc[0]
+    assert choice.loc["same_task", "model"] == "segmentsemantic"
 
 
 def test_the_score_is_that_of_the_saved_network_on_the_whole_val_set(smoke):
-    from taskrsa.networks.segmentation import load_segmentation
-    from taskrsa.targets.devkit import open_splits
-    from taskrsa.training.finetuning import predict
+    from taskrsa.networks.target import load_target
+    from taskrsa.targets.sets import open_sets
+    from taskrsa.training.objectives import predict
 
-    folder = smoke.path / "results/smoke/pascal"
-    val = open_splits(folder / "devkit")["val"]
-    network = load_segmentation(folder / "block4/edge2d/s0/weights.safetensors")
+    folder = smoke.path / "results/smoke/targets/outdoor"
+    val = open_sets(folder / "data.h5")["val"]
+    run = folder / "finetuned/block4/edge2d/s0"
+    network = load_target(run / "weights.safetensors")
     confusion = np.zeros((CLASSES, CLASSES))
     sizes = set()
     for number in range(len(val)):
-        mask = val.mask(number)
-        found = predict(network, val.image(number)).numpy()
+        image, mask = val.image(number), val.label(number)
+        found = predict(network, image).numpy()
         assert found.shape == mask.shape
         sizes.add(mask.shape)
         known = mask != 255
@@ -81,32 +87,18 @@ def test_the_score_is_that_of_the_saved_network_on_the_whole_val_set(smoke):
     assert len(sizes) > 1  # images at their own size
     union = confusion.sum(0) + confusion.sum(1) - np.diag(confusion)
     iou = np.diag(confusion)[union > 0] / union[union > 0]
-    scores = table(smoke, "pascal/block4/edge2d/s0/scores.csv")
-    assert scores["miou"].iloc[0] == pytest.approx(iou.mean(), abs=1e-5)
+    scores = pd.read_csv(run / "scores.csv")
+    assert scores["score"].iloc[0] == pytest.approx(iou.mean(), abs=1e-5)
 
 
 def test_taps_are_compared_and_figures_are_there(smoke):
-    taps = table(smoke, "tables/taps.csv")
+    taps = target_table(smoke, "taps")
     both = taps[taps["model"] == "edge2d"]
     assert both["tap"].tolist() == ["block4", "compressed"]
-    for name in ("figure8", "table2", "choice"):
+    for name in ("ranking", "scores", "choice"):
         for suffix in ("pdf", "png", "csv"):
-            file = smoke.path / f"results/smoke/figures/{name}.{suffix}"
+            file = smoke.path / f"results/smoke/figures/outdoor/{name}.{suffix}"
             assert file.stat().st_size > 200, file
-
-
-def test_a_rule_writes_the_archive_for_the_test_server(smoke, tmp_path):
-    extra = tmp_path / "extra.yaml"
-    extra.write_text(yaml.safe_dump({"pascal": {"voc": {"test": "val"}}}))
-    archive = "results/smoke/pascal/block4/edge2d/s0/submission.tar"
-    smoke.snakemake(*SMOKE, str(extra), "--", archive)
-    with tarfile.open(smoke.path / archive) as tar:
-        names = tar.getnames()
-        assert len(names) == 6
-        assert all(n.startswith("results/VOC2012/Segmentation/comp6_test_cls/") for n in names)
-        with Image.open(tar.extractfile(names[0])) as mask:
-            assert mask.mode == "P"
-            assert np.asarray(mask).max() < CLASSES
 
 
 @pytest.mark.parametrize(
@@ -114,21 +106,25 @@ def test_a_rule_writes_the_archive_for_the_test_server(smoke, tmp_path):
     [
         (
             {"recipe": {"steps": 5}},
-            {"finetune", "table2", "figure_table2"},
-            {"train_target_model", "target_ranking", "train_encoder"},
+            {"finetune", "target_scores", "figure_scores"},
+            {"train_target_model", "rank_networks", "train_encoder", "prepare_target"},
         ),
         (
             {"small": {"recipe": {"steps": 9}}},
-            {"train_target_model", "target_rdms", "figure8", "table2"},
+            {"train_target_model", "target_rdms", "figure_ranking", "target_scores"},
             {"finetune", "prepare_target", "train_small"},
         ),
-        ({"outdoor": {"n_val": 7}}, {"prepare_target", "finetune", "figure8"}, {"train_encoder"}),
+        (
+            {"outdoor": {"n_val": 7}},
+            {"prepare_target", "finetune", "figure_ranking"},
+            {"train_encoder"},
+        ),
         ({"runtime": 77}, set(), {"finetune"}),
     ],
 )
 def test_a_setting_makes_stale_what_uses_it(smoke, tmp_path, change, expected, spared):
     extra = tmp_path / "extra.yaml"
-    extra.write_text(yaml.safe_dump({"pascal": change}))
+    extra.write_text(yaml.safe_dump({"targets": {"outdoor": change}}))
     # The page shows the config.
     stale = smoke.planned(*SMOKE, str(extra)) - {"report_page"}
     assert expected <= stale
@@ -136,7 +132,7 @@ def test_a_setting_makes_stale_what_uses_it(smoke, tmp_path, change, expected, s
     assert bool(stale) == bool(expected)
 
 
-# --- a user's devkit, and what can be wrong with it ---
+# --- a devkit of the user's, and what can be wrong with it ---
 
 
 @pytest.fixture
@@ -154,19 +150,26 @@ def devkit(project) -> Project:
         Image.fromarray(ids).save(root / f"SegmentationClass/{name}.png")
     for name, ids in lists.items():
         (root / f"ImageSets/Segmentation/{name}.txt").write_text("\n".join(ids) + "\n")
-    config = {"pascal": {"source": "voc", "voc": {"path": "VOC2012"}}}
-    (project.path / "voc.yaml").write_text(yaml.safe_dump(config))
+    (project.path / "voc.yaml").write_text(yaml.safe_dump({"targets": {"voc": VOC}}))
     return project
 
 
-IMAGES = "results/smoke/pascal/images.csv"
+VOC = {
+    "kind": "segmentation",
+    "path": "VOC2012",
+    "finetune": "all",
+    "head": {"width": 8, "rates": [1, 2]},
+    "recipe": {"steps": 4, "batch_size": 2},
+}
+FOLDER = "results/smoke/targets/voc"
+IMAGES = f"{FOLDER}/images.csv"
 WORDS = (*SMOKE, "voc.yaml", "--")
 
 
 def test_a_devkit_is_listed_and_trained_on(devkit):
-    weights = "results/smoke/pascal/block4/random_small/s0/weights.safetensors"
+    weights = f"{FOLDER}/finetuned/block4/random_small/s0/weights.safetensors"
     devkit.snakemake(*WORDS, IMAGES, weights)
-    rows = table(devkit, "pascal/images.csv")
+    rows = table(devkit, "targets/voc/images.csv")
     assert len(rows) == 5
     # A photograph that changed makes the training stale, though its mask is the same.
     photographs = devkit.path / "VOC2012/JPEGImages"
@@ -212,18 +215,35 @@ def test_what_is_wrong_with_a_devkit_is_one_line(devkit, spoil, words):
     assert not (devkit.path / IMAGES).exists()
 
 
-def test_a_devkit_that_is_not_set_is_named(project):
-    (project.path / "voc.yaml").write_text(yaml.safe_dump({"pascal": {"source": "voc"}}))
+def test_a_devkit_that_is_neither_named_nor_fetched_is_one_line(project):
+    voc = {"voc": {"kind": "segmentation", "source": "voc2012"}}
+    (project.path / "voc.yaml").write_text(yaml.safe_dump({"targets": voc}))
     printed = project.snakemake(*SMOKE, "voc.yaml", ok=False)
-    assert "config, pascal.voc.path: is not set; name the folder of images" in printed
+    assert "config, targets.voc.path: is not set; name the folder of images" in printed
+    assert "or add the licence voc2012 (" in printed
     assert not (project.path / "results").exists()
+
+
+def test_a_rule_writes_the_archive_for_the_test_server(devkit):
+    voc = VOC | {"test_list": "val"}
+    (devkit.path / "voc.yaml").write_text(yaml.safe_dump({"targets": {"voc": voc}}))
+    archive = f"{FOLDER}/finetuned/block4/random_small/s0/submission.tar"
+    devkit.snakemake(*WORDS, archive)
+    with tarfile.open(devkit.path / archive) as tar:
+        names = tar.getnames()
+        assert len(names) == 2
+        assert all(n.startswith("results/VOC2012/Segmentation/comp6_test_cls/") for n in names)
+        with Image.open(tar.extractfile(names[0])) as mask:
+            assert mask.mode == "P"
+            assert np.asarray(mask).max() < 21
 
 
 # --- kills, through Snakemake ---
 
 STEPS = 400
-WEIGHTS = "results/smoke/pascal/block4/random_small/s0/weights.safetensors"
-LOG = "results/smoke/logs/finetune_block4_random_small_s0.log"
+TARGET = "results/smoke/targets/outdoor"
+WEIGHTS = f"{TARGET}/finetuned/block4/random_small/s0/weights.safetensors"
+LOG = "results/smoke/logs/finetune_random_small_0_block4_outdoor.log"
 
 
 @pytest.fixture(scope="module")
@@ -231,8 +251,10 @@ def long_training(tmp_path_factory) -> tuple[Project, bytes]:
     """Return a project whose next job is a training, and the weights that it should end with."""
     project = copy_project(tmp_path_factory.mktemp("kills") / "project")
     recipe = {"steps": STEPS, "checkpoint_steps": 1}
-    (project.path / "long.yaml").write_text(yaml.safe_dump({"pascal": {"recipe": recipe}}))
-    project.snakemake(*SMOKE, "long.yaml", "--", IMAGES)
+    (project.path / "long.yaml").write_text(
+        yaml.safe_dump({"targets": {"outdoor": {"recipe": recipe}}})
+    )
+    project.snakemake(*SMOKE, "long.yaml", "--", f"{TARGET}/images.csv")
     whole = project.path.with_name("whole")
     shutil.copytree(project.path, whole)
     Project(whole).snakemake(*SMOKE, "long.yaml", "--", WEIGHTS)
