@@ -15,7 +15,7 @@ from taskrsa.networks.network import Network
 from taskrsa.networks.preprocessing import transfer_input
 from taskrsa.networks.weights import on_accelerator
 from taskrsa.tasks.task import Task
-from taskrsa.training.probe import SourceProbe, compressed_codes, labels_at_positions
+from taskrsa.training.probe import SourceProbe, compressed_features, labels_at_positions
 from tqdm import tqdm
 
 
@@ -47,9 +47,9 @@ def main(
         with Pack(path) as pack:
             images.append(pack.rgb(count))
 
-    def codes(shown: str, split: int) -> torch.Tensor:
+    def features(shown: str, split: int) -> torch.Tensor:
         noise = torch.Generator().manual_seed(seed * 2 + split)  # the same for every source
-        return compressed_codes(
+        return compressed_features(
             encoder,
             lambda rgb: transfer_input(rgb, channels, shown, noise),
             images[split],
@@ -59,22 +59,22 @@ def main(
 
     files = dict(zip(targets, labels, strict=True))
     rows = {}
-    # One input at a time, so that the codes of one are in memory.
+    # One input at a time, so that the features of one are in memory.
     definitions = {name: Task(**values) for name, values in targets.items()}
     progress = tqdm(total=len(targets), desc=source, mininterval=5)
     for shown in dict.fromkeys(task.input for task in definitions.values()):
-        probe = SourceProbe(codes(shown, 0), codes(shown, 1), neighbourhood, seed)
+        probe = SourceProbe(features(shown, 0), features(shown, 1), neighbourhood, seed)
         for name, task in definitions.items():
             if task.input != shown:
                 continue
-            found = probe.transfer(task, *_labels(task, files[name], n_train, probe.code_side))
+            found = probe.transfer(task, *_labels(task, files[name], n_train, probe.grid))
             rows[name] = {"source": source, "target": name, **vars(found)}
             progress.update()
     progress.close()
     write_table([rows[name] for name in targets], table)
 
 
-def _labels(task: Task, path: str, n_train: int | None, code_side: int) -> list:
+def _labels(task: Task, path: str, n_train: int | None, grid: int) -> list:
     """Return the labels of the training and validation views at the positions of the codes."""
     about = label_attributes(path)
     return [
@@ -82,7 +82,7 @@ def _labels(task: Task, path: str, n_train: int | None, code_side: int) -> list:
             task,
             *read_labels(path, split, count),
             about["n_outputs"],
-            code_side,
+            grid,
             about.get("ab_bins"),
         )
         for split, count in (("train", n_train), ("val", None))

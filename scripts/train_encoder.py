@@ -35,14 +35,16 @@ def _decoder(
     task: Task, spec: Spec, outputs: int, images: dict[str, LabelledImages], seed: int
 ) -> nn.Module:
     """Return the decoder of a task, whose weights are a function of the seed."""
-    code_size = spec.code_size(images["val"].images.shape[1])
+    bottleneck_size = spec.bottleneck_size(images["val"].images.shape[1])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if task.dense:
             dense = SmallDecoder if isinstance(spec, SmallSpec) else DenseDecoder
-            decoder = dense(spec.code_channels, code_size, outputs, images["val"].targets.shape[-1])
+            decoder = dense(
+                spec.bottleneck_channels, bottleneck_size, outputs, images["val"].targets.shape[-1]
+            )
         else:
-            decoder = VectorDecoder(spec.code_channels, code_size, outputs)
+            decoder = VectorDecoder(spec.bottleneck_channels, bottleneck_size, outputs)
     if task.loss in ("l1", "l2"):
         return Rescaled(decoder, *channel_statistics(*images["train"].labels()))
     return decoder

@@ -89,12 +89,19 @@ def photographs(n: int, folder: Path | None = None) -> np.ndarray:
 
 
 def encoder(seed: int = 0):
+    """Return a network of the published size, tapped at its five layers."""
     import torch
+    from taskrsa.networks.encoder import LAYERS
+    from taskrsa.networks.layers import Layer
     from taskrsa.networks.spec import EncoderSpec
+    from taskrsa.networks.table import random_network
+    from taskrsa.networks.taps import NativeNetwork
     from taskrsa.networks.weights import random_encoder
 
     torch.set_num_threads(1)
-    return random_encoder(EncoderSpec(), seed).eval().requires_grad_(False)
+    network = NativeNetwork(random_encoder(EncoderSpec(), seed), random_network("random"))
+    network.tap({name: Layer(name, "layer") for name in LAYERS})
+    return network.eval().requires_grad_(False)
 
 
 def batches(rounds: int) -> list[Row]:
@@ -102,7 +109,7 @@ def batches(rounds: int) -> list[Row]:
     import copy
 
     import torch
-    from taskrsa.networks.extraction import fused
+    from taskrsa.networks.fusing import fused
     from taskrsa.networks.preprocessing import network_input
 
     network = encoder()
@@ -110,8 +117,8 @@ def batches(rounds: int) -> list[Row]:
     images = network_input(photographs(BATCH))
     contiguous = images.contiguous()
     variants = {
-        "eager": (network.features, contiguous),
-        "channels last": (copy.deepcopy(network).to(memory_format=last).features, images),
+        "eager": (network, contiguous),
+        "channels last": (copy.deepcopy(network).to(memory_format=last), images),
         "fused": (fused(copy.deepcopy(network)).to(memory_format=last), images),
         "fused, bf16": (
             fused(copy.deepcopy(network)).to(dtype=torch.bfloat16, memory_format=last),
@@ -121,7 +128,7 @@ def batches(rounds: int) -> list[Row]:
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     error = {}
     with torch.inference_mode():
-        exact = network.features(contiguous)
+        exact = network(contiguous)
         for turn in range(rounds + 1):  # the first one warms up
             for name, (forward, shown) in variants.items():
                 start = time.process_time()
@@ -147,7 +154,7 @@ def batches(rounds: int) -> list[Row]:
 def forward_job(n: int) -> Row:
     """Push n photographs through the fused network and keep nothing."""
     import torch
-    from taskrsa.networks.extraction import fused
+    from taskrsa.networks.fusing import fused
     from taskrsa.networks.preprocessing import network_input
 
     images = photographs(n)
@@ -169,7 +176,7 @@ def rdm_job(n: int, precision: str) -> Row:
 
     images, network = photographs(n), encoder()
     cpu = time.process_time()
-    taps = extract(network, network_input, images, BATCH, "encoder", precision=precision)
+    taps = extract(network.extractor(precision), network_input, images, BATCH, "encoder")
     extracted = time.process_time()
     for layer, values in taps.items():
         compute_rdm(values, name=layer)
@@ -193,9 +200,9 @@ def precision(networks: int, folder: Path | None) -> list[Row]:
     images = photographs(48, folder)
     rdms: dict[tuple[str, str], list[np.ndarray]] = {}
     for seed in range(networks):
-        network = encoder(seed)
         for kind in ("no", "bf16"):
-            taps = extract(network, network_input, images, BATCH, f"{seed}", precision=kind)
+            run = encoder(seed).extractor(kind)
+            taps = extract(run, network_input, images, BATCH, f"{seed}")
             for layer, values in taps.items():
                 rdm = compute_rdm(values).dissimilarities
                 rdms.setdefault((layer, kind), []).append(rdm)

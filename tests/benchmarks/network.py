@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from taskrsa.data.pack import write_pack
 from taskrsa.data.view import SourceInfo, View
 from taskrsa.networks.spec import EncoderSpec
+from taskrsa.networks.table import random_network
 from taskrsa.networks.weights import random_encoder, save_encoder
 from taskrsa.rsa.presets import variants_of
 
@@ -88,8 +89,8 @@ def pack(folder: Path, numbers: list[int] | range, path: Path) -> None:
 def job(folder: Path, stimuli: str, centre: bool, cached: bool) -> dict[str, float]:
     choices = {"centre": centre, "clip": True, "group_norm": True}
     command = [
-        *(sys.executable, SCRIPT, "--model", "network", "--kind", "rgb"),
-        *("--may_clip", "true", "--choices", json.dumps(choices), "--constant_images", "error"),
+        *(sys.executable, SCRIPT, "--rows", random_network("network").to_json()),
+        *("--choices", json.dumps(choices), "--constant_images", "error"),
         *("--batch_size", "4", "--stimuli", folder / f"{stimuli}.h5"),
         *("--weights", folder / "weights.safetensors", "--rdms", folder / "rdms.h5"),
         *("--variants", json.dumps(variants_of(choices)), "--variant_rdms", folder / "variants.h5"),

@@ -102,13 +102,13 @@ def made(name: str, size: int) -> nn.Module:
     torch.manual_seed(0)
     if name == "small model":
         spec = SmallSpec(width=16, reduction=4)
-        code, encoder = spec.code_channels, SmallEncoder(spec)
+        bottleneck, encoder = spec.bottleneck_channels, SmallEncoder(spec)
     else:
         spec = encoder_spec({"width": 8, "units": [1, 1, 1, 1], "strides": [2, 1, 1, 1]})
-        code, encoder = spec.code_channels, random_encoder(spec, 0).requires_grad_(True)
+        bottleneck, encoder = spec.bottleneck_channels, random_encoder(spec, 0).requires_grad_(True)
     with torch.no_grad():
         side = encoder(torch.zeros(1, 3, size, size)).shape[-1]
-    return nn.Sequential(encoder, SmallDecoder(code, side, 1, size // 2)).train()
+    return nn.Sequential(encoder, SmallDecoder(bottleneck, side, 1, size // 2)).train()
 
 
 def plain_loop(name: str, images: LabelledImages, options) -> float:

@@ -159,7 +159,7 @@ def test_the_code_s_size_is_that_of_the_output():
     for spec, image_size in ((EncoderSpec(), 256), (SMALL, 64)):
         encoder = random_encoder(spec, 0).eval()
         with torch.inference_mode():
-            code = encoder(torch.zeros(1, 3, image_size, image_size))
-        assert code.shape[-1] == spec.code_size(image_size)
+            bottleneck = encoder(torch.zeros(1, 3, image_size, image_size))
+        assert bottleneck.shape[-1] == spec.bottleneck_size(image_size)
     with pytest.raises(ConfigError, match="image_size: 52 must be a multiple of 8"):
-        SMALL.code_size(52)
+        SMALL.bottleneck_size(52)

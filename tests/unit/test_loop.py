@@ -92,7 +92,7 @@ def test_a_diverging_loss_is_an_error():
 
 
 def test_bad_data_are_named():
-    with pytest.raises(ConfigError, match="label_size: 24 must be the code's size 8 times"):
+    with pytest.raises(ConfigError, match="label_size: 24 must be the bottleneck's size 8 times"):
         DenseDecoder(8, 8, 1, 24)
     images = brightness_images(4, 0)
     with pytest.raises(DataError, match="4 images but 3 labels"):

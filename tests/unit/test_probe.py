@@ -1,4 +1,4 @@
-"""Transfer affinities by linear probes: against direct solutions, and on codes made by hand."""
+"""Transfer affinities by linear probes: against direct solutions, and on features made by hand."""
 
 import json
 from functools import partial
@@ -28,7 +28,7 @@ from taskrsa.training.probe import (
     SourceProbe,
     Stage,
     classifier_errors,
-    compressed_codes,
+    compressed_features,
     constant_error,
     labels_at_positions,
     log_frequencies,
@@ -42,8 +42,8 @@ VECTOR, CLASS, CLASS_MAP = TASKS["room_layout"], TASKS["class_places"], TASKS["s
 N, M, SIDE, CHANNELS = 160, 60, 4, 3
 
 
-def codes(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Codes of training and held-out images, as unlike in scale as those of a real encoder."""
+def features(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features of training and held-out images, as unlike in scale as those of a real encoder."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(N + M, CHANNELS, SIDE, SIDE, generator=generator).relu()
     drawn *= torch.tensor([1.0, 30.0, 0.01])[:, None, None]
@@ -56,7 +56,7 @@ def image_labels(maps: torch.Tensor, valid: np.ndarray | None = None) -> Labels:
 
 
 def linear_maps(drawn: torch.Tensor, seed: int = 1) -> torch.Tensor:
-    """Maps (n, 2, 8, 8) that the 3 x 3 codes around a position determine, but for its mean."""
+    """Maps (n, 2, 8, 8) that the 3 x 3 features around a position determine, but for its mean."""
     generator = torch.Generator().manual_seed(seed)
     scaled = drawn / torch.tensor([1.0, 30.0, 0.01])[:, None, None]
     kernel = torch.randn(8, CHANNELS, 3, 3, generator=generator)
@@ -69,9 +69,9 @@ def linear_maps(drawn: torch.Tensor, seed: int = 1) -> torch.Tensor:
 
 
 def test_a_linear_map_is_recovered():
-    train_codes, held_out = codes()
-    found = SourceProbe(train_codes, held_out).transfer(
-        NORMALS, image_labels(linear_maps(train_codes)), image_labels(linear_maps(held_out))
+    train_features, held_out = features()
+    found = SourceProbe(train_features, held_out).transfer(
+        NORMALS, image_labels(linear_maps(train_features)), image_labels(linear_maps(held_out))
     )
     assert found.affinity > 0.9999
     assert found.measure == "squared error"
@@ -80,16 +80,16 @@ def test_a_linear_map_is_recovered():
 
 
 def test_the_neighbourhood_decides_what_a_position_sees():
-    train_codes, held_out = codes()
-    labels = [image_labels(linear_maps(part)) for part in (train_codes, held_out)]
-    alone = SourceProbe(train_codes, held_out, neighbourhood=1).transfer(NORMALS, *labels)
+    train_features, held_out = features()
+    labels = [image_labels(linear_maps(part)) for part in (train_features, held_out)]
+    alone = SourceProbe(train_features, held_out, neighbourhood=1).transfer(NORMALS, *labels)
     # One of nine equal and independent parts lies at the position itself (fewer at the borders).
     assert 0.05 < alone.affinity < 0.25
 
 
 def test_noise_is_worth_nothing():
     drawn = torch.randn(N + M, 2, 8, 8, generator=torch.Generator().manual_seed(5)) + 3
-    found = SourceProbe(*codes()).transfer(
+    found = SourceProbe(*features()).transfer(
         NORMALS, image_labels(drawn[:N]), image_labels(drawn[N:])
     )
     assert -0.01 < found.affinity < 0.005
@@ -97,21 +97,21 @@ def test_noise_is_worth_nothing():
 
 
 def test_a_whole_image_is_predicted_from_the_whole_code():
-    train_codes, held_out = codes()
+    train_features, held_out = features()
     weights = torch.randn(CHANNELS * SIDE**2, 9, generator=torch.Generator().manual_seed(1))
     weights /= torch.tensor([1.0, 30.0, 0.01]).repeat_interleave(SIDE**2)[:, None]
     labels = [
         labels_at_positions(
             VECTOR, (part.flatten(1) @ weights + 7).numpy(), np.ones(len(part), bool), 9, SIDE
         )
-        for part in (train_codes, held_out)
+        for part in (train_features, held_out)
     ]
-    assert SourceProbe(train_codes, held_out).transfer(VECTOR, *labels).affinity > 0.9999
+    assert SourceProbe(train_features, held_out).transfer(VECTOR, *labels).affinity > 0.9999
 
 
 def test_a_dead_code_scores_nothing():
     dead = torch.zeros(N, 2, SIDE, SIDE), torch.zeros(M, 2, SIDE, SIDE)
-    maps = linear_maps(torch.cat(codes()))
+    maps = linear_maps(torch.cat(features()))
     found = SourceProbe(*dead).transfer(NORMALS, image_labels(maps[:N]), image_labels(maps[N:]))
     assert found.affinity == pytest.approx(0, abs=1e-6)
 
@@ -127,11 +127,11 @@ def standardised(features: torch.Tensor, like: torch.Tensor) -> np.ndarray:
 
 
 def test_every_penalty_equals_a_direct_solution():
-    train_codes, held_out = codes()
+    train_features, held_out = features()
     noise = torch.randn(N + M, 2, 8, 8, generator=torch.Generator().manual_seed(2))
-    maps = linear_maps(torch.cat([train_codes, held_out])) + 4 * noise
+    maps = linear_maps(torch.cat([train_features, held_out])) + 4 * noise
     fit, test = image_labels(maps[:N]), image_labels(maps[N:])
-    around = neighbourhoods(train_codes, 3), neighbourhoods(held_out, 3)
+    around = neighbourhoods(train_features, 3), neighbourhoods(held_out, 3)
     penalties = [10.0, 0.3, 1e-3, 1e-6]
     found = ridge_errors(Stage.of(*around), fit, test, penalties)
 
@@ -149,9 +149,9 @@ def test_every_penalty_equals_a_direct_solution():
 
 
 def class_problem(seed: int = 3) -> tuple[Labels, Labels]:
-    """Soft labels (n, P, 4) that depend on the codes at the position, some of them invalid."""
+    """Soft labels (n, P, 4) that depend on the features at the position, some of them invalid."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.cat(codes()).permute(0, 2, 3, 1).flatten(1, 2)
+    drawn = torch.cat(features()).permute(0, 2, 3, 1).flatten(1, 2)
     logits = drawn * torch.tensor([1.0, 1 / 30, 100.0]) @ torch.randn(3, 4, generator=generator)
     logits += torch.tensor([1.0, 0.0, -2.0, 0.0])
     shares = (logits + torch.randn(logits.shape, generator=generator)).softmax(-1)
@@ -163,7 +163,7 @@ def class_problem(seed: int = 3) -> tuple[Labels, Labels]:
 def test_the_classifier_equals_a_plain_optimisation(monkeypatch):
     monkeypatch.setattr("taskrsa.training.probe.TOLERANCE", 1e-8)
     fit, test = class_problem()
-    around = tuple(neighbourhoods(part, 1) for part in codes())
+    around = tuple(neighbourhoods(part, 1) for part in features())
     penalties = [1.0, 0.01]
     stage = Stage.of(*around)
     found = classifier_errors(stage, fit, test, penalties)
@@ -191,9 +191,9 @@ def test_the_classifier_equals_a_plain_optimisation(monkeypatch):
 
 
 def test_a_classifier_recovers_classes_and_ignores_noise():
-    train_codes, held_out = codes()
+    train_features, held_out = features()
     winner = (
-        torch.cat([train_codes, held_out])
+        torch.cat([train_features, held_out])
         .flatten(2)
         .mean(2)
         .mul(torch.tensor([1.0, 1 / 30, 100.0]))
@@ -201,7 +201,7 @@ def test_a_classifier_recovers_classes_and_ignores_noise():
     one_hot = torch.nn.functional.one_hot(winner.argmax(1), 3).float().numpy()
     valid = np.ones(N + M, bool)
     seen = labels_at_positions(CLASS, one_hot, valid, 3, SIDE)
-    probe = SourceProbe(train_codes, held_out)
+    probe = SourceProbe(train_features, held_out)
     found = probe.transfer(CLASS, seen.rows(slice(N)), seen.rows(slice(N, None)))
     assert found.measure == "cross-entropy"
     assert found.affinity > 0.5
@@ -214,7 +214,7 @@ def test_a_classifier_recovers_classes_and_ignores_noise():
 
 def test_penalties_end_once_the_error_rises():
     fit, test = class_problem()
-    stage = Stage.of(*(neighbourhoods(part, 3) for part in codes(seed=9)))  # unrelated codes
+    stage = Stage.of(*(neighbourhoods(part, 3) for part in features(seed=9)))  # unrelated features
     few = fit.rows(slice(10))
     short = Stage(stage.basis, stage.fit[:10], stage.test)
     found = classifier_errors(short, few, test, [10.0, 0.1, 1e-2, 1e-3])
@@ -224,7 +224,7 @@ def test_penalties_end_once_the_error_rises():
 
 def test_a_classifier_fits_a_seeded_sample_of_positions():
     fit, test = class_problem()
-    stage = Stage.of(*(neighbourhoods(part, 1) for part in codes()))
+    stage = Stage.of(*(neighbourhoods(part, 1) for part in features()))
     few = partial(classifier_errors, stage, fit, test, [0.1])
     assert few(300, 0) == few(300, 0) != few(300, 1)
     whole = few()
@@ -236,10 +236,10 @@ def test_a_classifier_fits_a_seeded_sample_of_positions():
 
 
 def test_invalid_pixels_do_not_count():
-    drawn = torch.cat(codes())
+    drawn = torch.cat(features())
     maps = linear_maps(drawn)
     valid = np.random.default_rng(0).random((N + M, 8, 8)) < 0.7
-    probe = SourceProbe(*codes())
+    probe = SourceProbe(*features())
 
     def transfer(filled: torch.Tensor):
         both = image_labels(filled, valid)
@@ -287,9 +287,9 @@ def test_the_constant_is_the_one_that_networks_are_compared_with():
 
 def test_the_same_seed_repeats_and_another_draws_other_validation_images():
     noise = torch.randn(N + M, 2, 8, 8, generator=torch.Generator().manual_seed(2))
-    maps = linear_maps(torch.cat(codes())) + 4 * noise
+    maps = linear_maps(torch.cat(features())) + 4 * noise
     labels = image_labels(maps[:N]), image_labels(maps[N:])
-    first, second = (SourceProbe(*codes(), seed=1).transfer(NORMALS, *labels) for _ in range(2))
+    first, second = (SourceProbe(*features(), seed=1).transfer(NORMALS, *labels) for _ in range(2))
     assert first == second
     assert validation_images(50, 0).sum() == 10
     assert (validation_images(50, 0) != validation_images(50, 1)).any()
@@ -360,7 +360,7 @@ def labels_of(maps: torch.Tensor, valid: np.ndarray) -> tuple[Labels, Labels]:
 
 
 def test_labels_that_cannot_be_scored_are_refused():
-    probe = SourceProbe(*codes())
+    probe = SourceProbe(*features())
     maps = torch.rand(N + M, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     valid = np.ones((N + M, 8, 8), bool)
     nowhere = np.zeros_like(valid)
@@ -389,9 +389,9 @@ def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ConfigError, match="label_size: the label map of edge2d has 6 pixels"):
         labels_at_positions(IMAGE, np.zeros((2, 1, 6, 6)), np.ones((2, 6, 6), bool), 1, SIDE)
     with pytest.raises(ConfigError, match="neighbourhood: must be odd and positive, not 2"):
-        neighbourhoods(codes()[0], 2)
+        neighbourhoods(features()[0], 2)
     with pytest.raises(ConfigError, match="n_train: probes need at least 2 training images"):
-        SourceProbe(codes()[0][:1], codes()[1])
+        SourceProbe(features()[0][:1], features()[1])
 
 
 TINY = EncoderSpec(width=4, units=(1, 1, 1, 1), strides=(2, 1, 1, 1))
@@ -401,11 +401,11 @@ def test_networks_that_cannot_be_probed_are_refused():
     images = np.zeros((3, 32, 32, 3), np.uint8)
     encoder = random_encoder(TINY, 0)
     with pytest.raises(RepresentationError, match="net: is in training mode"):
-        compressed_codes(encoder.train(), network_input, images, 2, "net")
+        compressed_features(encoder.train(), network_input, images, 2, "net")
     with torch.no_grad():
         encoder.compress_bn.bias.fill_(float("inf"))
     with pytest.raises(RepresentationError, match="net: its compressed output is not finite"):
-        compressed_codes(encoder.eval(), network_input, images, 2, "net")
+        compressed_features(encoder.eval(), network_input, images, 2, "net")
 
 
 def test_codes_are_those_of_the_encoder_in_any_batch():
@@ -414,7 +414,7 @@ def test_codes_are_those_of_the_encoder_in_any_batch():
     with torch.inference_mode():
         expected = encoder(network_input(images))
     for batch_size in (2, 5):
-        found = compressed_codes(encoder, network_input, images, batch_size, "net")
+        found = compressed_features(encoder, network_input, images, batch_size, "net")
         torch.testing.assert_close(found, expected.contiguous(), rtol=1e-4, atol=1e-5)
 
 
@@ -504,7 +504,7 @@ def test_a_trained_network_serves_its_own_task_better_than_a_random_one():
 
     def affinity(encoder) -> float:
         seen = (
-            compressed_codes(encoder.eval(), to_input, part, 16, "net")
+            compressed_features(encoder.eval(), to_input, part, 16, "net")
             for part in (images, new_images)
         )
         return SourceProbe(*seen, neighbourhood=1).transfer(IMAGE, *labels).affinity

@@ -1,4 +1,4 @@
-"""Small models: the paper's shapes, the bank's code, loading, and stages of a training."""
+"""Small models: the paper's shapes, the bank's bottleneck, loading, and stages of a training."""
 
 from functools import partial
 
@@ -33,7 +33,7 @@ def test_a_smaller_reduction_gives_the_code_of_a_smaller_bank(strides):
     small = random_encoder(SmallSpec(width=4, reduction=bank.spec.reduction), 0).eval()
     images = torch.zeros(1, 3, 64, 64)
     assert small(images).shape == bank(images).shape
-    size = small.spec.code_size(64)
+    size = small.spec.bottleneck_size(64)
     assert SmallDecoder(8, size, 2, 32)(small(images)).shape == (1, 2, 32, 32)
 
 
@@ -52,7 +52,9 @@ def test_a_saved_small_model_comes_back_as_one(tmp_path):
 
 def test_label_maps_that_do_not_fit_are_refused():
     for size in (24, 512):
-        with pytest.raises(ConfigError, match=f"label_size: {size} must be the code's size 16"):
+        with pytest.raises(
+            ConfigError, match=f"label_size: {size} must be the bottleneck's size 16"
+        ):
             SmallDecoder(8, 16, 1, size)
 
 

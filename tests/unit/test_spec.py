@@ -18,7 +18,7 @@ def test_a_spec_is_its_configuration_and_what_a_task_sets():
     config = EncoderConfig(width=4, units=(1, 2, 1, 2), strides=(2, 1, 1, 1))
     spec = encoder_spec(config.model_dump(), input_channels=1)
     assert spec == EncoderSpec(**config.model_dump(), input_channels=1)
-    assert (spec.reduction, spec.code_channels, spec.group_norm) == (8, 8, False)
+    assert (spec.reduction, spec.bottleneck_channels, spec.group_norm) == (8, 8, False)
     assert EncoderSpec() == encoder_spec(EncoderConfig().model_dump())
     assert EncoderSpec().reduction == 16
 
@@ -26,6 +26,8 @@ def test_a_spec_is_its_configuration_and_what_a_task_sets():
 def test_a_spec_comes_back_from_the_header_of_a_file():
     for spec in (EncoderSpec(width=4, input_channels=1), SmallSpec(width=4, reduction=8)):
         header = {"family": spec.family, **spec.model_dump(mode="json")}
+        assert encoder_spec(header) == spec
+        header["code_channels"] = header.pop("bottleneck_channels")
         assert encoder_spec(header) == spec
 
 
@@ -49,6 +51,6 @@ def test_sizes_that_cannot_be_are_refused(values, words):
 
 
 def test_specs_are_known_without_pytorch():
-    code = "import sys, taskrsa.networks.spec; sys.exit('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", check=False)
+    program = "import sys, taskrsa.networks.spec; sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT / "scripts", check=False)
     assert done.returncode == 0

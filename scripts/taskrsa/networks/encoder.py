@@ -70,8 +70,8 @@ class TaskonomyEncoder(nn.Module):
             width = spec.width * 2**number
             setattr(self, f"layer{number + 1}", _block(inputs, width, units, stride))
             inputs = width * EXPANSION
-        self.compress1 = nn.Conv2d(inputs, spec.code_channels, 3, padding=1, bias=False)
-        self.compress_bn = nn.BatchNorm2d(spec.code_channels)
+        self.compress1 = nn.Conv2d(inputs, spec.bottleneck_channels, 3, padding=1, bias=False)
+        self.compress_bn = nn.BatchNorm2d(spec.bottleneck_channels)
         self.use_group_norm(spec.group_norm)
 
     def use_group_norm(self, on: bool) -> None:
@@ -79,7 +79,7 @@ class TaskonomyEncoder(nn.Module):
 
         Off for Taskonomy's networks; PyTorch ports switch it on, which changes RSA most of all.
         """
-        channels = self.spec.code_channels
+        channels = self.spec.bottleneck_channels
         self.groupnorm = nn.GroupNorm(channels, channels, affine=False) if on else nn.Identity()
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
@@ -100,5 +100,5 @@ class TaskonomyEncoder(nn.Module):
         return taps
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the compressed output, (N, code_channels, H / reduction, W / reduction)."""
+        """Return the compressed output, (N, bottleneck_channels, H / reduction, W / reduction)."""
         return self.features(images)["compressed"]

@@ -1,6 +1,6 @@
 """The small models that stand for a task of which there is little data (paper section 5.2).
 
-An encoder of four convolutions whose code has the bank's dimensions, and a decoder of four
+An encoder of four convolutions whose bottleneck has the bank's dimensions, and a decoder of four
 convolutions, each followed by upsampling.
 """
 
@@ -25,23 +25,23 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class SmallEncoder(nn.Module):
-    """Four convolutions; the last one's output is the code, as compressed as the bank's.
+    """Four convolutions; the last one's output is the bottleneck, as compressed as the bank's.
 
-    At 256 x 256 and the paper's reduction the code is 8 x 16 x 16.
+    At 256 x 256 and the paper's reduction the bottleneck is 8 x 16 x 16.
     """
 
     def __init__(self, spec: SmallSpec | None = None):
         super().__init__()
         self.spec = spec = spec or SmallSpec()
         width = spec.width
-        channels = (spec.input_channels, width, 2 * width, 4 * width, spec.code_channels)
+        channels = (spec.input_channels, width, 2 * width, 4 * width, spec.bottleneck_channels)
         self.convolutions = nn.ModuleList(
             _convolution(inputs, outputs, stride)
             for (inputs, outputs), stride in zip(pairwise(channels), spec.strides, strict=True)
         )
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the code as the tap "compressed", the name of the bank's.
+        """Return the bottleneck as the tap "compressed", the name of the bank's.
 
         Parameters
         ----------
@@ -50,7 +50,7 @@ class SmallEncoder(nn.Module):
         return {"compressed": self(images)}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the code, (N, code_channels, H / reduction, W / reduction)."""
+        """Return the bottleneck, (N, bottleneck_channels, H / reduction, W / reduction)."""
         x = images
         for convolution in self.convolutions:
             x = convolution(x)
@@ -61,24 +61,30 @@ class SmallDecoder(nn.Module):
     """Four convolutions, each followed by upsampling by 2 until the label map's size is reached."""
 
     def __init__(
-        self, code_channels: int, code_size: int, outputs: int, size: int, width: int = 16
+        self,
+        bottleneck_channels: int,
+        bottleneck_size: int,
+        outputs: int,
+        size: int,
+        width: int = 16,
     ):
         super().__init__()
-        doublings = math.log2(size / code_size)
+        doublings = math.log2(size / bottleneck_size)
         if doublings != int(doublings) or not 0 <= doublings <= SMALL_CONVOLUTIONS:
             raise ConfigError(
-                f"label_size: {size} must be the code's size {code_size} times 1, 2, 4, 8 or 16"
+                f"label_size: {size} must be the bottleneck's size {bottleneck_size} times 1, 2, "
+                "4, 8 or 16"
             )
         self.doublings = int(doublings)
-        channels = (code_channels, width, width, width)
+        channels = (bottleneck_channels, width, width, width)
         self.convolutions = nn.ModuleList(
             [_convolution(before, after) for before, after in pairwise(channels)]
             + [nn.Conv2d(width, outputs, 3, padding=1)]
         )
 
-    def forward(self, code: Tensor) -> Tensor:
-        """Map a code (N, code_channels, c, c) to (N, outputs, size, size)."""
-        x = code
+    def forward(self, bottleneck: Tensor) -> Tensor:
+        """Map a bottleneck (N, bottleneck_channels, c, c) to (N, outputs, size, size)."""
+        x = bottleneck
         for number, convolution in enumerate(self.convolutions):
             x = convolution(x)
             if number < self.doublings:

@@ -17,39 +17,39 @@ class EncoderSpec(EncoderConfig):
     """An encoder's size: its configuration, and what is set by its task.
 
     Block k puts out 4 * width * 2^(k-1) channels; the strides of the blocks with the stem's (4)
-    give the code's size. The defaults are those of the public bank.
+    give the bottleneck's size. The defaults are those of the public bank.
     """
 
     family: ClassVar[str] = "taskonomy"
 
-    code_channels: Positive = 8
+    bottleneck_channels: Positive = 8
     input_channels: Positive = 3
     group_norm: bool = False
 
     @property
     def reduction(self) -> int:
-        """How many times smaller the code is than the image, along each side."""
+        """How many times smaller the bottleneck is than the image, along each side."""
         return 4 * math.prod(self.strides)
 
-    def code_size(self, image_size: int) -> int:
-        """Return the side of the code of an image, in positions; errors as of `code_side`."""
-        return code_side(image_size, self.reduction)
+    def bottleneck_size(self, image_size: int) -> int:
+        """Return the side of an image's bottleneck in positions; errors as `bottleneck_side`."""
+        return bottleneck_side(image_size, self.reduction)
 
 
 class SmallSpec(Section):
     """The size of a small encoder.
 
     width: channels of the first convolution; the second has twice, the third four times as many.
-    reduction: how many times smaller the code is than the image, along each side; 16 is the
+    reduction: how many times smaller the bottleneck is than the image, along each side; 16 is the
     paper's, where each of the four convolutions has a stride of 2. Below that the last ones keep
-    their size, so that the code has the dimensions of the bank's.
+    their size, so that the bottleneck has the dimensions of the bank's.
     """
 
     family: ClassVar[str] = "small"
 
     width: Positive = 16
     reduction: int = 16
-    code_channels: Positive = 8
+    bottleneck_channels: Positive = 8
     input_channels: Positive = 3
 
     @field_validator("reduction")
@@ -58,7 +58,7 @@ class SmallSpec(Section):
         if reduction not in [2**n for n in range(SMALL_CONVOLUTIONS + 1)]:
             raise ValueError(
                 f"four convolutions cannot reduce an image {reduction} times; change "
-                "encoder.strides so that the bank's code is 1, 2, 4, 8 or 16 times smaller"
+                "encoder.strides so that the bank's bottleneck is 1, 2, 4, 8 or 16 times smaller"
             )
         return reduction
 
@@ -68,9 +68,9 @@ class SmallSpec(Section):
         halvings = int(math.log2(self.reduction))
         return (2,) * halvings + (1,) * (SMALL_CONVOLUTIONS - halvings)
 
-    def code_size(self, image_size: int) -> int:
-        """Return the side of the code of an image, in positions; errors as of `code_side`."""
-        return code_side(image_size, self.reduction)
+    def bottleneck_size(self, image_size: int) -> int:
+        """Return the side of an image's bottleneck in positions; errors as `bottleneck_side`."""
+        return bottleneck_side(image_size, self.reduction)
 
 
 Spec = EncoderSpec | SmallSpec
@@ -87,6 +87,8 @@ def encoder_spec(values: dict, input_channels: int = 3) -> Spec:
         If there is no such family, or its spec refuses a value.
     """
     values = {"family": EncoderSpec.family, "input_channels": input_channels} | values
+    if "code_channels" in values:  # in files of earlier versions
+        values["bottleneck_channels"] = values.pop("code_channels")
     family = values.pop("family")
     if family not in SPECS:
         raise ConfigError(f"encoder: no family {family}; there are {', '.join(SPECS)}")
@@ -98,8 +100,8 @@ def encoder_spec(values: dict, input_channels: int = 3) -> Spec:
         raise ConfigError(f"encoder, {key}: {fault['msg']}") from None
 
 
-def code_side(image_size: int, reduction: int) -> int:
-    """Return the side of the code of an image, in positions.
+def bottleneck_side(image_size: int, reduction: int) -> int:
+    """Return the side of the bottleneck of an image, in positions.
 
     Raises
     ------

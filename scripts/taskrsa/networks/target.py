@@ -228,7 +228,7 @@ def target_network(
 
 
 def _native_layer(spec: Spec, tap: str) -> Layer:
-    channels = {COMPRESSED: spec.code_channels}
+    channels = {COMPRESSED: spec.bottleneck_channels}
     if isinstance(spec, EncoderSpec):
         channels["block4"] = spec.width * 8 * EXPANSION
     if tap not in channels:

@@ -1,16 +1,17 @@
-"""Transfer affinities measured by linear probes of a frozen encoder's compressed output.
+"""Transfer affinities measured by linear probes of a frozen encoder's bottleneck.
 
-What a source's code says about a target task is what a linear read-out of it can predict: by ridge
-regression where the target is a value, by multinomial logistic regression where it is a class. The
-affinity is the share of a constant predictor's error that the read-out removes on held-out images.
-Zamir et al. (2018, section 3.2) train a small network for each pair instead; a linear probe is its
-cheap stand-in, and one factorisation of the codes serves every target that sees the same input.
+What a source's bottleneck says about a target task is what a linear read-out of it can predict: by
+ridge regression where the target is a value, by multinomial logistic regression where it is a
+class. The affinity is the share of a constant predictor's error that the read-out removes on
+held-out images. Zamir et al. (2018, section 3.2) train a small network for each pair instead; a
+linear probe is its cheap stand-in, and one factorisation of the features serves every target that
+sees the same input.
 
-Two geometries. A map is predicted at each position of the code, from the neighbourhood of that
-position and with the same weights everywhere; a label of a whole image from the whole code. The
-intercept is each position's own: codes and labels are centred there. So the constant predictor,
-which answers with its own training mean at every position, is the probe with an infinite penalty,
-and a code that says nothing scores 0, up to chance.
+Two geometries. A map is predicted at each position of the bottleneck, from the neighbourhood of
+that position and with the same weights everywhere; a label of a whole image from the whole
+bottleneck. The intercept is each position's own: features and labels are centred there. So the
+constant predictor, which answers with its own training mean at every position, is the probe with an
+infinite penalty, and a bottleneck that says nothing scores 0, up to chance.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from taskrsa.errors import ConfigError, DataError, RepresentationError
 from taskrsa.tasks.label_features import borders
 from taskrsa.tasks.task import Task
 
-# Penalties in units of the mean eigenvalue of the standardised codes' covariance.
+# Penalties in units of the mean eigenvalue of the standardised features' covariance.
 RIDGE_PENALTIES = tuple(np.logspace(3, -6, 10))
 CLASSIFIER_PENALTIES = tuple(np.logspace(1, -4, 6))  # from strong to weak
 CLASSIFIER_ROWS = 32768  # positions that a classifier is fitted to, at most
@@ -46,7 +47,7 @@ class Transfer:
     """One transfer, scored on held-out images.
 
     affinity: 1 - error / constant_error; higher is better, and it may be negative.
-    penalty: the one chosen, in units of the mean eigenvalue of the codes' covariance.
+    penalty: the one chosen, in units of the mean eigenvalue of the features' covariance.
     measure: what `error` and `constant_error` are, "squared error" or "cross-entropy".
     """
 
@@ -59,7 +60,7 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Labels:
-    """One task's labels at the P positions of a code; P is 1 for labels of a whole image.
+    """One task's labels at the P positions of a bottleneck; P is 1 for labels of a whole image.
 
     values: (N, P, C, S) numbers, S the pixels under a position, or (N, P, K) shares of classes.
     valid: (N, P, 1, S) or (N, P) bool.
@@ -79,18 +80,18 @@ class Labels:
         return self.values.ndim == 3
 
 
-# ------------------------------------------------------------------------------ codes and labels
+# ------------------------------------------------------------------------------ features and labels
 
 
 @torch.inference_mode()
-def compressed_codes(
+def compressed_features(
     encoder: nn.Module,
     to_input: Callable[[np.ndarray], Tensor],
     images: np.ndarray,
     batch_size: int,
     source: str,
 ) -> Tensor:
-    """Return the compressed output of photographs, (N, C, c, c) float32.
+    """Return the bottleneck of photographs, (N, C, c, c) float32.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def compressed_codes(
     Raises
     ------
     RepresentationError
-        If the network is in training mode, or a code is not finite.
+        If the network is in training mode, or a bottleneck is not finite.
     """
     if encoder.training:
         raise RepresentationError(f"{source}: is in training mode; call eval() before probing")
@@ -111,20 +112,20 @@ def compressed_codes(
     for start in range(0, len(images), batch_size):
         batch = to_input(images[start : start + batch_size]).to(device)
         parts.append(encoder(batch).float().cpu().contiguous())
-    codes = torch.cat(parts)
-    if not codes.isfinite().all():
+    features = torch.cat(parts)
+    if not features.isfinite().all():
         raise RepresentationError(
             f"{source}: its compressed output is not finite; train it again or leave it out"
         )
-    return codes
+    return features
 
 
-def neighbourhoods(codes: Tensor, side: int) -> Tensor:
-    """Return the side x side codes around each position, (N, h * w, side^2 * C), zero padded.
+def neighbourhoods(features: Tensor, side: int) -> Tensor:
+    """Return the side x side features around each position, (N, h * w, side^2 * C), zero padded.
 
     Parameters
     ----------
-    codes : (N, C, h, w)
+    features : (N, C, h, w)
     side : odd
 
     Raises
@@ -134,8 +135,8 @@ def neighbourhoods(codes: Tensor, side: int) -> Tensor:
     """
     if side < 1 or side % 2 == 0:
         raise ConfigError(f"neighbourhood: must be odd and positive, not {side}")
-    height, width = codes.shape[2:]
-    padded = F.pad(codes, [side // 2] * 4).permute(0, 2, 3, 1)
+    height, width = features.shape[2:]
+    padded = F.pad(features, [side // 2] * 4).permute(0, 2, 3, 1)
     shifted = [padded[:, y : y + height, x : x + width] for y in range(side) for x in range(side)]
     return torch.cat(shifted, -1).flatten(1, 2)
 
@@ -145,10 +146,10 @@ def labels_at_positions(
     targets: np.ndarray,
     valid: np.ndarray,
     n_outputs: int,
-    code_side: int,
+    grid: int,
     ab_bins: np.ndarray | None = None,
 ) -> Labels:
-    """Lay a task's labels out at the positions of a code.
+    """Lay a task's labels out at the positions of a bottleneck.
 
     A position takes the pixels that lie under it: values as they are, colour bins as the colours
     they stand for, segments, whose ids mean nothing across images, as their borders (the last row
@@ -159,7 +160,7 @@ def labels_at_positions(
     ----------
     targets, valid : labels as `taskrsa.data.pack.read_labels` returns them
     n_outputs : number of classes, for class maps
-    code_side : positions along each side of the code
+    grid : positions along each side of the bottleneck
     ab_bins : (n_outputs, 2) colours of the classes, for colorization
 
     Raises
@@ -174,36 +175,36 @@ def labels_at_positions(
         values = torch.from_numpy(targets)[:, None, :, None]
         return Labels(values, torch.from_numpy(valid)[:, None, None, None])
     size = targets.shape[-1]
-    if size % code_side:
+    if size % grid:
         raise ConfigError(
             f"label_size: the label map of {task.id} has {size} pixels a side, which must be a "
-            f"multiple of the code's {code_side} positions; change it or encoder.strides"
+            f"multiple of the bottleneck's {grid} positions; change it or encoder.strides"
         )
     if task.output == "embedding":
         values, known = borders(targets, valid)
         edge = ((0, 0), (0, 1), (0, 1))
         values, valid = np.pad(values, edge)[:, None], np.pad(known, edge)
     elif task.output == "ids" and ab_bins is None:
-        return _majority(_patches(targets[:, None], code_side), valid, n_outputs, code_side)
+        return _majority(_patches(targets[:, None], grid), valid, n_outputs, grid)
     elif task.output == "ids":
         values = np.moveaxis(np.asarray(ab_bins, np.float32)[targets], -1, 1)
     else:
         values = targets
-    values, valid = _patches(values, code_side), _patches(valid[:, None], code_side)
+    values, valid = _patches(values, grid), _patches(valid[:, None], grid)
     return Labels(torch.from_numpy(values), torch.from_numpy(valid))
 
 
-def _patches(maps: np.ndarray, code_side: int) -> np.ndarray:
-    """Cut maps (N, C, L, L) into the pixels under each position, (N, code_side^2, C, S)."""
+def _patches(maps: np.ndarray, grid: int) -> np.ndarray:
+    """Cut maps (N, C, L, L) into the pixels under each position, (N, grid^2, C, S)."""
     n, channels, size = maps.shape[:3]
-    side = size // code_side
-    cut = maps.reshape(n, channels, code_side, side, code_side, side).transpose(0, 2, 4, 1, 3, 5)
-    return cut.reshape(n, code_side**2, channels, side**2)
+    side = size // grid
+    cut = maps.reshape(n, channels, grid, side, grid, side).transpose(0, 2, 4, 1, 3, 5)
+    return cut.reshape(n, grid**2, channels, side**2)
 
 
-def _majority(ids: np.ndarray, valid: np.ndarray, classes: int, code_side: int) -> Labels:
+def _majority(ids: np.ndarray, valid: np.ndarray, classes: int, grid: int) -> Labels:
     """Make labels of the most frequent valid class under each position; ids (N, P, 1, S)."""
-    known = _patches(valid[:, None], code_side)
+    known = _patches(valid[:, None], grid)
     n, positions, _, pixels = ids.shape
     row = np.arange(n * positions).reshape(n, positions, 1, 1) * classes
     counts = np.bincount((row + ids)[known], minlength=n * positions * classes)
@@ -233,10 +234,10 @@ def validation_images(n: int, seed: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Factorisation:
-    """Standardised codes in the basis of their covariance's eigenvectors.
+    """Standardised features in the basis of their covariance's eigenvectors.
 
     mean: (P, D), at each position. rotation: (D, D), which also divides by the deviations.
-    eigenvalues: (D,) float64 of the correlation matrix of the codes.
+    eigenvalues: (D,) float64 of the correlation matrix of the features.
     """
 
     mean: Tensor
@@ -253,11 +254,11 @@ class Factorisation:
     @property
     def unit(self) -> float:
         """The mean eigenvalue: the unit of the penalties."""
-        return float(self.eigenvalues.mean()) or 1.0  # any unit will do for a dead code
+        return float(self.eigenvalues.mean()) or 1.0  # any unit will do for a dead bottleneck
 
 
 def factorise(features: Tensor) -> Factorisation:
-    """Standardise codes and decompose their covariance, in double precision.
+    """Standardise features and decompose their covariance, in double precision.
 
     Features are centred at each position and divided by their deviation over all positions;
     one that never varies is left out.
@@ -282,7 +283,7 @@ def factorise(features: Tensor) -> Factorisation:
 
 @dataclass(frozen=True)
 class Stage:
-    """Codes to fit probes to and codes to score them on, in the basis of the former."""
+    """Features to fit probes to and features to score them on, in the basis of the former."""
 
     basis: Factorisation
     fit: Tensor  # (N, P, D)
@@ -295,15 +296,15 @@ class Stage:
 
 
 class SourceProbe:
-    """The codes of one source for one kind of input, ready to serve any target.
+    """The features of one source for one kind of input, ready to serve any target.
 
-    For each geometry the codes are factorised twice, whatever the number of targets: without the
+    For each geometry the features are factorised twice, whatever the number of targets: without the
     validation images, to choose the penalties, and with them, for the fit that is scored on the
     held-out images.
 
     Parameters
     ----------
-    train, held_out : codes (N, C, c, c) and (M, C, c, c) float32
+    train, held_out : features (N, C, c, c) and (M, C, c, c) float32
     neighbourhood : side of the neighbourhood that predicts the pixels under a position
     seed : draws the validation images and the positions that classifiers are fitted to
     classifier_rows : such positions at most
@@ -317,7 +318,7 @@ class SourceProbe:
         seed: int = 0,
         classifier_rows: int = CLASSIFIER_ROWS,
     ) -> None:
-        self._codes = train, held_out
+        self._features = train, held_out
         self._neighbourhood = neighbourhood
         self._seed = seed
         self._classifier_rows = classifier_rows
@@ -325,8 +326,8 @@ class SourceProbe:
         self._stages: dict[bool, tuple[Stage, Stage]] = {}
 
     @property
-    def code_side(self) -> int:
-        return self._codes[0].shape[-1]
+    def grid(self) -> int:
+        return self._features[0].shape[-1]
 
     def transfer(self, task: Task, train: Labels, held_out: Labels) -> Transfer:
         """Measure the transfer to a task whose labels `labels_at_positions` has laid out.
@@ -334,16 +335,16 @@ class SourceProbe:
         Raises
         ------
         DataError
-            If there are not as many labels as codes, no valid one, one that is not finite, or no
+            If there are not as many labels as features, no valid one, one that is not finite, or no
             held-out label that differs from the training images' mean.
         """
-        for labels, codes, split in zip(
-            (train, held_out), self._codes, ("training", "held-out"), strict=True
+        for labels, features, split in zip(
+            (train, held_out), self._features, ("training", "held-out"), strict=True
         ):
-            if len(labels) != len(codes):
+            if len(labels) != len(features):
                 raise DataError(
-                    f"{task.id}: {len(labels)} labels for {len(codes)} {split} images; derive the "
-                    "labels again"
+                    f"{task.id}: {len(labels)} labels for {len(features)} {split} images; "
+                    "derive the labels again"
                 )
         first = train.rows(~self._validation)
         second = train.rows(self._validation)
@@ -382,8 +383,10 @@ class SourceProbe:
     def _both_stages(self, dense: bool) -> tuple[Stage, Stage]:
         if dense not in self._stages:
             train, held_out = (
-                neighbourhoods(codes, self._neighbourhood) if dense else codes.flatten(1)[:, None]
-                for codes in self._codes
+                neighbourhoods(features, self._neighbourhood)
+                if dense
+                else features.flatten(1)[:, None]
+                for features in self._features
             )
             self._stages[dense] = (
                 Stage.of(train[~self._validation], train[self._validation]),
@@ -415,16 +418,17 @@ def ridge_errors(
     """Return the squared error, per valid value, of the ridge fit at each penalty, (L,) float64.
 
     Minimised is, for each output, the mean over images and positions of the squared residual plus
-    penalty x (mean eigenvalue) x |w|^2, with w the weights of the standardised codes. In the basis
-    of the eigenvectors that divides the covariance of codes and labels by eigenvalue + penalty.
+    penalty x (mean eigenvalue) x |w|^2, with w the weights of the standardised features. In the
+    basis of the eigenvectors that divides the covariance of features and labels by eigenvalue +
+    penalty.
 
-    The covariance of codes and labels is over the valid labels, that of the codes over all. This is
-    the ridge fit where all labels are valid, and else approximates one fit for each output to its
-    own valid labels, well as long as validity has little to do with the code.
+    The covariance of features and labels is over the valid labels, that of the features over all.
+    This is the ridge fit where all labels are valid, and else approximates one fit for each output
+    to its own valid labels, well as long as validity has little to do with the bottleneck.
 
     Parameters
     ----------
-    stage : codes, with as many images and positions as the labels
+    stage : features, with as many images and positions as the labels
     train, test : labels with `values` (N, P, C, S)
     """
     mean = _means(train)
@@ -520,14 +524,14 @@ def classifier_errors(
     """Return the cross-entropy, per valid label, of the linear classifier at each penalty.
 
     Multinomial logistic regression against shares of classes. Minimised is the mean cross-entropy
-    plus penalty x (mean eigenvalue) / 2 x |w|^2, with w the weights of the standardised codes. A
+    plus penalty x (mean eigenvalue) / 2 x |w|^2, with w the weights of the standardised features. A
     class's logit starts from the logarithm of its frequency at the position, and its intercept is
     free. Fits run from the first penalty, the strongest, to the last, each from the one
     before, and end once the error on `test` rises: so fewer errors than penalties may come back.
 
     Parameters
     ----------
-    stage : codes, with as many images and positions as the labels
+    stage : features, with as many images and positions as the labels
     train, test : labels with `values` (N, P, K)
     max_rows : valid positions that are fitted, at most; more are sampled with `seed`
     """
@@ -536,14 +540,14 @@ def classifier_errors(
     if len(where) > max_rows:
         order = torch.randperm(len(where), generator=torch.Generator().manual_seed(seed))
         where = where[order[:max_rows].sort().values]
-    codes = stage.fit.flatten(0, 1)[where]
+    features = stage.fit.flatten(0, 1)[where]
     shares = train.values.flatten(0, 1)[where]
     offset = prior[where % len(prior)]
-    weights = torch.zeros(codes.shape[1] + 1, shares.shape[1], dtype=torch.float64)
+    weights = torch.zeros(features.shape[1] + 1, shares.shape[1], dtype=torch.float64)
     errors: list[float] = []
     for penalty in penalties:
         weights = _fit_classifier(
-            codes, shares, offset, stage.basis.eigenvalues, penalty * stage.basis.unit, weights
+            features, shares, offset, stage.basis.eigenvalues, penalty * stage.basis.unit, weights
         )
         logits = prior + stage.test @ weights[:-1].float() + weights[-1].float()
         errors.append(_cross_entropy(logits, test))
@@ -558,7 +562,7 @@ def _cross_entropy(logits: Tensor, labels: Labels) -> float:
 
 
 def _fit_classifier(
-    codes: Tensor,
+    features: Tensor,
     shares: Tensor,
     offset: Tensor,
     eigenvalues: Tensor,
@@ -579,15 +583,15 @@ def _fit_classifier(
     def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
         weights = torch.from_numpy(point).view(scale.shape) * scale
         slopes, intercepts = weights[:-1], weights[-1]
-        log_shares = (torch.addmm(offset, codes, slopes.float()) + intercepts.float()).log_softmax(
-            1
-        )
+        log_shares = (
+            torch.addmm(offset, features, slopes.float()) + intercepts.float()
+        ).log_softmax(1)
         value = -(shares * log_shares).sum(dtype=torch.float64) / rows
         value += 0.5 * penalty * slopes.square().sum()
         excess = log_shares.exp_().sub_(shares)
         gradient = torch.cat(
             [
-                (codes.T @ excess).double() / rows + penalty * slopes,
+                (features.T @ excess).double() / rows + penalty * slopes,
                 excess.sum(0, keepdim=True, dtype=torch.float64) / rows,
             ]
         )
