@@ -75,7 +75,7 @@ def main(
 
 
 def _labels(task: Task, path: str, n_train: int | None, grid: int) -> list:
-    """Return the labels of the training and validation views at the positions of the codes."""
+    """Return the labels of the training and validation views at the positions of the bottleneck."""
     about = label_attributes(path)
     return [
         labels_at_positions(
