@@ -24,7 +24,6 @@ import numpy as np
 from taskrsa.errors import RepresentationError
 from taskrsa.rsa.inference import require_counts
 from taskrsa.rsa.rdm import epsilon_of, n_images_of, square_form
-from taskrsa.rsa.similarity import require_same_pairs
 
 FEWEST_IMAGES = 4  # the additive model of 3 images fits their 3 pairs exactly
 _DRAWS = 64  # resamples whose row sums are held at a time
@@ -56,25 +55,6 @@ def alignment_matrix(matrices: np.ndarray, *, names: Sequence[str] | None = None
     product = np.clip(rows @ rows.T, -1.0, 1.0)
     np.fill_diagonal(product, 1.0)
     return (product + product.T) / 2
-
-
-def alignment_between(
-    matrices: np.ndarray,
-    others: np.ndarray,
-    *,
-    names: Sequence[str] | None = None,
-    other_names: Sequence[str] | None = None,
-) -> np.ndarray:
-    """Return the alignments (m, k) of `matrices` (m, p) with `others` (k, p).
-
-    Raises
-    ------
-    RepresentationError
-        As `alignment_matrix`, and if the two sets have different numbers of pairs.
-    """
-    require_same_pairs(matrices, others)
-    rows = additive_residuals(matrices, names=names)
-    return np.clip(rows @ additive_residuals(others, names=other_names).T, -1.0, 1.0)
 
 
 def additive_residuals(matrices: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
@@ -123,17 +103,12 @@ def additive_residuals(matrices: np.ndarray, *, names: Sequence[str] | None = No
 
 
 def resampled_alignment(
-    matrices: np.ndarray,
-    counts: np.ndarray,
-    *,
-    others: np.ndarray | None = None,
-    names: Sequence[str] | None = None,
-    other_names: Sequence[str] | None = None,
+    matrices: np.ndarray, counts: np.ndarray, *, names: Sequence[str] | None = None
 ) -> np.ndarray:
     """Return the alignments of matrices over images taken as often as `counts` says.
 
-    Exactly what fitting the additive model to the pairs of each resample gives, pairs of an
-    image with itself left out.
+    Exactly what fitting the additive model to the pairs of each resample gives, pairs of an image
+    with itself left out.
 
     Parameters
     ----------
@@ -142,28 +117,22 @@ def resampled_alignment(
     counts
         (R, n) whole numbers: how often each image is in each resample. Rows of 0 and 1 are subsets
         of the images.
-    others
-        (k, p) matrices to compare with; by default `matrices` themselves.
 
     Returns
     -------
-    (R, m, m) or (R, m, k) float64. nan where the images of a resample leave no residual.
+    (R, m, m) float64. nan where the images of a resample leave no residual.
 
     Raises
     ------
     RepresentationError
-        As `alignment_matrix`, if the numbers of pairs or images do not agree, or a resample has
-        fewer than 4 different images.
+        As `alignment_matrix`, if the number of images does not agree, or a resample has fewer than
+        4 different images.
     """
     counts = require_counts(counts, FEWEST_IMAGES)
     n = counts.shape[1]
     # Centred once without weights, the rows lose nothing that a resample keeps, and the products
     # below are differences of small numbers.
     rows = additive_residuals(matrices, names=names)
-    m = len(rows)
-    if others is not None:
-        require_same_pairs(matrices, others)
-        rows = np.vstack([rows, additive_residuals(others, names=other_names)])
     if n_images_of(rows.shape[1]) != n:
         raise RepresentationError(
             f"matrices with {rows.shape[1]} pairs are of {n_images_of(rows.shape[1])} images, not "
@@ -171,19 +140,17 @@ def resampled_alignment(
         )
     by_pair = np.ascontiguousarray(rows.T)  # the values of a pair are taken together
     upper = np.triu_indices(n, 1)
-    right = slice(0, m) if others is None else slice(m, None)
-    result = np.empty((len(counts), m, len(rows[right])))
+    result = np.empty((len(counts), len(rows), len(rows)))
     for start in range(0, len(counts), _DRAWS):
         some = counts[start : start + _DRAWS].astype(np.float64)
-        sums = np.stack([some @ square_form(row) for row in rows], axis=1)  # (draws, m + k, n)
+        sums = np.stack([some @ square_form(row) for row in rows], axis=1)  # (draws, m, n)
         for draw, (count, row_sums) in enumerate(zip(some, sums, strict=True), start):
             raw = _weighted_products(by_pair, count[upper[0]] * count[upper[1]])
             covariance = raw - (_additive_parts(row_sums, count) * count) @ row_sums.T
-            result[draw] = _cosines(covariance, raw.diagonal())[:m, right]
-    if others is None:
-        diagonal = np.arange(m)
-        own = result[:, diagonal, diagonal]
-        result[:, diagonal, diagonal] = np.where(np.isnan(own), np.nan, 1.0)
+            result[draw] = _cosines(covariance, raw.diagonal())
+    diagonal = np.arange(len(rows))
+    own = result[:, diagonal, diagonal]
+    result[:, diagonal, diagonal] = np.where(np.isnan(own), np.nan, 1.0)
     return result
 
 

@@ -6,61 +6,45 @@ compared afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
-from taskrsa.rsa.alignment import alignment_between, alignment_matrix, resampled_alignment
+from taskrsa.rsa.alignment import alignment_matrix, resampled_alignment
 from taskrsa.rsa.inference import resampled_similarity
 from taskrsa.rsa.measures import measure_named
-from taskrsa.rsa.similarity import similarity_between, similarity_matrix
+from taskrsa.rsa.similarity import similarity_matrix
+
+_COMPARED = {"spearman": similarity_matrix, "alignment": alignment_matrix}
+_RESAMPLED = {"spearman": resampled_similarity, "alignment": resampled_alignment}
 
 
-def compare(
-    name: str,
-    matrices: np.ndarray,
-    others: np.ndarray | None = None,
-    *,
-    names: Sequence[str] | None = None,
-    other_names: Sequence[str] | None = None,
-) -> np.ndarray:
+def compare(name: str, matrices: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
     """Return the similarities of matrices made by `represent`, as the measure compares them.
 
     Parameters
     ----------
     matrices
         (m, p) condensed matrices over the same images.
-    others
-        (k, p) matrices to compare with; by default `matrices` themselves.
-    names, other_names
-        The models, for messages; by default the row numbers.
+    names
+        The m models, for messages; by default the row numbers.
 
     Returns
     -------
-    (m, m), symmetric with ones on its diagonal, or (m, k) float64, in [-1, 1].
+    (m, m) float64 in [-1, 1], symmetric with ones on its diagonal.
 
     Raises
     ------
     ConfigError
         If there is no such measure.
     RepresentationError
-        If a matrix holds nan or nothing that varies, or the numbers of pairs do not agree.
+        If a matrix holds nan or nothing that varies.
     """
-    comparison = _COMPARISONS[measure_named(name).compare]
-    if others is None:
-        return comparison.within(matrices, names=names)
-    return comparison.between(matrices, others, names=names, other_names=other_names)
+    return _COMPARED[measure_named(name).compare](matrices, names=names)
 
 
 def resampled(
-    name: str,
-    matrices: np.ndarray,
-    counts: np.ndarray,
-    others: np.ndarray | None = None,
-    *,
-    names: Sequence[str] | None = None,
-    other_names: Sequence[str] | None = None,
+    name: str, matrices: np.ndarray, counts: np.ndarray, *, names: Sequence[str] | None = None
 ) -> np.ndarray:
     """Return the similarities over images taken as often as `counts` says.
 
@@ -71,7 +55,7 @@ def resampled(
 
     Parameters
     ----------
-    matrices, others, names, other_names
+    matrices, names
         As for `compare`, over n images.
     counts
         (R, n) whole numbers, say those of `inference.bootstrap_counts`; rows of 0 and 1 are
@@ -79,7 +63,7 @@ def resampled(
 
     Returns
     -------
-    (R, m, m) or (R, m, k) float64; nan where a resample leaves nothing that varies.
+    (R, m, m) float64; nan where a resample leaves nothing that varies.
 
     Raises
     ------
@@ -89,20 +73,4 @@ def resampled(
         As `compare`, and if a resample has too few different images: 3 for Spearman correlations,
         4 for alignments.
     """
-    comparison = _COMPARISONS[measure_named(name).compare]
-    return comparison.resampled(
-        matrices, counts, others=others, names=names, other_names=other_names
-    )
-
-
-@dataclass(frozen=True)
-class _Comparison:
-    within: Callable[..., np.ndarray]
-    between: Callable[..., np.ndarray]
-    resampled: Callable[..., np.ndarray]
-
-
-_COMPARISONS = {
-    "spearman": _Comparison(similarity_matrix, similarity_between, resampled_similarity),
-    "alignment": _Comparison(alignment_matrix, alignment_between, resampled_alignment),
-}
+    return _RESAMPLED[measure_named(name).compare](matrices, counts, names=names)

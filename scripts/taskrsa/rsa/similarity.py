@@ -57,7 +57,6 @@ def partial_similarity_matrix(
     controls: np.ndarray,
     *,
     names: Sequence[str] | None = None,
-    control_names: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Return the Spearman partial correlation of every two RDMs given the control RDMs.
 
@@ -87,7 +86,7 @@ def partial_similarity_matrix(
     if len(controls) == 0:
         return _symmetric(rows @ rows.T)
     # Rows are free of their mean, which is the intercept. The SVD copes with collinear controls.
-    _, values, basis = np.linalg.svd(ranked_rows(controls, control_names), full_matrices=False)
+    _, values, basis = np.linalg.svd(ranked_rows(controls), full_matrices=False)
     basis = basis[values > values[0] * 1e-10]
     residuals = rows - (rows @ basis.T) @ basis
     norm = np.linalg.norm(residuals, axis=1, keepdims=True)
