@@ -9,6 +9,7 @@ from scipy.stats import pearsonr, rankdata, spearmanr
 from taskrsa.analysis.affinity import affinity_matrix, read_affinity_pickle
 from taskrsa.analysis.selection import (
     COLUMNS,
+    Transfer,
     baseline_rows,
     choice_ranks,
     choices,
@@ -46,15 +47,15 @@ def without_own(matrix, target):
 
 
 def test_correlations_by_hand():
-    found = column_correlations(SIMILARITY, AFFINITY, SOURCES, TARGETS)
+    found = column_correlations(Transfer(SIMILARITY, AFFINITY, SOURCES, TARGETS))
     np.testing.assert_allclose(found["spearman"], [1, -1, 0.9])
     np.testing.assert_allclose(found["pearson"], [1, -1, 0.9])
 
 
 def test_choices_by_hand():
-    ranks = choice_ranks(SIMILARITY, AFFINITY, SOURCES, TARGETS)
+    ranks = choice_ranks(Transfer(SIMILARITY, AFFINITY, SOURCES, TARGETS))
     np.testing.assert_array_equal(ranks, [1, 4, 2])
-    assert choices(SIMILARITY, AFFINITY, SOURCES, TARGETS) == ["b", "e", "a"]
+    assert choices(Transfer(SIMILARITY, AFFINITY, SOURCES, TARGETS)) == ["b", "e", "a"]
     assert {n: int(count) for n, count in top_n(ranks).items()} == {1: 1, 3: 2, 5: 3}
 
 
@@ -64,8 +65,8 @@ def test_correlations_and_ranks_equal_their_definition(seed, levels):
     rng = np.random.default_rng(seed)
     similarity = np.round(rng.uniform(size=(2, 3, 5, 3)) * levels)
     affinity = np.round(rng.uniform(size=(5, 3)) * levels) + np.arange(5)[:, None] * 1e-3
-    found = column_correlations(similarity, affinity, SOURCES, TARGETS)
-    ranks = choice_ranks(similarity, affinity, SOURCES, TARGETS)
+    found = column_correlations(Transfer(similarity, affinity, SOURCES, TARGETS))
+    ranks = choice_ranks(Transfer(similarity, affinity, SOURCES, TARGETS))
     for i, j, t in np.ndindex(2, 3, 3):
         ours = without_own(similarity[i, j, :, t], TARGETS[t])
         theirs = without_own(affinity[:, t], TARGETS[t])
@@ -84,36 +85,37 @@ def test_own_network_changes_nothing():
     other[0, 0] = other[1, 1] = -100
     transfer[0, 0] = transfer[1, 1] = np.nan
     for function in (column_correlations, choice_ranks):
-        first = function(SIMILARITY, AFFINITY, SOURCES, TARGETS)
-        second = function(other, transfer, SOURCES, TARGETS)
+        first = function(Transfer(SIMILARITY, AFFINITY, SOURCES, TARGETS))
+        second = function(Transfer(other, transfer, SOURCES, TARGETS))
         np.testing.assert_equal(first, second)
 
 
 def test_a_target_that_is_no_source_keeps_every_source():
     other = SIMILARITY.copy()
     other[0, 2] = -100
-    assert choices(other, AFFINITY, SOURCES, TARGETS)[2] == "b"
-    assert choice_ranks(other, AFFINITY, SOURCES, TARGETS)[2] == 1
+    assert choices(Transfer(other, AFFINITY, SOURCES, TARGETS))[2] == "b"
+    assert choice_ranks(Transfer(other, AFFINITY, SOURCES, TARGETS))[2] == 1
 
 
 def test_ties():
     similarity, affinity = SIMILARITY[:, [2]].copy(), AFFINITY[:, [2]].copy()
     similarity[:, 0] = [7, 7, 1, 7, 1]  # of the tied a, b, d the worst by transfer is d
-    assert choice_ranks(similarity, affinity, SOURCES, ["new"]) == [4]
-    assert choices(similarity, affinity, SOURCES, ["new"]) == ["d"]
+    assert choice_ranks(Transfer(similarity, affinity, SOURCES, ["new"])) == [4]
+    assert choices(Transfer(similarity, affinity, SOURCES, ["new"])) == ["d"]
     affinity[:, 0] = [2, 5, 5, 2, 1]  # a and d share place 3; b and c share place 1
-    assert choice_ranks(similarity, affinity, SOURCES, ["new"]) == [3]
-    assert choices(similarity, affinity, SOURCES, ["new"]) == ["a"]
+    assert choice_ranks(Transfer(similarity, affinity, SOURCES, ["new"])) == [3]
+    assert choices(Transfer(similarity, affinity, SOURCES, ["new"])) == ["a"]
     similarity[:, 0] = [1, 2, 3, 1, 1]
-    assert choice_ranks(similarity, affinity, SOURCES, ["new"]) == [1]
+    assert choice_ranks(Transfer(similarity, affinity, SOURCES, ["new"])) == [1]
 
 
 def test_an_undefined_draw_is_nan():
     similarity = np.stack([SIMILARITY, np.full_like(SIMILARITY, np.nan)])
-    ranks = choice_ranks(similarity, AFFINITY, SOURCES, TARGETS)
+    ranks = choice_ranks(Transfer(similarity, AFFINITY, SOURCES, TARGETS))
     np.testing.assert_array_equal(np.isnan(ranks), [[False] * 3, [True] * 3])
     np.testing.assert_array_equal(top_n(ranks)[3], [2, np.nan])
-    assert np.isnan(column_correlations(similarity, AFFINITY, SOURCES, TARGETS)["pearson"][1]).all()
+    found = column_correlations(Transfer(similarity, AFFINITY, SOURCES, TARGETS))
+    assert np.isnan(found["pearson"][1]).all()
 
 
 # --- chance ---
@@ -131,13 +133,13 @@ def test_random_order_equals_all_orders(ties):
         similarity = np.full((len(orders), 5, 2), 0.0)
         similarity[:, 5 - k :, t] = orders
         similarity[:, :, 1 - t] = np.arange(5)
-        found = column_correlations(similarity, affinity, sources, targets)
-        ranks = choice_ranks(similarity, affinity, sources, targets)[:, t]
+        found = column_correlations(Transfer(similarity, affinity, sources, targets))
+        ranks = choice_ranks(Transfer(similarity, affinity, sources, targets))[:, t]
         for how in ("pearson", "spearman"):
             assert found[how][:, t].mean() == pytest.approx(0, abs=1e-12)
             assert found[how][:, t].var() == pytest.approx(1 / (k - 1))
         per_target.append((found["spearman"][:, t], ranks))
-    expected = random_order(affinity, sources, targets)
+    expected = random_order(Transfer(affinity, affinity, sources, targets))
     (rs_x, ranks_x), (rs_new, ranks_new) = per_target
     deviation = np.add.outer(rs_x, rs_new).std() / 2
     for how in ("pearson", "spearman"):
@@ -216,8 +218,8 @@ def test_intervals_are_those_of_the_draws():
     affinity = distance_affinity()
     rows = selection_rows("measured", "rsa", "RSA", similarity, draws, affinity)
     targets = list(affinity.columns)
-    by_draw = column_correlations(draws[:, :5], affinity.to_numpy(), SOURCES, targets)
-    tops = top_n(choice_ranks(draws[:, :5], affinity.to_numpy(), SOURCES, targets))
+    by_draw = column_correlations(Transfer(draws[:, :5], affinity.to_numpy(), SOURCES, targets))
+    tops = top_n(choice_ranks(Transfer(draws[:, :5], affinity.to_numpy(), SOURCES, targets)))
     mean = rows[-1]
     for how in ("pearson", "spearman"):
         low, high = np.quantile(by_draw[how].mean(axis=1), [0.025, 0.975])
@@ -242,8 +244,10 @@ def test_difference_is_paired_over_the_same_targets():
     similarity, draws = weak[0].iloc[:, positions], weak[1][:, :, positions]
     rows = selection_rows("measured", "weak", "W", similarity, draws, affinity, reference=rsa)
     assert [row["target"] for row in rows] == [*some, "mean"]
-    ours = column_correlations(weak[1][:, :5][:, :, [1, 3, 5]], affinity[some], SOURCES, some)
-    theirs = column_correlations(rsa[1][:, :5][:, :, [1, 3, 5]], affinity[some], SOURCES, some)
+    ours, theirs = (
+        column_correlations(Transfer(draws[:, :5][:, :, [1, 3, 5]], affinity[some], SOURCES, some))
+        for draws in (weak[1], rsa[1])
+    )
     less = ours["spearman"].mean(axis=1) - theirs["spearman"].mean(axis=1)
     mean = rows[-1]
     assert mean["n_targets"] == 3
@@ -342,7 +346,7 @@ def test_refusals_name_method_and_task(change, error, message):
 
 def test_shapes_that_do_not_fit():
     with pytest.raises(DataError, match="for 5 sources and 2 targets"):
-        column_correlations(SIMILARITY, AFFINITY, SOURCES, TARGETS[:2])
+        column_correlations(Transfer(SIMILARITY, AFFINITY, SOURCES, TARGETS[:2]))
     with pytest.raises(DataError, match="toy: resamples of shape"):
         selection_rows(
             "measured", "toy", "T", frame(SIMILARITY), np.zeros((9, 4, 3)), frame(AFFINITY)

@@ -9,7 +9,7 @@ source of the same name, is left out throughout.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -35,23 +35,18 @@ COLUMNS = (
 )
 
 
-def column_correlations(
-    similarity: np.ndarray, affinity: np.ndarray, sources: Sequence[str], targets: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Return "pearson" and "spearman" (mid-ranks) of similarity with transfer, for every target.
+@dataclass(frozen=True)
+class Transfer:
+    """Similarities of sources to targets, and how well the sources transfer to them.
 
-    Parameters
+    Attributes
     ----------
     similarity
-        (..., m, T) similarity of m sources to T targets; leading axes are resamples, say.
+        (..., m, T) of m sources to T targets; leading axes are resamples, say.
     affinity
         (m, T) measured transfer, higher is better.
     sources, targets
         Their names; a target need not be a source.
-
-    Returns
-    -------
-    Two arrays (..., T) float64; nan where a similarity is nan or all are the same.
 
     Raises
     ------
@@ -60,62 +55,88 @@ def column_correlations(
     RepresentationError
         If all sources transfer to a target alike, or fewer than 3 are left for it.
     """
-    similarity, affinity = _checked(similarity, affinity, sources, targets)
-    return task_agreement(similarity.swapaxes(-1, -2), affinity.T, targets, sources)
+
+    similarity: np.ndarray
+    affinity: np.ndarray
+    sources: Sequence[str]
+    targets: Sequence[str]
+
+    def __post_init__(self) -> None:
+        for field in ("similarity", "affinity"):
+            object.__setattr__(self, field, np.asarray(getattr(self, field), dtype=np.float64))
+        shape = (len(self.sources), len(self.targets))
+        if self.similarity.shape[-2:] != shape or self.affinity.shape != shape:
+            raise DataError(
+                f"similarities of shape {self.similarity.shape} and affinities of shape "
+                f"{self.affinity.shape} for {shape[0]} sources and {shape[1]} targets; give one "
+                f"number for each pair"
+            )
+        for t in range(len(self.targets)):
+            self._check(t)
+
+    def _check(self, t: int) -> None:
+        keep, target = self.others(t), self.targets[t]
+        if len(keep) < FEWEST:
+            raise RepresentationError(
+                f"{target}: {len(keep)} sources besides its own network; a correlation with "
+                f"transfer needs at least {FEWEST}, so add networks or leave the target out"
+            )
+        column = self.affinity[keep, t]
+        for i in np.flatnonzero(~np.isfinite(column)):
+            raise DataError(
+                f"the affinity of {self.sources[keep[i]]} to {target} is not a finite number; "
+                f"measure it or leave the target out"
+            )
+        if np.isnan(standardise(column)).any():
+            raise RepresentationError(
+                f"every source transfers to {target} alike; leave the target out"
+            )
+
+    def others(self, t: int) -> np.ndarray:
+        """Return the indices of the sources other than the own network of target `t`."""
+        return np.flatnonzero([source != self.targets[t] for source in self.sources])
+
+    def places(self, t: int) -> np.ndarray:
+        """Return the ranks of those sources by affinity, 1 for the best."""
+        return descending_ranks(self.affinity[self.others(t), t])
 
 
-def choice_ranks(
-    similarity: np.ndarray, affinity: np.ndarray, sources: Sequence[str], targets: Sequence[str]
-) -> np.ndarray:
-    """Return the rank, by measured transfer, of the source that similarity puts first.
+def column_correlations(transfer: Transfer) -> dict[str, np.ndarray]:
+    """Return "pearson" and "spearman" (mid-ranks) of similarity with affinity, for every target.
+
+    Two arrays (..., T) float64; nan where a similarity is nan or all are the same.
+    """
+    similarity = transfer.similarity.swapaxes(-1, -2)
+    return task_agreement(similarity, transfer.affinity.T, transfer.targets, transfer.sources)
+
+
+def choice_ranks(transfer: Transfer) -> np.ndarray:
+    """Return the rank, by affinity, of the source that similarity puts first: (..., T) float64.
 
     Rank 1 is the best; the rank is 1 + the number of sources that transfer strictly better, so
     that sources with equal transfer share the better rank. Where similarity ties for the first
-    place, the choice is the one of the tied that transfers worst: not choosing earns nothing.
-
-    Parameters
-    ----------
-    similarity, affinity, sources, targets
-        As for `column_correlations`.
-
-    Returns
-    -------
-    (..., T) float64; nan where a similarity is nan.
-
-    Raises
-    ------
-    DataError, RepresentationError
-        As `column_correlations`.
+    place, the choice is the one of the tied that transfers worst: not choosing earns nothing. nan
+    where a similarity is nan.
     """
-    similarity, affinity = _checked(similarity, affinity, sources, targets)
-    ranks = np.empty((*similarity.shape[:-2], len(targets)))
-    for t, target in enumerate(targets):
-        keep = _others(sources, target)
-        ranks[..., t] = _worst_of_first(
-            similarity[..., keep, t], descending_ranks(affinity[keep, t])
-        )
-    return ranks
+    columns = [
+        _worst_of_first(transfer.similarity[..., transfer.others(t), t], transfer.places(t))
+        for t in range(len(transfer.targets))
+    ]
+    return np.stack(columns, axis=-1)
 
 
-def choices(
-    similarity: np.ndarray, affinity: np.ndarray, sources: Sequence[str], targets: Sequence[str]
-) -> list[str]:
+def choices(transfer: Transfer) -> list[str]:
     """Return the source that similarity puts first for each target, as `choice_ranks` chooses it.
 
-    Of tied sources that transfer alike, the first in the order of the sources.
-
-    Parameters
-    ----------
-    similarity
-        (m, T) without nan; the others as for `column_correlations`.
+    Of tied sources that transfer alike, the first in the order of the sources. Similarities are
+    (m, T) without nan.
     """
-    similarity, affinity = _checked(similarity, affinity, sources, targets)
     chosen = []
-    for t, target in enumerate(targets):
-        keep = _others(sources, target)
-        scores, places = similarity[keep, t], descending_ranks(affinity[keep, t])
+    for t in range(len(transfer.targets)):
+        keep, places = transfer.others(t), transfer.places(t)
+        scores = transfer.similarity[keep, t]
         first = (scores == scores.max()) & (places == _worst_of_first(scores, places))
-        chosen.append(sources[keep[np.flatnonzero(first)[0]]])
+        chosen.append(transfer.sources[keep[np.flatnonzero(first)[0]]])
     return chosen
 
 
@@ -138,9 +159,7 @@ def top_n(ranks: np.ndarray) -> dict[int, np.ndarray]:
 # --- chance ---
 
 
-def random_order(
-    affinity: np.ndarray, sources: Sequence[str], targets: Sequence[str]
-) -> dict[str, float]:
+def random_order(transfer: Transfer) -> dict[str, float]:
     """Return what orders drawn at random, one for each target, give: expectation and 95 % range.
 
     Counts are exact: a target of k sources counts with probability n / k (more where sources tie
@@ -152,14 +171,8 @@ def random_order(
     Returns
     -------
     pearson, spearman, top1, top3 and top5, each with _low and _high.
-
-    Raises
-    ------
-    DataError, RepresentationError
-        As `column_correlations`.
     """
-    _, affinity = _checked(affinity, affinity, sources, targets)
-    places = [descending_ranks(affinity[_others(sources, t), i]) for i, t in enumerate(targets)]
+    places = [transfer.places(t) for t in range(len(transfer.targets))]
     variance = sum(1 / (len(place) - 1) for place in places) / len(places) ** 2
     reach = NormalDist().inv_cdf((1 + _LEVEL) / 2) * variance**0.5
     found = {}
@@ -254,15 +267,14 @@ def selection_rows(
             f"{method}: none of its targets has {affinities} affinities; choose tasks that have"
         )
     own = _matched(method, affinities, similarity, draws, affinity, targets)
-    ranks = choice_ranks(own.values, own.affinity, own.sources, targets)
+    ranks, correlations = choice_ranks(own), column_correlations(own)
     tops = top_n(ranks)
-    correlations = column_correlations(own.values, own.affinity, own.sources, targets)
     for t in np.flatnonzero(np.isnan(correlations["pearson"][0])):
         raise RepresentationError(
             f"{method}: its similarities to {targets[t]} are nan or all the same, so they put no "
             f"source first; leave the target out"
         )
-    chosen = choices(own.values[0], own.affinity, own.sources, targets)
+    chosen = choices(replace(own, similarity=own.similarity[0]))
     names = {"affinities": affinities, "method": method, "label": label}
     rows = []
     for t, target in enumerate(targets):
@@ -271,7 +283,7 @@ def selection_rows(
             row |= with_interval(name, correlations[name][:, t])
         row["choice"] = chosen[t]
         row["choice_rank"] = int(ranks[0, t])
-        row["n_sources"] = len(_others(own.sources, target))
+        row["n_sources"] = len(own.others(t))
         rows.append(row)
     mean = _blank(names | {"target": "mean", "n_targets": len(targets)})
     for name in CORRELATIONS:
@@ -280,7 +292,7 @@ def selection_rows(
         mean |= with_interval(f"top{n}", tops[n])
     if reference is not None:
         rsa = _matched("rsa", affinities, *reference, affinity, targets)
-        theirs = column_correlations(rsa.values, rsa.affinity, rsa.sources, targets)["spearman"]
+        theirs = column_correlations(rsa)["spearman"]
         mean |= _difference(method, correlations["spearman"].mean(axis=-1), theirs.mean(axis=-1))
     return [*rows, mean]
 
@@ -314,7 +326,8 @@ def baseline_rows(
     sources, targets = list(affinity.index), list(affinity.columns)
     names = {"affinities": affinities, "method": "random", "label": "random order"}
     random = _blank(names | {"target": "mean", "n_targets": len(targets)})
-    rows = [random | random_order(affinity.to_numpy(float), sources, targets)]
+    values = affinity.to_numpy()
+    rows = [random | random_order(Transfer(values, values, sources, targets))]
     if quality is not None:
         same = pd.DataFrame(
             np.repeat(quality.to_numpy(float)[:, None], len(targets), axis=1),
@@ -369,15 +382,6 @@ def table1(selection: pd.DataFrame) -> pd.DataFrame:
 # --- parts ---
 
 
-@dataclass(frozen=True)
-class _Matched:
-    """A method's similarities and the affinities, over the same sources and targets."""
-
-    values: np.ndarray  # (1 + R, m, T): the estimate, then the resamples
-    affinity: np.ndarray  # (m, T)
-    sources: list[str]
-
-
 def _matched(
     method: str,
     affinities: str,
@@ -385,7 +389,8 @@ def _matched(
     draws: np.ndarray | None,
     affinity: pd.DataFrame,
     targets: list[str],
-) -> _Matched:
+) -> Transfer:
+    """Return a method's similarities, the estimate before its resamples, beside the affinities."""
     sources = list(affinity.index)
     for what, wanted, there in (
         ("source", sources, similarity.index),
@@ -406,43 +411,8 @@ def _matched(
             )
         values = np.concatenate([values, draws])
     rows, columns = similarity.index.get_indexer(sources), similarity.columns.get_indexer(targets)
-    return _Matched(values[:, rows[:, None], columns], affinity[targets].to_numpy(float), sources)
-
-
-def _checked(
-    similarity: np.ndarray, affinity: np.ndarray, sources: Sequence[str], targets: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    similarity = np.asarray(similarity, dtype=np.float64)
-    affinity = np.asarray(affinity, dtype=np.float64)
-    shape = (len(sources), len(targets))
-    if similarity.shape[-2:] != shape or affinity.shape != shape:
-        raise DataError(
-            f"similarities of shape {similarity.shape} and affinities of shape {affinity.shape} "
-            f"for {shape[0]} sources and {shape[1]} targets; give one number for each pair"
-        )
-    for t, target in enumerate(targets):
-        keep = _others(sources, target)
-        if len(keep) < FEWEST:
-            raise RepresentationError(
-                f"{target}: {len(keep)} sources besides its own network; a correlation with "
-                f"transfer needs at least {FEWEST}, so add networks or leave the target out"
-            )
-        column = affinity[keep, t]
-        for i in np.flatnonzero(~np.isfinite(column)):
-            raise DataError(
-                f"the affinity of {sources[keep[i]]} to {target} is not a finite number; measure "
-                f"it or leave the target out"
-            )
-        if np.isnan(standardise(column)).any():
-            raise RepresentationError(
-                f"every source transfers to {target} alike; leave the target out"
-            )
-    return similarity, affinity
-
-
-def _others(sources: Sequence[str], target: str) -> np.ndarray:
-    """Return the indices of the sources other than the target's own network."""
-    return np.flatnonzero([source != target for source in sources])
+    values = values[:, rows[:, None], columns]
+    return Transfer(values, affinity[targets].to_numpy(), sources, targets)
 
 
 def _worst_of_first(scores: np.ndarray, places: np.ndarray) -> np.ndarray:
