@@ -46,6 +46,13 @@ def main(
     pack = Pack(stimuli)
     # Several networks read the images once; one need not hold them.
     images = pack.photographs if len(rows) == 1 else pack.rgb()
+    options = {
+        "batch_size": batch_size,
+        "precision": precision,
+        "features_mb": features_mb,
+        "grams": grams,
+        "code": code_digest(code or []),
+    }
     none = [None] * len(rows)
     outputs = zip(rdms, variant_rdms or none, measures or none, strict=True)
     for values, path, files in zip(rows, weights, outputs, strict=True):
@@ -58,25 +65,21 @@ def main(
                 raise ConfigError(f"{row.where('loader')}: RDMs have no variants and no measures")
             write_given(files[0], given_layers(row, path, pack.ids), origin, constant_images)
             continue
-        network, layers = tap_network(row, images.shape[1], path)
-        for name, found in layers.items():
-            print(f"{row.name}, {name}: {found.name}, {' x '.join(map(str, found.shape))}")
-        compared = layer or list(layers)[-1]
-        if compared not in layers and any(files[1:]):
-            raise ConfigError(f"{row.where('layers')}: none is {compared}; name one so")
-        made = Representations(
-            network,
-            layers,
-            images,
-            kept=[compared] * any(files[1:]),
-            batch_size=batch_size,
-            precision=precision,
-            features_mb=features_mb,
-            grams=grams,
-            code=code_digest(code or []),
-        )
-        del network
+        made, compared = _representations(row, path, images, layer, any(files[1:]), options)
         _write(made, compared, choices, variants or {}, files, (origin, constant_images))
+
+
+def _representations(
+    row: Network, path: str | None, images: object, layer: str | None, varied: bool, options: dict
+) -> tuple[Representations, str]:
+    """Return a network's features, and the layer that variants and measures are of."""
+    network, layers = tap_network(row, images.shape[1], path)
+    for name, found in layers.items():
+        print(f"{row.name}, {name}: {found.name}, {' x '.join(map(str, found.shape))}")
+    compared = layer or list(layers)[-1]
+    if varied and compared not in layers:
+        raise ConfigError(f"{row.where('layers')}: none is {compared}; name one so")
+    return Representations(network, layers, images, [compared] * varied, **options), compared
 
 
 def _write(

@@ -43,7 +43,7 @@ def test_a_state_dict_is_loaded_by_weights_only(folder):
         torch.testing.assert_close(value, other[key].half().float())
     torch.save(nn.Linear(2, 2), "module.pth")
     refuses(
-        DataError, "weights: module.pth cannot be loaded with weights_only=True .it asks for torch",
+        DataError, "weights: module.pth: cannot be loaded with weights_only=True .it asks for t",
         lambda: load_network(row(weights="module.pth")),
     )  # fmt: skip
     other["extra.weight"] = other.pop("head.weight")

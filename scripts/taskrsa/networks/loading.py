@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import pickle
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,12 +23,7 @@ from taskrsa.networks.onnx_network import OnnxNetwork
 from taskrsa.networks.optional import blamed, optional_package
 from taskrsa.networks.preprocessing import normalisation_of
 from taskrsa.networks.taps import HookedNetwork, NativeNetwork, TapNetwork
-from taskrsa.networks.weights import (
-    load_encoder,
-    load_strictly,
-    on_accelerator,
-    unpickling_reason,
-)
+from taskrsa.networks.weights import load_encoder, load_pickled, load_strictly, on_accelerator
 
 PROBED = 2  # images that a network is tried with
 _WRAPPED = ("state_dict", "model")  # under which training loops store the weights
@@ -290,15 +284,9 @@ def _read_state(path: Path, where: str) -> dict[str, Tensor]:
         except SafetensorError as error:
             raise DataError(f"{where}: {path} is not a whole safetensors file ({error})") from None
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError),
-        *(LookupError, TypeError, AttributeError, AssertionError),
-    ) as error:
-        raise DataError(
-            f"{where}: {path} cannot be loaded with weights_only=True "
-            f"({unpickling_reason(error)}); save the network's state_dict"
-        ) from None
+        payload = load_pickled(path)
+    except DataError as error:
+        raise DataError(f"{where}: {error}; save the network's state_dict") from None
     for key in _WRAPPED:
         if isinstance(payload, dict) and isinstance(payload.get(key), dict):
             payload = payload[key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -96,18 +97,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Spec | None]:
 
 
 def _read_public(path: Path) -> tuple[dict[str, Tensor], Spec | None]:
-    import pickle
-
-    try:
-        with torch.serialization.safe_globals(_numbers()):
-            payload = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError),
-        *(LookupError, TypeError, AttributeError, AssertionError),
-    ) as error:
-        raise DataError(
-            f"{path}: cannot be loaded with weights_only=True ({unpickling_reason(error)})"
-        ) from None
+    payload = load_pickled(path)
     state = payload.get("state_dict") if isinstance(payload, dict) else None
     if not isinstance(state, dict):
         raise DataError(f"{path}: holds no `state_dict`; a checkpoint of the public bank does")
@@ -116,6 +106,20 @@ def _read_public(path: Path) -> tuple[dict[str, Tensor], Spec | None]:
     # Colorization sees lightness only, so its first convolution has one input channel.
     known = first is not None and first.ndim == 4 and first.shape[1] > 0
     return state, EncoderSpec(input_channels=first.shape[1]) if known else None
+
+
+def load_pickled(path: Path) -> object:
+    """Return what `torch.save` wrote; DataError if it is more than weights and numbers."""
+    try:
+        with torch.serialization.safe_globals(_numbers()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError),
+        *(LookupError, TypeError, AttributeError, AssertionError),
+    ) as error:
+        raise DataError(
+            f"{path}: cannot be loaded with weights_only=True ({_unpickling_reason(error)})"
+        ) from None
 
 
 def _numbers() -> list:
@@ -127,7 +131,7 @@ def _numbers() -> list:
     return [np.dtype, *kinds, *((scalar, name) for name in names)]
 
 
-def unpickling_reason(error: Exception) -> str:
+def _unpickling_reason(error: Exception) -> str:
     """Say in one line why a checkpoint cannot be unpickled."""
     asked = re.search(r"Unsupported (?:global|class|operand)\W+(?:GLOBAL )?([\w.]+)", str(error))
     if asked:
