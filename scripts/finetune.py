@@ -13,7 +13,8 @@ from taskrsa.networks.network import Network
 from taskrsa.networks.spec import encoder_spec
 from taskrsa.networks.target import target_network, untrained
 from taskrsa.recipes import FinetuneConfig, HeadConfig
-from taskrsa.targets.sets import METRICS, open_sets
+from taskrsa.targets.config import KINDS
+from taskrsa.targets.sets import open_sets
 from taskrsa.training.results import finetune_to_files
 
 
@@ -55,7 +56,7 @@ def main(
         paths["encoder"] = output_encoder
     progress = finetune_to_files(model, network, train, val, plan, seed, paths)
     if progress is not None:
-        print(f"{model}, seed {seed}: {METRICS[train.kind]} {progress.curve[-1][2]:.4f}")
+        print(f"{model}, seed {seed}: {KINDS[train.kind].metric} {progress.curve[-1][2]:.4f}")
 
 
 if __name__ == "__main__":

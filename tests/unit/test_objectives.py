@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from small_targets import KINDS, SIDE, Scenes, halves, network_of
 from taskrsa.errors import DataError
-from taskrsa.targets.sets import METRICS, ArraySet
+from taskrsa.targets.config import KINDS as BY_KIND
+from taskrsa.targets.config import TargetData
+from taskrsa.targets.sets import ArraySet
 from taskrsa.training.objectives import OBJECTIVES, accuracy, error_removed, miou, predict
 from torch import nn
 
 
-def test_every_kind_has_an_objective_and_a_metric():
-    assert list(OBJECTIVES) == list(METRICS) == list(KINDS)
+def test_every_kind_can_be_configured_and_has_an_objective():
+    named = get_args(TargetData.model_fields["kind"].annotation)
+    assert [*OBJECTIVES, "network"] == [*BY_KIND, "network"] == list(named)
+    assert list(KINDS) == list(BY_KIND)
 
 
 # --- losses ---

@@ -16,7 +16,8 @@ from taskrsa.errors import ConfigError
 from taskrsa.networks.network import Network
 from taskrsa.networks.target import HEAD_ONLY, WHOLE, target_header
 from taskrsa.networks.weights import load_encoder, random_encoder, save_encoder
-from taskrsa.targets.sets import METRICS, write_sets
+from taskrsa.targets.config import KINDS as BY_KIND
+from taskrsa.targets.sets import write_sets
 from taskrsa.training.results import finetune_to_files
 
 BRIEF = with_(RECIPE, steps=2)
@@ -36,7 +37,7 @@ def test_one_row_of_scores_and_a_curve(tmp_path, kind):
     net = network_of(kind, data.classes)
     progress = finetune_to_files("net", net, data, data, BRIEF, 5, where)
     scores, curve = (pd.read_csv(where[name]) for name in ("scores", "curve"))
-    metric = METRICS[kind]
+    metric = BY_KIND[kind].metric
     row = scores.iloc[0]
     assert list(scores)[:8] == [
         "model", "seed", "tap", "trained", "metric", "score", "chance_score", "n_val",

@@ -135,15 +135,10 @@ def rank_networks(
     styles = styles or {}
     similarity = target_similarity(target, bank, counts)
     rs, means = similarity.values.mean(axis=0), similarity.draws.mean(axis=1)
-    mean_ranks = mid_ranks(target.rdms).mean(axis=0)[None]
-    p = permutation_p(
-        mean_ranks, bank.rdms, bank.n_images, permutations, seed, other_names=bank.models
-    )[0]
-    q = fdr_bh(p)
+    p = _p_values(target, bank, permutations, seed)
     low, high = confidence_interval(means)
     places = np.where(np.isnan(means), np.nan, descending_ranks(means))
     rank_low, rank_high = confidence_interval(places)
-    behind, behind_low, behind_high = _behind(rs, means)
     table = pd.DataFrame(
         {
             "model": list(bank.models),
@@ -153,24 +148,39 @@ def rank_networks(
             "ci_low": low,
             "ci_high": high,
             "rs_sd": _deviation(similarity.values, axis=0),
-            "p": p,
-            "q": q,
-            "stars": [next((stars for end, stars in _STARS if value < end), "") for value in q],
+            **_significance(p),
             "rank": descending_ranks(rs),
             # Between two ranks the outer one: an interval must not be narrower than its level.
             "rank_low": np.floor(rank_low).astype(int),
             "rank_high": np.ceil(rank_high).astype(int),
             "n_seeds": len(target),
-            "behind": behind,
-            "behind_low": behind_low,
-            "behind_high": behind_high,
-            "tied": np.where(behind_low > _ROUNDING, "no", "yes"),
+            **_distances(rs, means),
         }
     )
     if published:
         order = {name: place for place, name in enumerate(published, start=1)}
         table["rank_published"] = table["model"].map(order)
     return table.sort_values("rs", ascending=False, kind="stable", ignore_index=True)
+
+
+def _p_values(target: RDMStack, bank: RDMStack, permutations: int, seed: int) -> np.ndarray:
+    mean_ranks = mid_ranks(target.rdms).mean(axis=0)[None]
+    names = {"other_names": bank.models}
+    return permutation_p(mean_ranks, bank.rdms, bank.n_images, permutations, seed, **names)[0]
+
+
+def _significance(p: np.ndarray) -> dict[str, object]:
+    """Return p-values, adjusted over the networks as well, and their stars, as columns."""
+    q = fdr_bh(p)
+    stars = [next((stars for end, stars in _STARS if value < end), "") for value in q]
+    return {"p": p, "q": q, "stars": stars}
+
+
+def _distances(rs: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
+    """Return how far networks are behind the first, and whether they are tied, as columns."""
+    behind, low, high = _behind(rs, draws)
+    tied = np.where(low > _ROUNDING, "no", "yes")
+    return {"behind": behind, "behind_low": low, "behind_high": high, "tied": tied}
 
 
 def _behind(rs: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

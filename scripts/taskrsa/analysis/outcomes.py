@@ -203,8 +203,8 @@ def prediction_rows(
     """
     wide = _by_seed(runs)
     networks = _ranked(similarity.networks, wide)
-    x, singles = _similar(similarity, networks, seed)
     scores = wide.loc[networks].to_numpy()
+    x, singles = _similar(similarity, networks, seed)
     y = _resampled_runs(scores, len(similarity.draws), seed)
     row: dict[str, object] = {"ranking": OURS}
     is_defined = not (np.isnan(standardise(x[0])).any() or np.isnan(standardise(y[0])).any())
@@ -217,13 +217,11 @@ def prediction_rows(
             row |= {f"{method}_p": p[method], f"{method}_one_seed": float(one_seed[method].mean())}
         row["seeds_agree"] = _agreement_of_seeds(scores)
     row |= {"n_models": len(networks), "n_seeds_small": len(singles), "n_seeds": scores.shape[1]}
-    rows = [row]
-    if reference:
-        rows += [
-            _published_row(where, order, reference.scores, permutations, seed)
-            for where, order in reference.orders.items()
-        ]
-    return pd.DataFrame(rows, columns=list(_PREDICTION))
+    published = [
+        _published_row(where, order, reference.scores, permutations, seed)
+        for where, order in (reference.orders.items() if reference else ())
+    ]
+    return pd.DataFrame([row, *published], columns=list(_PREDICTION))
 
 
 def _published_row(

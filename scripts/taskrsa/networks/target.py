@@ -29,6 +29,7 @@ from taskrsa.networks.spec import EncoderSpec, Spec, encoder_spec
 from taskrsa.networks.taps import NativeNetwork, TapNetwork
 from taskrsa.networks.weights import encoder_header, random_encoder
 from taskrsa.recipes import HeadConfig
+from taskrsa.targets.config import KINDS
 
 WHOLE, HEAD_ONLY = "whole network", "head only"
 COMPRESSED = "compressed"
@@ -44,7 +45,7 @@ class TargetNetwork(nn.Module):
     ----------
     encoder : becomes part of the network: training changes it, if it is trainable
     layer : of `find_layers`, that which the head sees
-    kind : of the target; "segmentation" and "regression" have one answer a pixel
+    kind : of the target, a key of `taskrsa.targets.config.KINDS`
     classes : K names of the outputs
     head : its size, and at what scale the encoder sees images
     side : of the training images, pixels; networks of a fixed size see windows of that side
@@ -79,7 +80,7 @@ class TargetNetwork(nn.Module):
 
     @property
     def is_dense(self) -> bool:
-        return self.kind in ("segmentation", "regression")
+        return KINDS[self.kind].is_dense
 
     @property
     def window(self) -> int | None:
@@ -240,7 +241,7 @@ def _native_layer(spec: Spec, tap: str) -> Layer:
 
 def _last_layer(layers: Sequence[Layer], kind: str, row: Network) -> Layer:
     usable = [layer for layer in layers if layer.trunk and not layer.fault]
-    if kind in ("segmentation", "regression"):
+    if KINDS[kind].is_dense:
         usable = [layer for layer in usable if _has_positions(layer)]
     if not usable:
         raise ConfigError(

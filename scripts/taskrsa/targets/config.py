@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -18,6 +19,28 @@ from taskrsa.recipes import (
     Seeds,
     Share,
 )
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is labelled.
+
+    metric : what the score is called in tables; those of classes are "iou_<class>" and the like
+    is_dense : whether there is one answer a pixel, not one an image
+    """
+
+    metric: str
+    is_dense: bool
+
+
+# `TargetData.kind` names them, `taskrsa.targets.prepare` reads them, and
+# `taskrsa.training.objectives` says what is learned of them.
+KINDS = {
+    "segmentation": Kind("miou", is_dense=True),
+    "classification": Kind("accuracy", is_dense=False),
+    "regression": Kind("error_removed", is_dense=True),
+    "values": Kind("error_removed", is_dense=False),
+}
 
 
 class OutdoorConfig(Section):

@@ -21,14 +21,6 @@ from taskrsa.io.files import atomic_path, digest_of
 from taskrsa.targets.pixels import VOID, Pixels, read_mask, read_photograph
 
 ROLES = ("train", "val")
-# Each kind and what its score is called in tables; the scores of classes are "iou_<class>", ....
-METRICS = {
-    "segmentation": "miou",
-    "classification": "accuracy",
-    "regression": "error_removed",
-    "values": "error_removed",
-}
-DENSE = ("segmentation", "regression")  # one answer a pixel
 
 
 class LabelledSet(Protocol):
@@ -37,7 +29,7 @@ class LabelledSet(Protocol):
     Attributes
     ----------
     name : "train" or "val"
-    kind : a key of METRICS
+    kind : a key of `taskrsa.targets.config.KINDS`
     classes : K names: of classes; "value" of a regression; of the numbers of `values`
     ids : N
     void : what stands for no label, 255 or nan

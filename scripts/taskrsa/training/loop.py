@@ -144,13 +144,12 @@ def train(
         with accelerator.autocast():
             prediction = network(images)
         target, valid = (part.to(accelerator.device) for part in labels)
-        if target.dtype == torch.float16:
-            target = target.float()
+        target = target.float() if target.dtype == torch.float16 else target
         return LOSSES[loss](prediction.float(), target, valid, generator=generator)
 
+    curve, best, recent = Curve(), _Best(recipe.keep), []
     after_step = after_step or (lambda step, network: None)
     after_step(0, plain)
-    curve, best, recent = Curve(), _Best(recipe.keep), []
     for step in tqdm(range(1, recipe.steps + 1), desc="train", mininterval=5):
         network.train()
         value = batch_loss(next(batches), noise)

@@ -18,7 +18,8 @@ from taskrsa.networks.target import (
     target_header,
 )
 from taskrsa.recipes import FinetuneConfig
-from taskrsa.targets.sets import METRICS, LabelledSet
+from taskrsa.targets.config import KINDS
+from taskrsa.targets.sets import LabelledSet
 from taskrsa.training.checkpoint import exclusive, write_whole
 from taskrsa.training.finetuning import Progress, finetune, settings_of
 from taskrsa.training.objectives import OBJECTIVES
@@ -67,7 +68,7 @@ def finetune_to_files(
             "seed": seed,
             "tap": network.tap,
             "trained": WHOLE if network.trains_encoder else HEAD_ONLY,
-            "metric": METRICS[network.kind],
+            "metric": KINDS[network.kind].metric,
             "score": progress.curve[-1][2],
             "chance_score": chance,
             "n_val": progress.n_images,
