@@ -36,6 +36,16 @@ rule everything:
     shell:
         "touch {{output}}"
 """
+LISTING = """
+for known in workflow.rules:
+    if not known.norun:
+        memory = known.resources["mem_mb"]
+        try:
+            memory = memory.evaluate(None, attempt=1).value
+        except AttributeError:  # it depends on the target
+            memory = "by attempt"
+        print("RULE", known.name, known.log[0], known.conda_env, memory, sep="|")
+"""
 # A job of each kind: images, networks, RDMs, a target's data and its fine-tuning.
 PARTS = (
     "tables/networks.csv",
@@ -71,6 +81,26 @@ def test_another_workflow_imports_it_with_a_prefix_and_runs_it(elsewhere, projec
     assert not (elsewhere.path / "results").exists()
     assert not (project.path / "results").exists()
     assert elsewhere.planned("--", *files) == set()
+
+
+def test_every_rule_has_what_a_cluster_needs(project, tmp_path):
+    """What a rule does not state is completed once all are read; what it states is kept."""
+    text = f'include: "{project.path}/workflow/Snakefile"\n' + LISTING
+    (tmp_path / "listing.smk").write_text(text)
+    words = ("--snakefile", str(tmp_path / "listing.smk"), "--configfile", "config/smoke.yaml")
+    words += ("--set-resources", "tree:mem_mb=77", "--", "results/smoke/tables/tasks.csv")
+    printed = project.snakemake("-n", *words)
+    lines = [line.split("|") for line in printed.splitlines() if line.startswith("RULE|")]
+    assert len(lines) > 50
+    found = {name: (log, environment, memory) for _, name, log, environment, memory in lines}
+    for name, (log, environment, memory) in found.items():
+        assert log.startswith(f"results/smoke/logs/{name}"), name
+        assert environment.endswith("envs/taskrsa.yaml"), name
+        assert memory.isdigit() or memory == "by attempt", name
+    assert found["train_encoder"][0] == "results/smoke/logs/train_encoder_{network}.log"
+    assert found["claims"][2] == "1000"
+    assert found["tree"][2] == "77"
+    assert found["network_rdms"][2] == "3500"
 
 
 def test_a_module_without_a_run_is_one_line(elsewhere):

@@ -19,7 +19,7 @@ import torch
 import yaml
 from conftest import ROOT, Project
 from PIL import Image
-from taskrsa.networks.weights import load_encoder
+from taskrsa.networks.table import asset_of, read_bank
 from taskrsa.tasks.dictionary import TASKS
 
 pytestmark = pytest.mark.workflow
@@ -45,12 +45,12 @@ def error_lines(printed: str) -> list[str]:
 def test_the_complete_dag_is_built_without_any_data(project):
     jobs = counts(project, *PAPER, *ACCEPT)
     expected = {
-        "public_encoder": 20,
         # The encoders, affinities, VOC and SBD.
         "fetch_asset": 23,
         # 12 domains of hanson, the photographs of five buildings for the stimuli.
-        "extract_building": 12 + 5,
-        "network_rdms": 20 + 20,
+        "unpack_building": 12 + 5,
+        "network_rdms": 20,
+        "other_rdms": 20,
         "derive_labels": 14,
         # 14 tasks: three seeds, two other widths.
         "train_small": 14 * (3 + 2),
@@ -59,9 +59,9 @@ def test_the_complete_dag_is_built_without_any_data(project):
         "train_target_model": 3,
     }
     assert {name: jobs.get(name) for name in expected} == expected
-    for figure in ("figure4", "figure5", "figure6", "figure7", "figure8", "figureS1", "figureS3"):
-        assert jobs[figure] == 1
-    assert {"table1", "table2", "model_selection"} <= set(jobs)
+    for number in ("4", "5", "6", "7", "S1", "S3", "_ranking", "_scores", "_choice"):
+        assert jobs[f"figure{number}"] == 1
+    assert {"table1", "target_scores", "model_selection"} <= set(jobs)
     # A bank that is not trained here has no learning curves, and nothing measures its transfer.
     absent = {"train_encoder", "bank_quality", "figure_quality", "figure_learning_curves"}
     assert not {*absent, "probe_source", "label_rdms", "label_agreement"} & set(jobs)
@@ -72,9 +72,9 @@ def test_figures_4_to_6_need_encoders_and_photographs_only(project):
     accepted = ("--config", "assets={accept_licences: [taskonomy]}")
     jobs = counts(project, *PAPER, *accepted, "--", "rsa")
     assert jobs.pop("network_rdms") == 20
-    assert jobs.pop("extract_building") == jobs.pop("fetch_building") == 5
+    assert jobs.pop("unpack_building") == jobs.pop("fetch_building") == 5
     assert set(jobs) == {
-        *("fetch_asset", "public_encoder", "prepare_stimuli", "published_affinity"),
+        *("fetch_asset", "list_networks", "prepare_stimuli", "published_affinity"),
         *("layer_similarity", "similarity", "tree", "taxonomy_agreement"),
         *("figure4", "figure5", "figure6", "rsa"),
     }
@@ -91,7 +91,7 @@ def test_photographs_of_one_s_own_need_no_licence_but_the_encoders(project, tmp_
     finally:
         del os.environ["PHOTOS"]
     assert jobs["fetch_asset"] == 20
-    assert "extract_building" not in jobs
+    assert "unpack_building" not in jobs
     # The affinities are Taskonomy's, whose licence is not accepted here.
     assert {"figure4", "figure5"} <= set(jobs)
     assert "figure6" not in jobs
@@ -121,25 +121,6 @@ def test_what_is_not_accepted_is_one_line(project, accepted, target, licence):
     assert "Traceback" not in printed
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"bank": {"source": "imagenet"}}, "config, bank.source: 'imagenet' is not one of"),
-        ({"encoder": {"width": 32}}, "config, encoder: Taskonomy's encoders (bank.source) have"),
-        ({"bank": {"path": "absent"}}, "absent: no such folder; set bank.path to the public bank"),
-        ({"bank": {"path": "$NO_SUCH_PLACE"}}, "config, bank: $NO_SUCH_PLACE names an environment"),
-        ({"stimuli": {"options": {"buildings": []}}}, "config, stimuli.options: Additional prop"),
-        ({"stimuli": {"options": {"val_fraction": 2}}}, "config, stimuli.options.val_fraction: 2"),
-    ],
-)
-def test_a_wrong_bank_is_one_line(project, change, message):
-    (project.path / "wrong.yaml").write_text(yaml.safe_dump(change))
-    accept = "assets={accept_licences: [taskonomy, voc2012, sbd]}"
-    printed = project.snakemake("-n", *PAPER, "wrong.yaml", "--config", accept, ok=False)
-    assert len([line for line in printed.splitlines() if message in line]) == 1, printed
-    assert "Traceback" not in printed
-
-
 def test_the_head_of_the_config_says_what_the_table_of_assets_says():
     """Licences, sizes and the number of images in the comment are not left behind by changes."""
     head = (ROOT / "config/paper.yaml").read_text().partition("\nrun: ")[0]
@@ -148,13 +129,11 @@ def test_the_head_of_the_config_says_what_the_table_of_assets_says():
     for name in ("taskonomy", "voc2012", "sbd"):
         row = assets.loc[name]
         assert re.search(rf"^#   {row.licence} +{re.escape(row.licence_address)}$", head, re.M)
-    encoders = [name for name in assets.index if name.startswith("encoder/")]
-    assert {name.removeprefix("encoder/") for name in encoders} == set(TASKS)
-    for name in encoders:
-        task = TASKS[name.removeprefix("encoder/")]
-        digest = assets.loc[name, "hash"].removeprefix("sha256:")
-        # What the rule looks for and checks.
-        assert assets.loc[name, "file"] == f"{task.bank_name}_encoder-{digest}.pth"
+    encoders = read_bank(ROOT / "config/networks/taskonomy.tsv")
+    assert set(encoders) == set(TASKS)
+    for name, row in encoders.items():
+        published = f"{TASKS[name].bank_name}_encoder-{row.sha256}.pth"
+        assert asset_of(row).file == published
     mb = (23_655_504 + 53_120) * 4 / 1e6
     assert f"{mb:.1f} MB" in head
     assert f"{20 * mb / 1e3:.1f} GB" in head
@@ -180,10 +159,9 @@ def fabricate(folder: Path, task: str) -> Path:
     definition = TASKS[task]
     encoder = random_encoder(EncoderSpec(input_channels=definition.input_channels), len(task))
     state = {k: v for k, v in encoder.state_dict().items() if "num_batches" not in k}
-    temporary = folder / "temporary.pth"
-    torch.save({"state_dict": state, "epoch": 3}, temporary, _use_new_zipfile_serialization=False)
-    digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    return temporary.rename(folder / f"{definition.bank_name}_encoder-{digest}.pth")
+    file = folder / f"{definition.bank_name}_encoder.pth"
+    torch.save({"state_dict": state, "epoch": 3}, file, _use_new_zipfile_serialization=False)
+    return file
 
 
 CHOSEN = ("colorization", "inpainting_whole", "curvature", "segmentsemantic")
@@ -191,15 +169,20 @@ CHOSEN = ("colorization", "inpainting_whole", "curvature", "segmentsemantic")
 
 def test_public_encoders_become_figures(project):
     """Six photographs at 64 pixels, four encoders; then a damaged one is named."""
-    bank = project.path / "bank"
-    bank.mkdir()
-    files = {task: fabricate(bank, task) for task in CHOSEN}
+    files = {task: fabricate(project.path, task) for task in CHOSEN}
+    header = ["name", "label", "type", "loader", "weights", "sha256", "layers", "size"]
+    rows = [[*header, "mean", "std", "channels", "task"]]
+    for task, file in files.items():
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        layers = "block1 block2 block3 block4 compressed"
+        rows.append([task, "", "", "taskonomy", file.name, digest, layers, "", "", "", "", task])
+    (project.path / "bank.tsv").write_text("\n".join(map("\t".join, rows)) + "\n")
     photographs(project.path / "photos", 6)
     small = {
         "tasks": list(CHOSEN),
         "image_size": 64,
         "label_size": 64,
-        "bank": {"path": "bank"},
+        "networks": "bank.tsv",
         "stimuli": {"n": 6, "source": "folder", "options": None},
         "folder": {"path": "photos"},
         "assets": {"plan_unaccepted": False},
@@ -208,30 +191,26 @@ def test_public_encoders_become_figures(project):
     (project.path / "small.yaml").write_text(yaml.safe_dump(small))
     config = (*PAPER, "small.yaml")
     printed = project.snakemake(*config, "--", "rsa")
-    assert "figure6" in printed.partition("left out: ")[2]
+    assert "Figure 6" in printed.partition("left out: ")[2]
 
     results = project.path / "results/paper"
     for name in ("figure4", "figure5"):
         assert (results / f"figures/{name}.png").stat().st_size > 10_000
-    for task, file in files.items():
-        ours = load_encoder(results / f"bank/{task}/weights.safetensors")
-        public = torch.load(file, weights_only=True)["state_dict"]
-        assert ours.spec.input_channels == (1 if task == "colorization" else 3)
-        assert all(torch.equal(ours.state_dict()[key], value) for key, value in public.items())
-        with h5py.File(results / f"rdms/trained/{task}.h5") as rdms:
+    for task in files:
+        with h5py.File(results / f"rdms/bank/{task}.h5") as rdms:
             assert rdms["dissimilarities"].shape == (5, 15)
             assert np.ptp(rdms["dissimilarities"][()], axis=1).min() > 1e-3
     table = pd.read_csv(results / "tables/similarity.csv")
     assert set(table["layer"]) == {"block1", "block2", "block3", "block4", "compressed"}
     assert table["rs"].between(-1, 1).all()
 
-    # Nothing is made again; and a file that is not what its name says stops its own job alone.
+    # Nothing is made again; and a file of another content stops its own job alone.
     assert not project.planned(*config, "--", "rsa")
     damaged = files["curvature"]
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    weights = "results/paper/bank/curvature/weights.safetensors"
-    printed = project.snakemake(*config, "--forcerun", "public_encoder", "--", weights, ok=False)
+    rdms = "results/paper/rdms/bank/curvature.h5"
+    printed = project.snakemake(*config, "--forcerun", "network_rdms", "--", rdms, ok=False)
     lines = error_lines(printed)
     assert len(lines) == 1, printed
-    assert f"bank/{damaged.name}: has SHA-256" in lines[0]
-    assert not (project.path / weights).exists()
+    assert f"{damaged.name} has SHA-256" in lines[0]
+    assert not (project.path / rdms).exists()
