@@ -3,7 +3,8 @@
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# Snakemake finds a default profile beside the root Snakefile only, so it is named here.
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default
 
 .PHONY: demo smoke nyuv2 test lint format pages clean
 .DELETE_ON_ERROR:

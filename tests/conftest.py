@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PARTS = ("Snakefile", "workflow", "profiles", "config", "scripts", "envs")
+PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -112,12 +112,14 @@ def test_a_module_without_a_run_is_one_line(elsewhere):
 
 def test_both_snakefiles_make_the_same_plan_with_the_default_profile(project, tmp_path):
     smoke = str(project.path / "config/smoke.yaml")
+    # Snakemake finds it beside workflow/Snakefile; with the root Snakefile it has to be named.
+    profile = ("--workflow-profile", str(project.path / "workflow/profiles/default"))
     plans = []
     for folder, words in (
-        (project.path, ()),
+        (project.path, profile),
         (project.path, ("--snakefile", "workflow/Snakefile")),
-        (tmp_path, ("--snakefile", str(project.path / "Snakefile"))),
-        (project.path, ("--directory", str(tmp_path))),
+        (tmp_path, ("--snakefile", str(project.path / "Snakefile"), *profile)),
+        (project.path, ("--directory", str(tmp_path), *profile)),
     ):
         words = (*words, "--configfile", smoke, "--dry-run", "--quiet", "host")
         printed = Project(folder).snakemake(*words)
