@@ -2,7 +2,7 @@
 
 Reads a prepared target and, for a network of the bank, its row and weights. Writes the network with
 its new head, its learning curve and one row of scores; where asked, the encoder alone, for RDMs. A
-training that was killed goes on from the state beside the weights.
+training that was killed continues from the state beside the weights.
 """
 
 import torch

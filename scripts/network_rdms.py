@@ -78,7 +78,7 @@ def _representations(
         print(f"{row.name}, {name}: {found.name}, {' x '.join(map(str, found.shape))}")
     compared = layer or list(layers)[-1]
     if varied and compared not in layers:
-        raise ConfigError(f"{row.where('layers')}: none is {compared}; name one so")
+        raise ConfigError(f"{row.where('layers')}: none is named {compared}; rename one")
     return Representations(network, layers, images, [compared] * varied, **options), compared
 
 

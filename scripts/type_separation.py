@@ -58,7 +58,7 @@ def _typed(paths: list[str], layer: str, types: dict) -> RDMStack | None:
     named = [model for model in stacked.models if types.get(model)] if paths else []
     if separable([types[model] for model in named]):
         return stacked.only(named)
-    print(f"layer {layer}: left out, for its networks have no two types to compare", flush=True)
+    print(f"layer {layer}: left out: no two types of networks to compare", flush=True)
     return None
 
 

@@ -146,7 +146,7 @@ COST = "C12"  # timings, which no table of results holds
 
 
 def _judged(*folders: str) -> list[tuple[tuple[str, str], list[dict]]]:
-    """Return for each claim its key and what the runs say of it, one row a run."""
+    """Return for each claim its key and what the runs say of it, one row per run."""
     runs = []
     for folder in folders:
         files = sorted((ROOT / folder).glob("*.csv"))

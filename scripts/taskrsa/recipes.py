@@ -40,7 +40,7 @@ class TrainConfig(Section):
     """How encoders are trained on the labels of a task."""
 
     steps: Positive = Field(300, description="Optimiser steps.")
-    batch_size: Positive = Field(32, description="Images in each step.")
+    batch_size: Positive = Field(32, description="Images per step.")
     learning_rate: float = Field(0.003, gt=0)
     weight_decay: float = Field(0.0001, ge=0)
     eval_every: Positive = Field(50, description="Steps between two validations.")
@@ -53,7 +53,7 @@ class FinetuneConfig(Section):
     """How a network with a new head is trained on a target."""
 
     steps: Positive = Field(300, description="Optimiser steps.")
-    batch_size: Positive = Field(8, description="Crops in each step.")
+    batch_size: Positive = Field(8, description="Crops per step.")
     crop: Annotated[int, Field(ge=8)] | None = Field(
         None, description="Side of the crops in pixels; null for image_size."
     )
@@ -82,7 +82,7 @@ class FinetuneConfig(Section):
     @classmethod
     def _ordered(cls, scale: tuple[float, float]) -> tuple[float, float]:
         if scale[0] > scale[1]:
-            raise ValueError("the least scale comes first")
+            raise ValueError("the smaller scale comes first")
         return scale
 
 

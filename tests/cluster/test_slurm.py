@@ -265,15 +265,14 @@ def test_jobs_that_fail_are_tried_again_and_go_on(slurm, prepared, straight):
 
     assert [job.state for job in jobs_of(prepared, "finetune")] == ["CANCELLED", "COMPLETED"]
     logs = prepared.path / "results/smoke/logs"
-    assert (
-        "training goes on from step" in (logs / "finetune_random_0_block4_outdoor.log").read_text()
-    )
+    log = (logs / "finetune_random_0_block4_outdoor.log").read_text()
+    assert "training continues from step" in log
     assert fine_tuned(prepared) == fine_tuned(straight)
 
     (again,) = jobs_of(prepared, "train_target_model")
     assert (again.number, again.state) == (lost.number, "COMPLETED")
     assert "Restarts=1" in scontrol("show", "job", lost.number)
-    assert "training goes on from step" in (logs / "train_target_model_0_outdoor.log").read_text()
+    assert "training continues from step" in (logs / "train_target_model_0_outdoor.log").read_text()
 
 
 @cluster

@@ -120,7 +120,7 @@ def test_more_stimuli_than_images_are_refused(rgbd):
         *with_config(rgbd, config), "--", "results/smoke/data/stimuli.h5", ok=False
     )
     assert error_lines(printed) == [
-        "error: 100 images asked of split train, which has 8; lower the number in the config"
+        "error: 100 images are wanted of split train, which has 8; lower the number in the config"
     ]
 
 

@@ -171,7 +171,7 @@ def kill(process) -> None:
 
 def steps_of(log: str) -> int | None:
     """Return the step from which a training says that it went on."""
-    lines = [line for line in log.splitlines() if "training goes on from step" in line]
+    lines = [line for line in log.splitlines() if "training continues from step" in line]
     return int(lines[-1].split()[-1]) if lines else None
 
 
@@ -283,7 +283,7 @@ def test_the_second_of_two_waits_for_the_first(training, straight, server):
     assert wait_until(training.resume.exists, first)
     os.kill(first.pid, signal.SIGSTOP)  # it would be done before the other has begun
     second = training.start(server)
-    assert wait_until(lambda: "trains here; waiting for it" in training.log, second)
+    assert wait_until(lambda: "is training here; waiting for it" in training.log, second)
     os.kill(first.pid, signal.SIGCONT)
     for process in (first, second):
         process.join(LIMIT)
@@ -300,7 +300,7 @@ def test_the_second_goes_on_when_the_first_is_killed(training, straight, server)
     assert wait_until(training.resume.exists, first)
     os.kill(first.pid, signal.SIGSTOP)  # it would be done before the other has begun
     second = training.start(server)
-    assert wait_until(lambda: "trains here; waiting for it" in training.log, second)
+    assert wait_until(lambda: "is training here; waiting for it" in training.log, second)
     kill(first)
     second.join(LIMIT)
     assert second.exitcode == 0, training.log
@@ -332,7 +332,7 @@ def test_other_settings_start_over(training, data, server, tmp_path):
     cut_off(training, server, 5)
     training.recipe = {**RECIPE, "learning_rate": 0.001}
     training.finish(server)
-    assert "was made with other recipe.learning_rate; training starts over" in training.log
+    assert "was made with a different recipe.learning_rate; training starts over" in training.log
     assert steps_of(training.log) is None
     (tmp_path / "fresh").mkdir()
     fresh = Training(data, tmp_path / "fresh", training.recipe)

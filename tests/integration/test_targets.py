@@ -303,7 +303,7 @@ def test_a_killed_training_goes_on_and_ends_the_same(long_training, tmp_path, vi
     # Where only Snakemake was killed, its trainer is still at work.
     project.snakemake("--rerun-incomplete", *SMOKE, "long.yaml", "--", WEIGHTS)
     log = (project.path / LOG).read_text()
-    # Nothing is trained twice: the second waits, or goes on from what the first has left.
-    assert "waiting for it" in log or "goes on from step" in log, log
+    # Nothing is trained twice: the second waits, or continues from what the first has left.
+    assert "waiting for it" in log or "continues from step" in log, log
     assert (project.path / WEIGHTS).read_bytes() == expected
     assert not list((project.path / WEIGHTS).parent.glob("*.resume"))

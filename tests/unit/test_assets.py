@@ -214,7 +214,7 @@ def test_a_server_without_ranges_is_asked_for_all_of_it_again(server, tmp_path):
 def test_a_connection_that_always_breaks_is_one_line_and_the_part_stays(server, tmp_path):
     server.ranges = False
     server.cuts = [100_000] * 9
-    with pytest.raises(DataError, match=r"data.bin: the connection broke.*again and again"):
+    with pytest.raises(DataError, match=r"data.bin: the connection broke.*repeatedly"):
         get(asset_at(server), tmp_path / "data.bin")
     assert len(server.asked) == 3
     assert names(tmp_path) == {"data.bin.part", "data.bin.part.json"}
@@ -345,7 +345,7 @@ def test_two_at_once_download_once_and_both_succeed(server, tmp_path):
     assert (first.returncode, second.returncode) == (0, 0)
     assert target.read_bytes() == CONTENT
     assert len(server.asked) == 1
-    assert sum("is there already" in text for text in printed) == 1
+    assert sum("is already there" in text for text in printed) == 1
     assert names(tmp_path) == {"data.bin"}
 
 
@@ -392,7 +392,7 @@ def small_disk(tmp_path) -> Iterator[Path]:
 
 
 def test_a_disk_that_fills_up_and_one_that_is_too_small_from_the_start(server, small_disk):
-    with pytest.raises(DataError, match=r"0.0004 GB are to come and 0.0002[0-9]+ GB are free"):
+    with pytest.raises(DataError, match=r"0.0004 GB are needed and 0.0002[0-9]+ GB are free"):
         get(asset_at(server), small_disk / "data.bin")
     assert server.sent < len(CONTENT)
     server.length = False
@@ -402,7 +402,7 @@ def test_a_disk_that_fills_up_and_one_that_is_too_small_from_the_start(server, s
 
 def test_a_size_that_no_disk_holds_is_refused(server, tmp_path):
     server.announced = 10**17
-    with pytest.raises(DataError, match=r"data.bin.part: 1e\+08 GB are to come"):
+    with pytest.raises(DataError, match=r"data.bin.part: 1e\+08 GB are needed"):
         get(asset_at(server, hash=""), tmp_path / "data.bin")
 
 
@@ -441,7 +441,9 @@ def test_mirrors_are_tried_in_their_order(server, tmp_path):
     get(asset_at(server), tmp_path / "data.bin", local=mirrors)
     paths = [asked["path"] for asked in server.asked]
     assert paths == ["/empty/data.bin", "/good/data.bin"]
-    with pytest.raises(DataError, match=r"no place gave it: .*empty/data.bin \(404.*, .*data.bin"):
+    with pytest.raises(
+        DataError, match=r"could not be fetched: .*empty/data.bin \(404.*, .*data.bin"
+    ):
         get(asset_at(server), tmp_path / "again.bin", local=mirrors[:1])
 
 
@@ -459,7 +461,7 @@ def test_offline_never_asks_and_says_where_it_looked(server, tmp_path):
 
 def test_what_only_a_browser_gets_is_taken_from_a_copy(server, tmp_path):
     asset = asset_at(server, how="hand")
-    with pytest.raises(DataError, match=rf"only a browser gets it, from {asset.address}; put a"):
+    with pytest.raises(DataError, match=rf"only a browser can get it, from {asset.address}; put a"):
         get(asset, tmp_path / "data.bin")
     (tmp_path / "copies").mkdir()
     (tmp_path / "copies/data.bin").write_bytes(CONTENT)
@@ -505,7 +507,7 @@ def test_what_came_is_recorded_and_another_content_later_is_noticed(server, tmp_
     get(asset, target)
     target.unlink()
     server.files["/data.tar"] = tar_of(b"two")
-    with pytest.raises(DataError, match=rf"differs from that of what came before.*remove {record}"):
+    with pytest.raises(DataError, match=rf"differs from the last download's.*remove {record}"):
         get(asset, target)
     assert names(tmp_path) == {"data.tar.sha256"}
     record.unlink()
@@ -613,5 +615,5 @@ def test_a_name_or_file_twice_is_one_line(tmp_path, column):
     table = tmp_path / "assets.tsv"
     lines = ["\t".join(ROW), *("\t".join(row.values()) for row in rows)]
     table.write_text("\n".join(lines) + "\n")
-    with pytest.raises(ConfigError, match=f"line 3: {column} {ROW[column]} stands twice"):
+    with pytest.raises(ConfigError, match=f"line 3: {column} {ROW[column]} is listed twice"):
         read_table(table, schema())

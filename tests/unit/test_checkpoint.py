@@ -69,7 +69,7 @@ def test_other_settings_are_named_and_left_aside(tmp_path, capsys):
     path = tmp_path / "weights.resume"
     save(path, 3)
     assert load(path, {**SETTINGS, "seed": 1, "new": 0}) is None
-    assert "was made with other new, seed; training starts over" in capsys.readouterr().out
+    assert "was made with a different new, seed; training starts over" in capsys.readouterr().out
     assert load(path)["progress"]["step"] == 3
 
 
@@ -167,7 +167,7 @@ def test_a_second_process_waits_and_says_for_whom(tmp_path, capsys):
     os.waitpid(other, 0)
     printed = capsys.readouterr().out
     assert f"{path}: process {child} on " in printed
-    assert "trains here; waiting for it" in printed
+    assert "is training here; waiting for it" in printed
 
 
 def test_many_at_once_are_never_two(tmp_path, monkeypatch):
@@ -222,7 +222,7 @@ def test_the_state_stays_when_whoever_started_the_training_is_gone(tmp_path, mon
         held.save(state(1))
         monkeypatch.setattr(checkpoint, "_starters", lambda: (1, 0))
         held.finish()
-    assert "stays, because what started this training has gone" in capsys.readouterr().out
+    assert "kept, as what started this training is gone" in capsys.readouterr().out
     assert load(path)["progress"]["step"] == 1
 
 

@@ -58,7 +58,7 @@ def message(values: dict, added=()) -> str:
         ),
         (
             {"targets": {"mine": {"kind": "values", "path": "x", "recipe": {"scale": [2, 1]}}}},
-            "config, targets.mine.recipe.scale: the least scale comes first",
+            "config, targets.mine.recipe.scale: the smaller scale comes first",
         ),
     ],
 )

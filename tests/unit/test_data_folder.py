@@ -101,9 +101,9 @@ def test_what_is_wrong_with_a_list_is_named_together(tmp_path):
     listed.write_text("a.png\nb.tif\nnone.png\n")
     refuses(DataError, r"2 of 3 files are.*b\.tif, .*none\.png;", lambda: folder.files(listed))
     listed.write_text("a.png\na.png\n")
-    refuses(DataError, r"names twice: .*a\.png", lambda: folder.files(listed))
+    refuses(DataError, r"lists twice: .*a\.png", lambda: folder.files(listed))
     listed.write_text("# nothing\n")
-    refuses(DataError, "names no photograph", lambda: folder.files(listed))
+    refuses(DataError, "lists no photographs", lambda: folder.files(listed))
     refuses(DataError, "is not a list of photographs", lambda: folder.files(tmp_path / "a.png"))
 
 

@@ -194,7 +194,7 @@ def test_names_that_are_taken():
     with pytest.raises(ConfigError, match="measure rsa: registered twice"):
         measure("rsa", label="", compare="spearman", source="")
     for kind in ("simulated", "folder"):
-        with pytest.raises(ConfigError, match=f"source {kind}: there is one of that name"):
+        with pytest.raises(ConfigError, match=f"source {kind}: the name is taken"):
             add_source(kind, lambda: None)
     with pytest.raises(ConfigError, match="source 'My source': a kind has small letters"):
         add_source("My source", lambda: None)

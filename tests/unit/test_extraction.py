@@ -81,5 +81,5 @@ def test_stimuli_are_sampled_with_a_seed_and_keep_their_order():
     assert len(set(sample)) == 10
     assert choose(ids, 5, "train", None) == ids[:5]
     assert choose(ids, None, "train", None) == ids
-    with pytest.raises(ConfigError, match="101 images asked of split train, which has 100"):
+    with pytest.raises(ConfigError, match="101 images are wanted of split train, which has 100"):
         choose(ids, 101, "train", None)

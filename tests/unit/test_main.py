@@ -35,7 +35,7 @@ def test_layers_are_listed(tmp_path):
     listed = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert "layer2 Sequential 4 x 16 x 16 depth5" in listed
     assert "layer1.0.relu ReLU - is called 2 times for one image" in listed
-    assert "net: runs user_networks:Residual, code that you trust as your own" in done.stdout
+    assert "net: runs user_networks:Residual, code that you need to trust" in done.stdout
     done = call("bad")
     assert done.returncode == 1
     assert done.stderr.startswith("error: bank, row bad, layers: nothing is named nothing*")

@@ -125,7 +125,7 @@ def test_variants_and_measures_of_a_users_network_depend_on_centring_alone(tmp_p
     measured = read_rdms(files["measures"][0], ["rsa_uncentred", "rsa"]).dissimilarities
     np.testing.assert_allclose(measured[0], plain.dissimilarities[0], atol=1e-6)
     np.testing.assert_allclose(measured[1], rows["centring"], atol=1e-6)
-    with pytest.raises(ConfigError, match="row net, layers: none is compressed; name one so"):
+    with pytest.raises(ConfigError, match="row net, layers: none is named compressed; rename one"):
         rdms_of(tmp_path, chosen, stimuli, layer="compressed", variants=variants, **files)
 
 

@@ -219,7 +219,7 @@ def test_a_damaged_class_mapping_is_refused(tmp_path):
     for change, message in (
         ({"mapClass": [[1, 3]]}, "maps to class 3 of 2"),
         ({"mapClass": [[1]]}, "maps 1 of 2 names"),
-        ({"className": np.array([[1.5, 2.5]], dtype=object)}, "other things than texts"),
+        ({"className": np.array([[1.5, 2.5]], dtype=object)}, "that is not all text"),
     ):
         savemat(file, good | change)
         with pytest.raises(DataError, match=message):

@@ -135,7 +135,7 @@ def test_runs_say_what_is_wrong(ranked):
     for column in ("model", "seed", "score", "n_val", "metric"):
         refused(f"no column {column}", good.drop(columns=column))
     refused("no rows", good.iloc[:0])
-    refused("none is of a network of the bank", good[good["model"].str.startswith("random")])
+    refused("none is of a ranked network", good[good["model"].str.startswith("random")])
     with pytest.raises(DataError, match="ranking: no column rank;"):
         score_rows(good, ranked.drop(columns="rank"))
 

@@ -132,7 +132,7 @@ def test_the_same_views_give_the_same_bytes_and_the_digest_tells_others_apart(tm
 @pytest.mark.parametrize(
     ("views", "n", "message"),
     [
-        ([view(0), view(0)], 2, "image image-0 comes twice"),
+        ([view(0), view(0)], 2, "image image-0 appears twice"),
         ([view(0), view(1, depth=None)], 2, "image image-1 has no depth, which image image-0 has"),
         ([view(0, depth=None), view(1)], 2, "image image-0 has no depth, which image image-1 has"),
         ([view(0), view(1, official={})], 2, "image image-1 has no official/"),
@@ -141,7 +141,7 @@ def test_the_same_views_give_the_same_bytes_and_the_digest_tells_others_apart(tm
             2,
             r"depth of image image-1 has shape \(8, 8\)",
         ),
-        ([view(0)], 2, "1 views came of 2"),
+        ([view(0)], 2, "1 views instead of 2"),
         ([view(0), view(1)], 1, "more than the 1 views"),
     ],
 )

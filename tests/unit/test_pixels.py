@@ -72,7 +72,7 @@ def test_photographs_that_cannot_be_used(tmp_path):
     with pytest.raises(DataError, match=r"a\.jpg: file not found; restore it"):
         checked_size(path)
     grey(tmp_path / "deep.png", np.zeros((4, 4), np.uint16))
-    with pytest.raises(DataError, match=r"deep\.png: is not 8 bits a channel \(mode I;16\)"):
+    with pytest.raises(DataError, match=r"deep\.png: is not 8 bits per channel \(mode I;16\)"):
         read_photograph(tmp_path / "deep.png")
 
 
@@ -172,7 +172,7 @@ def test_maps_that_hold_something_else(tmp_path):
         assert "\n" not in str(caught.value)
 
     colours = Image.fromarray(photo(tmp_path / "0.png"))
-    refused("0.png", r"holds uint8 of shape \(18, 24, 3\), not one number a pixel")
+    refused("0.png", r"holds uint8 of shape \(18, 24, 3\), not one number per pixel")
     colours.convert("P").save(tmp_path / "1.png")
     refused("1.png", "holds colours of a palette")
     (tmp_path / "2.png").write_bytes((tmp_path / "0.png").read_bytes()[:50])

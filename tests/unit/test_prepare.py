@@ -283,7 +283,7 @@ def test_numbers_with_nothing_to_learn_or_score(tmp_path):
         prepared("values", table)
     rows = [f"{at},{at % 2 if at < 6 else 0.5},{'train' if at < 6 else 'val'}" for at in range(8)]
     table = numbers(tmp_path, rows, "image,price,age,split")
-    with pytest.raises(DataError, match="age is the training median in all labels to score on"):
+    with pytest.raises(DataError, match="age equals the training median in all validation labels"):
         prepared("values", table)
 
 

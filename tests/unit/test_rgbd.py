@@ -143,7 +143,7 @@ def test_damaged_exports(export, spoil, words):
     [
         ({"depth_step_m": -1}, "depth_step_m is -1"),
         ({"classes": "none.txt"}, r"none\.txt cannot be read"),
-        ({"classes": ["wall", "wall"]}, "a name stands twice"),
+        ({"classes": ["wall", "wall"]}, "a name is listed twice"),
         ({"classes": CLASSES, "things": ["table"]}, "'table' is none of the classes"),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_layer_without_two_types_is_left_out(files, tmp_path, capsys):
     types = dict.fromkeys("abcd", "fish") | {"e": "fowl"}
     assert set(rows(files, tmp_path, types)["layer"]) == {"block1"}
     assert (
-        "layer compressed: left out, for its networks have no two types" in capsys.readouterr().out
+        "layer compressed: left out: no two types of networks to compare" in capsys.readouterr().out
     )
 
 

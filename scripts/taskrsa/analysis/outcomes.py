@@ -369,15 +369,15 @@ def _by_seed(runs: pd.DataFrame) -> pd.DataFrame:
     there, once, and its score one that can be."""
     for column in _RUN:
         if column not in runs.columns:
-            raise DataError(f"runs: no column {column}; give {', '.join(_RUN)}, one row a run")
+            raise DataError(f"runs: no column {column}; give {', '.join(_RUN)}, one row per run")
     if runs.empty:
         raise DataError("runs: no rows; fine-tune at least one network")
     for row in runs.itertuples():
         least = -np.inf if row.metric == "error_removed" else 0
         if not least <= row.score <= 1:
             raise DataError(
-                f"{row.model}, seed {row.seed}: score {row.score} is not a number of at most 1, "
-                "or below 0; score the run again, as a share and not in per cent"
+                f"{row.model}, seed {row.seed}: score {row.score} is not a share; score the run "
+                "again, not in per cent"
             )
     for row in runs[runs.duplicated(["model", "seed"])].itertuples():
         raise DataError(f"{row.model}, seed {row.seed}: scored twice; leave one row out")
@@ -403,7 +403,7 @@ def _ranked(networks: Sequence[str], wide: pd.DataFrame) -> list[str]:
             )
     found = [name for name in networks if name in wide.index]
     if not found:
-        raise DataError("runs: none is of a network of the bank; fine-tune at least one")
+        raise DataError("runs: none is of a ranked network; fine-tune at least one")
     return found
 
 

@@ -33,8 +33,8 @@ def files(path: str | Path, pattern: str = "*", recursive: bool = True) -> list[
     ConfigError
         If the pattern cannot be used.
     DataError
-        If the folder is missing, the list cannot be read or names files that are missing or no JPEG
-        or PNG, or no file matches.
+        If the folder is missing, the list cannot be read or names files that are missing or not
+        JPEG or PNG, or no file matches.
     """
     root = Path(path)
     if root.is_file():
@@ -77,14 +77,14 @@ def _listed(path: Path) -> list[str]:
     bad = [file for file in found if not _is_photograph(file)]
     if bad:
         raise DataError(
-            f"{path}: {len(bad)} of {len(found)} files are missing or no JPEG or PNG: "
+            f"{path}: {len(bad)} of {len(found)} files are missing or not JPEG or PNG: "
             f"{first_few(bad)}; correct the list"
         )
     if not found:
-        raise DataError(f"{path}: names no photograph; write one a line")
+        raise DataError(f"{path}: lists no photographs; write one per line")
     double = [file for file, n in Counter(found).items() if n > 1]
     if double:
-        raise DataError(f"{path}: names twice: {first_few(double)}; leave each once")
+        raise DataError(f"{path}: lists twice: {first_few(double)}; keep each once")
     return found
 
 
@@ -99,7 +99,7 @@ def square_photograph(file: str | Path, size: int) -> np.ndarray:
     """Return the centre square of a photograph at size x size, upright, (size, size, 3) uint8."""
     with Image.open(file) as image:
         if image.mode.startswith(("I", "F")):
-            raise OSError("not 8 bits a channel")
+            raise OSError("not 8 bits per channel")
         upright = ImageOps.exif_transpose(image).convert("RGB")
     side = min(upright.size)
     left, top = (upright.width - side) // 2, (upright.height - side) // 2

@@ -288,7 +288,7 @@ def _load_mat(path: str | Path, names: Sequence[str], what: str) -> dict[str, np
 def _cell(path: str | Path, values: np.ndarray) -> list[str]:
     texts = [np.asarray(value).ravel() for value in values.ravel()]
     if any(text.size > 1 or text.dtype.kind != "U" for text in texts):
-        raise DataError(f"{path}: holds a cell array of other things than texts; {_MAPPING}")
+        raise DataError(f"{path}: holds a cell array that is not all text; {_MAPPING}")
     return [str(text[0]) if text.size else "" for text in texts]
 
 

@@ -78,7 +78,7 @@ class _PackWriter:
 
     def require_new(self, image_id: str) -> None:
         if image_id in self._digests:
-            raise DataError(f"{self.path}: image {image_id} comes twice; rename or remove one")
+            raise DataError(f"{self.path}: image {image_id} appears twice; rename or remove one")
         if len(self._digests) == self.n:
             raise DataError(
                 f"{self.path}: more than the {self.n} views announced; list the ids again"
@@ -125,8 +125,7 @@ class _PackWriter:
     def finish(self, info: SourceInfo, smoothed: bool) -> None:
         if len(self._digests) != self.n:
             raise DataError(
-                f"{self.path}: {len(self._digests)} views came of {self.n} announced; list the ids "
-                "again"
+                f"{self.path}: {len(self._digests)} views instead of {self.n}; list the ids again"
             )
         file = self._file
         file["ids"] = _strings(self._digests)

@@ -174,7 +174,7 @@ class RgbdFolder:
         self._otherprop_is_void = classes == "nyu40"
         names = _names(classes)
         if len(set(names)) < len(names):
-            raise ConfigError("classes: a name stands twice; give each class its own name")
+            raise ConfigError("classes: a name is listed twice; give each class its own name")
         for name in things or ():
             if name not in names:
                 raise ConfigError(f"things: {name!r} is none of the classes; correct the name")

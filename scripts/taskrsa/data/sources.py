@@ -45,7 +45,7 @@ def add_source(
     if not re.fullmatch(r"[a-z_][a-z0-9_]*", kind):
         raise ConfigError(f"source {kind!r}: a kind has small letters, digits and _ only")
     if kind in ADDED or importlib.util.find_spec(f"taskrsa.data.{kind}"):
-        raise ConfigError(f"source {kind}: there is one of that name; give another")
+        raise ConfigError(f"source {kind}: the name is taken; choose another")
     ADDED[kind] = SimpleNamespace(open_source=open_source, files=files)
 
 

@@ -29,7 +29,7 @@ def choose(
         return list(ids)
     if n > len(ids):
         raise ConfigError(
-            f"{n} images asked of split {split}, which has {len(ids)}; lower "
+            f"{n} images are wanted of split {split}, which has {len(ids)}; lower "
             "the number in the config"
         )
     if generator is None:

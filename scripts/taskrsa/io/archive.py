@@ -58,7 +58,7 @@ class _StrictHeader(tarfile.TarInfo):
         except tarfile.EOFHeaderError:  # the mark at the end
             raise
         except tarfile.EmptyHeaderError:
-            raise tarfile.ReadError("has no mark of its end") from None
+            raise tarfile.ReadError("lacks its end mark") from None
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"damaged header, {error}") from None
 
@@ -151,7 +151,7 @@ def _unpack(archive: Path, part: Path, wish: Callable[[str], bool], flatten: boo
                 ) from None
             sizes[name] = member.size
     if not sizes:
-        raise DataError(f"{archive}: holds nothing that is wanted; get the published archive")
+        raise DataError(f"{archive}: holds none of the wanted files; get the published archive")
     return [{"member": name, "size": sizes[name]} for name in sorted(sizes)]
 
 

@@ -74,7 +74,7 @@ class Asset:
     name : what the workflow calls it
     address : where it is published; may hold {places} that `of` fills
     file : its name on disk, in mirrors and in folders of copies
-    how : "http", or "hand" where only a browser gets it
+    how : "http", or "hand" where only a browser can get it
     hash : "sha256:..." or "md5:..." in hexadecimal digits; empty if none is published
     size : bytes; None if not published
     licence, licence_address : a short id, and where it is stated
@@ -115,7 +115,7 @@ def read_table(path: str | os.PathLike, schema: Mapping) -> dict[str, Asset]:
     Raises
     ------
     ConfigError
-        If the table is missing, a row breaks the schema, or a name or file stands twice.
+        If the table is missing, a row breaks the schema, or a name or file is listed twice.
     """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
@@ -137,7 +137,7 @@ def read_table(path: str | os.PathLike, schema: Mapping) -> dict[str, Asset]:
             raise ConfigError(f"{path}, line {line}, {column}: {error.message}; correct it")
         for column, seen in (("name", assets), ("file", files)):
             if row[column] in seen:
-                raise ConfigError(f"{path}, line {line}: {column} {row[column]} stands twice")
+                raise ConfigError(f"{path}, line {line}: {column} {row[column]} is listed twice")
         files.add(row["file"])
         row["accept"] = row["accept"] == "yes"
         row["size"] = row["size"] or None
@@ -185,7 +185,7 @@ def _fault(path: Path, asset: Asset, record: Path) -> str:
         found = _digest(path, "sha256")
         if found != before:
             return (
-                f"its SHA-256 {found} differs from that of what came before, {before}; remove "
+                f"its SHA-256 {found} differs from the last download's, {before}; remove "
                 f"{record} to take the new content"
             )
     elif asset.file.endswith(ARCHIVES):
@@ -253,7 +253,7 @@ def fetch(
         places.append(asset.address)
     with _alone(target):
         if target.exists() and not _fault(target, asset, record_of(target)):
-            print(f"{target}: is there already", flush=True)
+            print(f"{target}: is already there", flush=True)
             _write_record(target, asset)
             return
         looked = []
@@ -284,7 +284,9 @@ def _nowhere(asset: Asset, looked: list[tuple[str, str]], offline: bool) -> Data
     put = f"put a copy named {asset.file} into a folder that assets.local lists"
     if asset.how == "hand":
         seen = seen and f"; looked for it at {seen}"
-        return DataError(f"{asset.file}: only a browser gets it, from {asset.address}; {put}{seen}")
+        return DataError(
+            f"{asset.file}: only a browser can get it, from {asset.address}; {put}{seen}"
+        )
     if offline:
         seen = f"looked for it at {seen}" if seen else "assets.local lists no folder"
         return DataError(
@@ -292,7 +294,7 @@ def _nowhere(asset: Asset, looked: list[tuple[str, str]], offline: bool) -> Data
         )
     if len(looked) == 1:
         return DataError(f"{looked[0][0]}: {looked[0][1]}; run again later, or {put}")
-    return DataError(f"{asset.file}: no place gave it: {seen}; run again later, or {put}")
+    return DataError(f"{asset.file}: could not be fetched: {seen}; run again later, or {put}")
 
 
 def _link(source: Path, asset: Asset, target: Path) -> None:
@@ -300,7 +302,7 @@ def _link(source: Path, asset: Asset, target: Path) -> None:
     if not source.is_file():
         raise _Unavailable("no such file")
     if source.resolve() == target.resolve():
-        raise _Unavailable("is the file that is asked for")
+        raise _Unavailable("is the file to be fetched itself")
     fault = _fault(source, asset, record_of(target))
     if fault:
         raise _Unavailable(fault)
@@ -324,7 +326,7 @@ def _alone(target: Path) -> Iterator[None]:
     place = target.with_name(f"{target.name}.lock")
     hold = locked(
         place,
-        lambda holder: f"{target}: another process fetches it; waiting",
+        lambda holder: f"{target}: another process is fetching it; waiting",
         "choose an assets.folder that can be written, on a file system with locks",
     )
     with hold:
@@ -351,7 +353,7 @@ def _discard(part: Path) -> None:
 def _unwritable(target: Path, error: OSError) -> DataError:
     return DataError(
         f"{target}: cannot be written ({error.strerror or error}); free some space or set "
-        "assets.folder to another disk and run again: what has come is kept"
+        "assets.folder to another disk and run again: what was downloaded is kept"
     )
 
 
@@ -363,7 +365,7 @@ def _download(address: str, asset: Asset, target: Path, tries: int, pause_s: flo
     _Unavailable
         If it does not come, or not with the right content; the latter is thrown away.
     DataError
-        If the disk is full; what has come is kept.
+        If the disk is full; what was downloaded is kept.
     """
     part = _part_of(target)
     while True:
@@ -409,7 +411,7 @@ def _receive(address: str, asset: Asset, part: Path, tries: int, pause_s: float)
             try:
                 if _one_answer(session, address, asset, part):
                     return
-                reason = "its answer does not go on from where the download stopped"
+                reason = "its answer does not resume where the download stopped"
             except _Cut as cut:
                 reason = str(cut)
             except requests.RequestException as error:  # after all tries to connect
@@ -420,7 +422,7 @@ def _receive(address: str, asset: Asset, part: Path, tries: int, pause_s: float)
             try:
                 left = left.increment("GET", address, error=requests.ConnectionError(reason))
             except (MaxRetryError, requests.ConnectionError):
-                raise _Unavailable(f"{reason}, again and again") from None
+                raise _Unavailable(f"{reason}, repeatedly") from None
             left.sleep()
 
 
@@ -516,7 +518,7 @@ def _append(
     free = shutil.disk_usage(part.parent).free
     if total is not None and total - have > free:
         raise DataError(
-            f"{part}: {(total - have) / 1e9:.3g} GB are to come and {free / 1e9:.3g} GB are free; "
+            f"{part}: {(total - have) / 1e9:.3g} GB are needed and {free / 1e9:.3g} GB are free; "
             "free some space or set assets.folder to another disk and run again"
         )
     if not have:
@@ -536,7 +538,7 @@ def _append(
             if chunk is None:
                 break
             stream.write(chunk)
-            stream.flush()  # what has come survives a kill
+            stream.flush()  # what was downloaded survives a kill
             bar.update(len(chunk))
     if total is not None and _size(part) < total:
         raise _Cut("the connection broke")

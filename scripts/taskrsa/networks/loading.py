@@ -217,7 +217,7 @@ def _completed(
     print(
         f"{row.name}: images at {found.size or 'their own'} pixels, {found.interpolation}, mean "
         "{}, std {}".format(*numbers)
-        + f"; {row.library}'s where the table says nothing",
+        + f"; {row.library}'s where the table has empty cells",
         flush=True,
     )
     return found
@@ -226,7 +226,7 @@ def _completed(
 def _from_function(row: Network, pretrained: bool) -> tuple[object, Network]:
     module, _, name = row.loader.partition(":")
     function = _function(module, name, row)
-    print(f"{row.name}: runs {row.loader}, code that you trust as your own", flush=True)
+    print(f"{row.name}: runs {row.loader}, code that you need to trust", flush=True)
     return function(**row.arguments), row
 
 

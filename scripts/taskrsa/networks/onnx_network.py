@@ -148,7 +148,9 @@ class OnnxNetwork(TapNetwork):
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
             return Layer(name, kind, fault="holds no floating-point numbers")
         if value.ndim < 2 or len(value) != n:
-            return Layer(name, kind, fault=f"is {value.shape} for {n} images, not one row an image")
+            return Layer(
+                name, kind, fault=f"is {value.shape} for {n} images, not one row per image"
+            )
         return Layer(name, kind, value.shape[1:], trunk=trunk)
 
     def tap(self, layers: Mapping[str, Layer]) -> None:
@@ -162,7 +164,7 @@ class OnnxNetwork(TapNetwork):
         Raises
         ------
         RepresentationError
-            If there is not one row an image.
+            If there is not one row per image.
         """
         outputs = self._run(self.session, images.cpu(), self.batch or len(images))
         values = dict(zip(self.names, map(np.concatenate, outputs), strict=True))
@@ -172,7 +174,7 @@ class OnnxNetwork(TapNetwork):
             if len(rows) < len(images):
                 raise RepresentationError(
                     f"{self.row.where('layers')}: {layer.name} is {tuple(rows.shape)} for "
-                    f"{len(images)} images, not one row an image; name another value"
+                    f"{len(images)} images, not one row per image; name another value"
                 )
             taps[name] = rows[: len(images)]
         return taps

@@ -114,7 +114,7 @@ class _Probe:
         if calls[0] is None:
             return "returns no tensor"
         if self._images_at(calls[0]) is None:
-            return f"returns {calls[0]} for {self.n} images, not one row an image"
+            return f"returns {calls[0]} for {self.n} images, not one row per image"
         return ""
 
     def _images_at(self, shape: tuple[int, ...]) -> int | None:

@@ -175,7 +175,7 @@ class _Cells:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
             raise ConfigError(
                 f"bank, row {self.name or '?'}, name: {self.name!r} must be letters, digits, _, - "
-                "and ., for it becomes the name of files"
+                "and ., as files are named by it"
             )
         for column in row:
             if column not in (*COLUMNS, *OPTIONAL):

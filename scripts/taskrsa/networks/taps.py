@@ -186,7 +186,7 @@ class HookedNetwork(TapNetwork):
                 self._refuse(layer, "is not reached by these images")
             values = self._kept[name]
             if values.ndim <= layer.images_at or values.shape[layer.images_at] != len(images):
-                self._refuse(layer, f"returns {tuple(values.shape)}, not one row an image")
+                self._refuse(layer, f"returns {tuple(values.shape)}, not one row per image")
             taps[name] = values.movedim(layer.images_at, 0)
         self._kept = {}
         return taps

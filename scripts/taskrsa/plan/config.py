@@ -53,7 +53,7 @@ class TrainingConfig(Section):
     )
     mem_mb: Memory = 3500
     runtime: Minutes = 240
-    gpu: int = Field(0, ge=0, description="GPUs of one job that trains or extracts.")
+    gpu: int = Field(0, ge=0, description="GPUs per job that trains or extracts features.")
 
 
 class SmallConfig(Section):
@@ -62,7 +62,7 @@ class SmallConfig(Section):
     tasks: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=3), *DISTINCT] = Field(
         "auto", description="Dense tasks to train small models of; auto for the paper's 14."
     )
-    seeds: Seeds = Field((0,), description="One model a task and seed.")
+    seeds: Seeds = Field((0,), description="One model per task and seed.")
     width: Positive = Field(16, description="Channels of the first convolution.")
     n_train: Positive | None = Field(None, description="Training images; null for all.")
     recipe: TrainConfig = TrainConfig()

@@ -10,7 +10,7 @@ from taskrsa.errors import ConfigError
 
 
 def refuse_orphaned_jobs(prefix: str, folder: str | os.PathLike = ".") -> None:
-    """Raise ConfigError where Slurm jobs of a run that was killed still work in a folder.
+    """Raise ConfigError where Slurm jobs of a run that was killed are still running in a folder.
 
     New jobs would write the same files beside them. A run that ends in any other way cancels its
     jobs or waits for them; another run in this folder has another `--slurm-jobname-prefix`.

@@ -69,7 +69,7 @@ def to_newick(tree: np.ndarray, names: Sequence[str]) -> str:
     """
     m = len(tree) + 1
     if len(names) != m:
-        raise RepresentationError(f"{len(names)} names for a tree of {m} leaves; give one a leaf")
+        raise RepresentationError(f"{len(names)} names for a tree of {m} leaves; give one per leaf")
     nodes = [(_newick_name(name), 0.0) for name in names]
     for left, right, height, _ in tree:
         # 17 digits, less trailing zeros: the text holds the height exactly.

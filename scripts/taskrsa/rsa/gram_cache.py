@@ -116,7 +116,7 @@ class GramCache:
                 found = {name: _read(file["layer"][name], rows) for name in names}
         except (OSError, KeyError, ValueError, RuntimeError):
             raise DataError(
-                f"{self.path}: not a whole file of Gram matrices; delete it, it is made again"
+                f"{self.path}: not a whole file of Gram matrices; delete it, it will be made again"
             ) from None
         for values in found.values():
             if isinstance(values, ShiftedProducts) and values.rdm(centre) is None:

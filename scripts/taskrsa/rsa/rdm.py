@@ -555,7 +555,7 @@ def image_ids(conditions: Sequence[str] | None, n: int, name: str) -> Sequence[s
         return [str(i) for i in range(n)]
     if len(conditions) != n:
         raise RepresentationError(
-            f"{name}: {n} rows of features but {len(conditions)} image ids; give one id a row"
+            f"{name}: {n} rows of features but {len(conditions)} image ids; give one id per row"
         )
     return conditions
 

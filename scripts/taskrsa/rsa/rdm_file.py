@@ -246,12 +246,12 @@ def _require_shape(
 ) -> None:
     if values.ndim != 2 or len(values) != len(layers) or len(layers) == 0:
         raise RepresentationError(
-            f"{path}: RDMs of shape {values.shape} for {len(layers)} layers; give one row a layer"
+            f"{path}: RDMs of shape {values.shape} for {len(layers)} layers; give one row per layer"
         )
     if n_images_of(values.shape[1]) != len(conditions):
         raise RepresentationError(
             f"{path}: RDMs of {n_images_of(values.shape[1])} images but {len(conditions)} image "
-            f"ids; give one id an image"
+            f"ids; give one id per image"
         )
     for what, names in (("layer", layers), ("image", conditions)):
         if len(set(names)) < len(names):

@@ -66,7 +66,7 @@ class SpilledFeatures:
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("spilled features cannot be had without a copy")
+            raise ValueError("spilled features need a copy")
         return self._columns(0, self.shape[1]).astype(dtype or self.dtype, copy=False)
 
     def _place(self, row: int, start: int) -> int:

@@ -68,8 +68,8 @@ class TargetData(Section):
     """
 
     kind: Literal["segmentation", "classification", "regression", "values", "network"] = Field(
-        description="Labelled are pixels with classes, images with classes, pixels with values, "
-        "images with one or several numbers; network: a row of the table stands for the target."
+        description="What is labelled: pixels or images, with classes (segmentation, "
+        "classification) or numbers (regression, values); network: none, a row of the table."
     )
     source: Literal["folder", "voc2012", "outdoor"] = Field(
         "folder", description="path; Pascal VOC 2012, fetched; or the simulated outdoor world."
@@ -81,8 +81,8 @@ class TargetData(Section):
     val_list: str = "val"
     image_size: Annotated[int, Field(ge=8, le=4096)] | None = Field(
         None,
-        description="Side of the images kept, in pixels, but of segmentation, whose images keep "
-        "their own size; null for the run's image_size.",
+        description="Side of the images in pixels; null for the run's image_size. Those of a "
+        "segmentation keep their size.",
     )
     unknown: float | None = Field(None, description="The value that means unknown.")
     val_share: Share = Field(0.25, description="Share to score on where the data has no split.")
@@ -100,7 +100,7 @@ class TargetConfig(TargetData):
     """A labelled set for which the bank is ranked, and how networks are fine-tuned on it."""
 
     test_list: str = Field("test", description="A devkit's list of images to submit.")
-    network: str | None = Field(None, description="Of kind network, the name of the row.")
+    network: str | None = Field(None, description="For kind network, the name of the row.")
     n_train: Positive | None = Field(None, description="Training images; null for all.")
     same_task: str | None = Field(
         None, description="The network trained for the same task in another domain."

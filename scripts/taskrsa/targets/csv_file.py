@@ -96,7 +96,7 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
         raise DataError(f"{path}: has no row; list images")
     for name in header:
         if header.count(name) > 1:
-            raise DataError(f"{path}: column {name} stands twice; rename or remove one")
+            raise DataError(f"{path}: column {name} is listed twice; rename or remove one")
     found = []
     for line, row in rows:
         if None in row:

@@ -70,7 +70,7 @@ def read_lines(path: str | Path) -> list[str]:
         raise DataError(f"{path}: is not UTF-8 text; save it as plain text") from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
-        raise DataError(f"{path}: is empty; write one name a line")
+        raise DataError(f"{path}: is empty; write one name per line")
     return lines
 
 
@@ -86,7 +86,9 @@ def read_list(path: str | Path) -> list[str]:
     seen = set()
     for image_id in ids:
         if not _ID.fullmatch(image_id):
-            raise DataError(f"{path}: {image_id!r} is not an image id; write one file name a line")
+            raise DataError(
+                f"{path}: {image_id!r} is not an image id; write one file name per line"
+            )
         if image_id in seen:
             raise DataError(f"{path}: holds {image_id} twice; remove one of the lines")
         seen.add(image_id)

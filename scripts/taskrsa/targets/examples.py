@@ -61,8 +61,8 @@ def refuse_doubles(where: Path, examples: Sequence[Example]) -> None:
     double = [name for name, n in Counter(one.id for one in examples).items() if n > 1]
     if double:
         raise DataError(
-            f"{where}: two images have one name (suffixes aside) or one is there twice: "
-            f"{first_few(double)}; leave each once, or rename one"
+            f"{where}: several images are named {first_few(double)} (suffixes aside); rename "
+            "or remove one"
         )
 
 
@@ -71,8 +71,8 @@ def refuse_new_classes(where: Path, examples: Sequence[Example]) -> None:
     seen, asked = (set(classes_of([e for e in examples if e.split == role])) for role in ROLES)
     if asked - seen:
         raise DataError(
-            f"{where}: classes {', '.join(sorted(asked - seen))} are in val but not in train, and "
-            "what is never shown cannot be learnt; add images or leave them out"
+            f"{where}: classes {', '.join(sorted(asked - seen))} are in val but not in train, so "
+            "they cannot be learnt; add training images or leave them out"
         )
 
 
@@ -80,7 +80,7 @@ def refuse_empty_splits(where: Path, examples: Sequence[Example]) -> None:
     """Refuse a split without an image."""
     for role in ROLES:
         if not any(one.split == role for one in examples):
-            raise DataError(f"{where}: no image is in split {role}; put some there")
+            raise DataError(f"{where}: split {role} has no images; add some")
 
 
 def drawn(where: Path, examples: list[Example], share: float, seed: int) -> list[Example]:

@@ -40,7 +40,7 @@ def _opened(source: Pixels) -> Image.Image:
 
 def _check_mode(source: Pixels, mode: str) -> None:
     if mode not in _PHOTO_MODES:
-        raise DataError(f"{source}: is not 8 bits a channel (mode {mode}); save it as 8-bit RGB")
+        raise DataError(f"{source}: is not 8 bits per channel (mode {mode}); save it as 8-bit RGB")
 
 
 def read_photograph(source: Pixels, upright: bool = False) -> np.ndarray:
@@ -53,7 +53,7 @@ def read_photograph(source: Pixels, upright: bool = False) -> np.ndarray:
     Raises
     ------
     DataError
-        If it is missing, damaged or not 8 bits a channel.
+        If it is missing, damaged or not 8 bits per channel.
     """
     try:
         with _opened(source) as image:
@@ -171,8 +171,8 @@ def read_map(path: Path, unknown: float | None) -> np.ndarray:
         raise DataError(f"{path}: is an archive of arrays (npz); save the one array with np.save")
     if values.ndim != 2 or values.dtype.kind not in "uif":
         raise DataError(
-            f"{path}: holds {values.dtype} of shape {values.shape}, not one number a pixel; save a "
-            "grey PNG or a 2D array"
+            f"{path}: holds {values.dtype} of shape {values.shape}, not one number per pixel; save "
+            "a grey PNG or a 2D array"
         )
     values = values.astype(np.float32)
     if unknown is not None:

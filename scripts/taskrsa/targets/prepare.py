@@ -124,7 +124,9 @@ def _file_sets(
     _refuse(problems, len(layout.examples))
     for role, last in highest.items():
         if last < 0:
-            raise DataError(f"{target.path}: no pixel of split {role} has a label; correct masks")
+            raise DataError(
+                f"{target.path}: no pixel of split {role} has a label; correct the masks"
+            )
     classes = layout.classes or tuple(f"class_{i}" for i in range(max(highest.values()) + 1))
     if len(classes) < 2:
         raise DataError(f"{target.path}: the masks hold one class only; there is nothing to learn")
@@ -212,7 +214,7 @@ def _standardised(labels: np.ndarray, splits: np.ndarray, names: Iterable[str]) 
             )
         if not np.abs(val - centre).max() > 0:
             raise DataError(
-                f"target: {name} is the training median in all labels to score on; add others"
+                f"target: {name} equals the training median in all validation labels; add others"
             )
         target[...] = (values - centre) / spread
     return found

@@ -40,7 +40,7 @@ def write_submission(
     ):
         for image_id, mask in masks:
             if image_id in seen:
-                raise DataError(f"{archive}: two predictions of {image_id}; give one an image")
+                raise DataError(f"{archive}: two predictions of {image_id}; give one per image")
             if mask.max() >= n_classes:
                 raise DataError(
                     f"{archive}: the prediction of {image_id} holds id {mask.max()}, but ids go "

@@ -83,7 +83,7 @@ def _sync_folder(folder: Path) -> None:
 def _unwritable(path: Path, error: OSError) -> DataError:
     return DataError(
         f"{path}: cannot be written ({error.strerror or error}); free some space or make its "
-        "folder writable and run again: training goes on from the last state that was saved"
+        "folder writable and run again: training continues from the last saved state"
     )
 
 
@@ -129,7 +129,7 @@ class Checkpoint:
             # Whole, so another version of this program or of PyTorch wrote it.
             return self._aside(f"cannot be read ({' '.join(str(error).split())})")
         if _canonical(settings) != _canonical(self.settings):
-            return self._aside(f"was made with other {', '.join(_differing(settings, self))}")
+            return self._aside(f"was made with a different {', '.join(_differing(settings, self))}")
         return state
 
     def _aside(self, reason: str) -> None:
@@ -146,7 +146,7 @@ class Checkpoint:
         if self._identity() != self._lock_id:
             raise DataError(
                 f"{self._lock_path}: was removed or replaced while this training ran, so that "
-                "another may run as well; run again when none does"
+                "another may be running; run again when it has ended"
             )
         body = io.BytesIO()
         torch.save({"settings": _canonical(self.settings), "state": state}, body)
@@ -159,7 +159,7 @@ class Checkpoint:
         is still there, and nothing is trained twice.
         """
         if _starters() != self._starters:
-            print(f"{self.path}: stays, because what started this training has gone", flush=True)
+            print(f"{self.path}: kept, as what started this training is gone", flush=True)
             return
         self.path.unlink(missing_ok=True)
         # While it is held: whoever waits sees that the file has no name any more and makes another.
@@ -221,7 +221,7 @@ def exclusive(path: str | os.PathLike, settings: dict) -> Iterator[Checkpoint]:
     starters = _starters()  # before any wait, during which they may go
     hold = locked(
         lock_of(path),
-        lambda holder: f"{path}: {holder} trains here; waiting for it",
+        lambda holder: f"{path}: {holder} is training here; waiting for it",
         "make its folder writable, on a file system with locks",
     )
     with hold as waited:

@@ -154,7 +154,7 @@ def finetune(
 ) -> tuple[TargetNetwork, Progress]:
     """Train `network` as a whole; return it as the last step left it, and its learning curve.
 
-    With a `store`, training goes on from the state it holds, and saves its own there. The same
+    With a `store`, training continues from the state it holds, and saves its own there. The same
     seed, data and machine give the same weights, bit by bit, on CPU, cut off or not.
 
     Raises
@@ -270,7 +270,7 @@ class _Run:
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         progress = Progress(**state["progress"])
-        print(f"training goes on from step {progress.step}", flush=True)
+        print(f"training continues from step {progress.step}", flush=True)
         return progress
 
 

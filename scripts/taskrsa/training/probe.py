@@ -177,7 +177,7 @@ def labels_at_positions(
     size = targets.shape[-1]
     if size % grid:
         raise ConfigError(
-            f"label_size: the label map of {task.id} has {size} pixels a side, which must be a "
+            f"label_size: the label map of {task.id} has {size} pixels per side, which must be a "
             f"multiple of the bottleneck's {grid} positions; change it or encoder.strides"
         )
     if task.output == "embedding":
