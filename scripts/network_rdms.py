@@ -7,6 +7,8 @@ into `features_mb` go to a temporary file. RDMs that a row brings itself are che
 order of the stimuli; there is nothing to vary about them.
 """
 
+from importlib import import_module
+
 import torch
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
@@ -15,7 +17,6 @@ from taskrsa.networks.loading import tap_network
 from taskrsa.networks.network import RDMS, Network
 from taskrsa.networks.representations import Representations, given_layers
 from taskrsa.rsa.gram_cache import code_digest
-from taskrsa.rsa.measures import MEASURES, make_measures
 from taskrsa.rsa.rdm_file import Origin, make_rdms, write_given
 
 
@@ -93,8 +94,10 @@ def _write(
         features = {key: (made.layer(layer, v), v["centre"]) for key, v in variants.items()}
         make_rdms(variant_rdms, features, *about)
     if measures:
+        # By name: they are code of the rule that asks for them, not of controls and small models.
+        compared = import_module("taskrsa.rsa.measures")
         features = made.layer(layer, choices)
-        make_measures(measures, features, list(MEASURES), *about, layer)
+        compared.make_measures(measures, features, list(compared.MEASURES), *about, layer)
 
 
 if __name__ == "__main__":

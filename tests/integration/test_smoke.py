@@ -169,7 +169,7 @@ def test_stages_and_widths_are_ranked(smoke):
 
 def test_every_job_leaves_a_log_and_a_progress_bar(smoke):
     logs = smoke.path / "results/smoke/logs"
-    log = (logs / "train_edge2d.log").read_text()
+    log = (logs / "train_encoder_edge2d.log").read_text()
     assert "100%" in log
     assert "of the constant predictor's error removed" in log
 

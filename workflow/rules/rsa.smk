@@ -17,7 +17,7 @@ RDM_FLAGS = {
 
 rule network_rdms:
     input:
-        code=code_of("network_rdms"),
+        code=code_of("network_rdms", "rsa/measures"),
         stimuli=f"{RUN}/data/stimuli.h5",
         weights=asked(lambda wildcards: PLAN.weights(wildcards.network)),
     output:

@@ -231,10 +231,12 @@ class Plan:
     @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of weights and of other files that the results come from."""
-        names = [f"bank/{name}" for name, row in self.bank.networks.items() if row.is_address]
-        names += ["affinities"] * ("published" in self.affinity_kinds)
-        assets = self.fetching.assets
-        return {name: assets[name].hash.removeprefix("sha256:") for name in names}
+        rows = self.bank.networks.values()
+        hashes = {f"weights of {row.label}": row.sha256 for row in rows if row.sha256}
+        if "published" in self.affinity_kinds:
+            published = self.fetching.assets["affinities"].hash.removeprefix("sha256:")
+            hashes["Taskonomy's affinities"] = published
+        return hashes
 
     @property
     def settings(self) -> dict:
