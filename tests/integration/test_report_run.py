@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import Project
+from taskrsa.figures.registry import registered
 
 SMOKE = ("--configfile", "config/smoke.yaml")
 
@@ -26,8 +27,11 @@ def test_claims_are_judged_in_every_run(smoke):
     assert list(claims)[: len(first)] == first
     assert list(dict.fromkeys(claims["claim"])) == [f"C{n}" for n in range(1, 13)]
     assert set(claims["verdict"]) <= {"holds", "does not", "not comparable"}
-    # All is there: images, labels, affinities, a new task, timings.
-    assert claims.loc[claims["claim"] != "C12", "ours"].notna().all()
+    # All is there: images, labels, affinities, a target. Only networks that learnt nothing, as such
+    # small ones may on some processors, leave nothing to judge.
+    unjudged = claims[(claims["claim"] != "C12") & claims["ours"].isna()]
+    assert set(unjudged["claim"]) <= {"C10"}
+    assert unjudged["note"].str.startswith("fine-tuning learnt next to nothing").all()
     # Timings are not the same in every run, and so not in a table: the page has them.
     cost = claims.loc[claims["claim"] == "C12"]
     assert cost["ours"].isna().all()
@@ -107,7 +111,7 @@ def test_snakemake_s_own_report_has_captions_and_categories(smoke):
     assert any(name.endswith("figure4.png") for name in names)
     for category in ("Claims", "Taxonomy", "Small models", "Transfer", "Target", "Robustness"):
         assert category in text, category
-    assert "Task similarity at the compressed encoder output" in text
+    assert registered()["figure4"].caption.split(".")[0] in " ".join(text.split())
 
 
 # --- a real browser ---
