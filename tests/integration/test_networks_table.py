@@ -60,7 +60,7 @@ def test_a_table_is_compared_as_the_demo_s_networks_are(mine):
     separation = table(mine, "type_separation")
     assert set(separation["layer"]) == {"early", "last"}
     assert set(separation["control"]) == {"none", "pixels"}
-    assert table(mine, "presets")["variant"].tolist() == ["centring"]
+    assert table(mine, "presets")["choice"].tolist() == ["centring"]
     assert (results / "trees/last_average.nwk").read_text().count(",") == 2
     for name in ("figure4", "figure5", "type_separation", "presets"):
         assert (results / f"figures/{name}.png").stat().st_size > 5_000, name
@@ -104,7 +104,7 @@ def test_rows_of_several_loaders_and_a_file_of_rdms(mine):
     mine.snakemake(*RUN, "--", "results/mine/tables/similarity.csv", "type_separation", "presets")
     similarity = table(mine, "similarity")
     assert similarity.groupby("layer").size().to_dict() == {"depth1": 15, "last": 15}
-    assert table(mine, "presets")["n_models"].tolist() == [5]
+    assert table(mine, "presets")["choice"].tolist() == ["centring"]
     found = read_rdms(mine.path / "results/mine/rdms/bank/brain.h5")
     np.testing.assert_allclose(found.dissimilarities, rdms, rtol=1e-6)
     assert (mine.path / "results/mine/bank/edges/quality.csv").exists()
