@@ -41,7 +41,7 @@ COLUMNS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cores", type=int, default=2)
-    parser.add_argument("--configfile", default="config/config.yaml")
+    parser.add_argument("--configfile", default="config/demo.yaml")
     parser.add_argument("--rate", default="500/5s", help="Snakemake's --max-jobs-per-timespan")
     parser.add_argument("--folder", type=Path, help="new folder to run in, kept (a temporary one)")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
