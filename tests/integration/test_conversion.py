@@ -87,7 +87,8 @@ def test_masks_of_sbd_are_merged_on_the_way(project, tmp_path):
     (extra / "cls/d.mat").write_bytes(good[:200])
     words = (*WORDS, "--", "results/merged/targets/voc/images.csv")
     printed = project.snakemake(*words, ok=False)
-    assert f"error: 1 of 3 masks of SBD cannot be used: {extra}/cls/d.mat: is no MATLAB" in printed
+    wanted = f"error: 1 problem in 5 labelled images: {extra}/cls/d.mat: is not a MATLAB file"
+    assert wanted in printed
     (extra / "cls/d.mat").write_bytes(good)
     project.snakemake(*words)
     with open(project.path / "results/merged/targets/voc/images.csv", newline="") as stream:

@@ -65,8 +65,8 @@ def test_figure6_compares_with_the_published_affinities(tiny):
 def test_without_published_affinities_what_needs_them_is_left_out_in_one_line(project):
     printed = project.snakemake("--dry-run", "--configfile", "config/smoke.yaml")
     lines = [line for line in printed.splitlines() if "left out" in line]
-    wanted = "for want of Taskonomy's affinities (see affinities.path)"
-    assert lines == [f"left out: figure6_published, {wanted}"]
+    wanted = "needs Taskonomy's published affinities (set affinities.path, or accept their licence)"
+    assert lines == [f"left out: Figure 6, published affinities: {wanted}"]
     asked = project.snakemake(
         "--configfile", "config/smoke.yaml", "--", "figure6_published", ok=False
     )
@@ -75,7 +75,8 @@ def test_without_published_affinities_what_needs_them_is_left_out_in_one_line(pr
     (project.path / "use.yaml").write_text(yaml.safe_dump({"affinities": {"use": "published"}}))
     words = ("--configfile", "config/smoke.yaml", "use.yaml")
     printed = project.snakemake("--dry-run", *words)
-    assert f"left out: figure6, table1 and selection, {wanted}" in printed
+    wanted = "needs transfer affinities of its tasks, measured or published (affinities.path)"
+    assert f"Figure 6, Similarity against transfer, Transfer affinities: {wanted}" in printed
     assert not project.planned(*words) & {"probe_source", "figure6", "model_selection", "table1"}
 
 

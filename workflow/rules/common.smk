@@ -69,10 +69,10 @@ def wanted(wildcards):
 
 
 @asked
-def fetcher(wildcards) -> str:
+def fetcher(wildcards) -> list[str]:
     """Return the entry that fetches, where the licence of what is wanted is accepted."""
     PLAN.fetching.require_licence(wanted(wildcards))
-    return code_of("fetch")[0]
+    return code_of("fetch")[:1]
 
 
 def table(name: str, category: str):

@@ -37,7 +37,7 @@ use rule fetch_asset as fetch_building with:
 
 rule unpack_building:
     input:
-        code=ancient(code_of("unpack")[0]),
+        code=ancient(code_of("unpack")[:1]),
         archive=f"{DOWNLOADS}/{{building}}_{{domain}}.tar",
     output:
         folder=directory(f"{DOWNLOADS}/taskonomy/{{building}}/{{domain}}"),
@@ -55,7 +55,7 @@ rule unpack_building:
 
 use rule unpack_building as unpack_voc with:
     input:
-        code=ancient(code_of("unpack")[0]),
+        code=ancient(code_of("unpack")[:1]),
         archive=PLAN.fetching.path("voc2012"),
     output:
         folder=directory(f"{DOWNLOADS}/voc2012"),
@@ -69,7 +69,7 @@ use rule unpack_building as unpack_voc with:
 
 use rule unpack_building as unpack_sbd with:
     input:
-        code=ancient(code_of("unpack")[0]),
+        code=ancient(code_of("unpack")[:1]),
         archive=PLAN.fetching.path("sbd"),
     output:
         folder=directory(f"{DOWNLOADS}/sbd"),

@@ -29,9 +29,10 @@ NEEDS = MappingProxyType(
         "small models": "small models of its tasks",
         "several seeds": "small models of several seeds",
         "choices": "networks of this project, to which the choices of method apply",
-        "affinities": "transfer affinities",
+        "affinities": "transfer affinities of its tasks, measured or published (affinities.path)",
         "measured affinities": "measured transfer affinities",
-        "published affinities": "Taskonomy's published affinities",
+        "published affinities": "Taskonomy's published affinities (set affinities.path, or "
+        "accept their licence)",
         "fine-tuning": "a target on which networks are fine-tuned",
     }
 )

@@ -142,8 +142,6 @@ def lacking(plan: Plan) -> list[str]:
         elif without:
             lines.append(f"{', '.join(without)} at layer {layer}: not among their layers")
     lines += left_out(plan.has)
-    if plan.task_networks and plan.affinities is None:
-        lines.append("Taskonomy's own affinities: set affinities.path, or accept their licence")
     if not plan.targets:
         lines.append("rankings for targets: the config has no targets")
     for name, target in plan.targets.items():
