@@ -8,6 +8,14 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+# Import statements are found as text: Snakemake reads this at every start, and to parse all modules
+# takes seconds. What merely looks like one could only add a file of the library.
+IMPORT = re.compile(
+    r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]+)|import[ \t]+([^\n#]+))",
+    re.MULTILINE,
+)
+TABLE = re.compile(r"[\"']([\w.-]+\.tsv)[\"']")
+
 
 def files_of(folder: Path, entry: str, lazily_imported: Iterable[str] = ()) -> list[Path]:
     """Return an entry script and all modules of the library that it imports, at any depth, with
@@ -45,22 +53,27 @@ def _imports(folder: Path, first: Path) -> frozenset[Path]:
 @functools.cache
 def _imported_by(folder: Path, path: Path) -> frozenset[Path]:
     """Return the modules that a module imports itself, and the tables beside it that it names."""
-    names, found = set(), set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Constant) and re.fullmatch(r"[\w.-]+\.tsv", str(node.value)):
-            found.add(path.with_name(node.value))
-    found = {table for table in found if table.is_file()}
-    for name in names:
-        parts = name.split(".")
-        for n in range(1, len(parts) + 1):
-            place = folder.joinpath(*parts[:n])
-            choices = (place.with_suffix(".py"), place / "__init__.py")
-            found |= {choice for choice in choices if choice.is_file()}
-    return frozenset(found)
+    text = path.read_text(encoding="utf-8")
+    names = set()
+    for module, members, modules in IMPORT.findall(text):
+        names |= {module} | {f"{module}.{name}" for name in _names(members)} if module else set()
+        names |= set(_names(modules))
+    parents = {".".join(name.split(".")[:n]) for name in names for n in range(1, 9)}
+    known = _modules(folder)
+    tables = map(path.with_name, TABLE.findall(text))
+    return frozenset([*map(known.get, parents & known.keys()), *filter(Path.is_file, tables)])
+
+
+@functools.cache
+def _modules(folder: Path) -> dict[str, Path]:
+    """Map the names of all modules below a folder to their files."""
+    files = {path.relative_to(folder).with_suffix(""): path for path in folder.rglob("*.py")}
+    return {".".join(name.parts).removesuffix(".__init__"): path for name, path in files.items()}
+
+
+def _names(listed: str) -> list[str]:
+    """Return the names of an import statement; what each is called here does not matter."""
+    return [part.split()[0] for part in listed.strip("()").split(",") if part.strip()]
 
 
 @functools.cache
