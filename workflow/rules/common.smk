@@ -58,6 +58,18 @@ def code_of(entry: str, *lazily_imported: str) -> list[str]:
     return [*map(here, files), *EXTENSIONS]
 
 
+def code_of_figure(figure):
+    """Return the input function of a figure's code, which says what a run lacks for the figure."""
+    files = code_of("figure", figure.code)
+
+    @asked
+    def ask(wildcards):
+        figure.require(PLAN.targets[wildcards.target].has if figure.per_target else PLAN.has)
+        return files
+
+    return ask
+
+
 def command(entry: str, before: str = "", **sources: str) -> str:
     """Return a rule's shell command; `sources` name the flags, as in `output="table"`."""
     return code.command(SCRIPTS / f"{entry}.py", before, **sources)

@@ -6,7 +6,7 @@ for figure in registered().values():
             figure.name if figure.name.startswith("figure") else f"figure_{figure.name}"
         input:
             **figure.inputs(RUN, PLAN.figure_settings),
-            code=code_of("figure", figure.code),
+            code=code_of_figure(figure),
         output:
             **figure_files(figure),
         params:

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from taskrsa.errors import ConfigError
+
 FOLDER = Path(__file__).parent
 
 # What a run must have for some of the figures, and how that is said of a run that lacks it.
@@ -28,7 +30,7 @@ NEEDS = MappingProxyType(
         "labels": "labels of the stimuli",
         "small models": "small models of its tasks",
         "several seeds": "small models of several seeds",
-        "choices": "networks of this project, to which the choices of method apply",
+        "choices": "at least three networks with features, to which the choices of method apply",
         "affinities": "transfer affinities of its tasks, measured or published (affinities.path)",
         "measured affinities": "measured transfer affinities",
         "published affinities": "Taskonomy's published affinities (set affinities.path, or "
@@ -100,6 +102,15 @@ class Registration:
         """The file that draws it, below the library's folder and without its ending."""
         return self.module.replace(".", "/").partition("/")[2]
 
+    def lacks(self, has: Set[str]) -> str:
+        """Return the first of its needs that a run, or a target, does not have; "" if none."""
+        return next((need for need in self.needs if need not in has), "")
+
+    def require(self, has: Set[str]) -> None:
+        """Raise ConfigError if a run, or a target, lacks something that the figure needs."""
+        if lacking := self.lacks(has):
+            raise ConfigError(f"{self.title}: needs {NEEDS[lacking]}")
+
     def inputs(self, run: str, settings: Mapping[str, Any]) -> dict[str, str | list[str]]:
         """Return the files that the figure is drawn from, by argument; {target} is left as it is.
 
@@ -146,9 +157,7 @@ def wanted(has: Set[str], *, per_target: bool = False) -> list[Registration]:
     has : what of `NEEDS` the run has, and the target
     """
     return [
-        one
-        for one in registered().values()
-        if one.per_target == per_target and has.issuperset(one.needs)
+        one for one in registered().values() if one.per_target == per_target and not one.lacks(has)
     ]
 
 
@@ -156,9 +165,9 @@ def left_out(has: Set[str], *, per_target: bool = False) -> list[str]:
     """Return a line for each thing that a run lacks: what it is, and the figures left out."""
     titles: dict[str, list[str]] = {}
     for one in registered().values():
-        lacking = [need for need in one.needs if need not in has]
+        lacking = one.lacks(has)
         if lacking and one.per_target == per_target:
-            titles.setdefault(lacking[0], []).append(one.title)
+            titles.setdefault(lacking, []).append(one.title)
     return [f"{', '.join(names)}: needs {NEEDS[need]}" for need, names in titles.items()]
 
 

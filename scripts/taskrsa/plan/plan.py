@@ -199,7 +199,7 @@ class Plan:
             "labels": self.have_labels,
             "small models": bool(self.small.tasks),
             "several seeds": bool(self.small.tasks) and len(self.small.seeds) > 1,
-            "choices": len(self.bank.with_features) > 1,
+            "choices": len(self.bank.with_features) >= FEWEST,
             "affinities": bool(kinds),
             "measured affinities": "measured" in kinds,
             "published affinities": "published" in kinds,
