@@ -239,8 +239,8 @@ def test_the_rdm_module_concerns_the_networks_rdms_but_no_training(smoke, edited
 
 
 def test_a_figure_s_module_concerns_it_alone(smoke, edited):
-    edited("scripts/taskrsa/figures/separation.py")
-    assert smoke.planned(*SMOKE) == {"figure_type_separation", "report_page"}
+    edited("scripts/taskrsa/figures/presets.py")
+    assert smoke.planned(*SMOKE) == {"figure_presets", "report_page"}
 
 
 def test_the_look_of_figures_concerns_figures_alone(smoke, edited):

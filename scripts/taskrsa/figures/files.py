@@ -1,9 +1,11 @@
-"""Read the tables that figures are drawn from; write a figure and the numbers drawn in it."""
+"""Tables that figures are drawn from, read and checked; a figure and its numbers, written."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -14,6 +16,7 @@ from taskrsa.io.files import atomic_path
 # Columns of names: "007" and "none" may be those of networks.
 _NAMES = ("name", "label", "type", "leaf", "model", "model_a", "model_b", "other")
 _NAMES += ("source", "target", "task")
+_DOTS = 300  # an inch, in pictures
 
 
 def read_table(path: str | os.PathLike) -> pd.DataFrame:
@@ -22,8 +25,37 @@ def read_table(path: str | os.PathLike) -> pd.DataFrame:
     return pd.read_csv(path, dtype=dtype, keep_default_na=False, na_values=[""])
 
 
-_DOTS = 300  # an inch, in pictures
-_DIGITS = 6  # significant ones, in tables
+def need_columns(
+    frame: pd.DataFrame,
+    columns: Sequence[str],
+    table: str,
+    *,
+    may_be_empty: Sequence[str] = (),
+    once: Sequence[str] = (),
+) -> None:
+    """Raise DataError when the table lacks a column, has no rows, or lacks a value in a column.
+
+    may_be_empty: further columns that must be there, but need not hold a value in every row.
+    once: columns in which no two rows may agree.
+    """
+    missing = [column for column in [*columns, *may_be_empty] if column not in frame.columns]
+    if missing:
+        raise DataError(
+            f"{table} table has no column {', '.join(missing)}; it has "
+            f"{', '.join(map(str, frame.columns))}; make the table again"
+        )
+    if not len(frame):
+        raise DataError(f"{table} table has no rows; make the table again")
+    for column in columns:
+        for row in np.flatnonzero(frame[column].isna())[:1]:
+            here = ", ".join(f"{c} {frame[c].iloc[row]}" for c in columns if c != column)
+            raise DataError(
+                f"{table} table has no value of {column} at {here}; make the table again or "
+                f"leave that row out"
+            )
+    for _, row in frame[frame.duplicated([*once])].iterrows() if once else ():
+        named = ", ".join(f"{column} {row[column]}" for column in once)
+        raise DataError(f"{table} table has two rows of {named}; leave one out")
 
 
 @styled
@@ -40,12 +72,11 @@ def save_figure(figure: Figure, pdf_path: str | os.PathLike, png_path: str | os.
 
 
 def save_data(frame: pd.DataFrame, csv_path: str | os.PathLike) -> None:
-    """Write the numbers drawn in a figure as CSV.
+    """Write the numbers drawn in a figure as CSV, six digits each, without the index.
 
-    The index is not written: what a reader needs is in columns. Raises DataError for an empty
-    table, which would stand for a figure that shows nothing.
+    Raises DataError for an empty table, which would stand for a figure that shows nothing.
     """
-    if not len(frame) or not len(frame.columns):
+    if frame.empty:
         raise DataError(f"{csv_path}: no numbers to write; draw the figure from a table with rows")
     with atomic_path(csv_path) as path:
-        frame.to_csv(path, index=False, float_format=f"%.{_DIGITS}g", lineterminator="\n")
+        frame.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")

@@ -9,16 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from taskrsa.errors import DataError
-from taskrsa.figures.checks import need_columns
+from taskrsa.figures.files import need_columns
+from taskrsa.figures.marks import write_above, write_near
 from taskrsa.figures.sheet import (
     COLUMN_WIDTH,
     EDGE,
     PAGE_WIDTH,
     Drawn,
     Sheet,
-    colour_ticks,
-    keys_height,
+    keyed_sheet,
     line_handle,
+    name_ticks,
     round_ticks,
     rows_axis,
     text_width,
@@ -51,38 +52,26 @@ def figure_quality(quality: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     need_columns(quality, ["model", "error_removed"], "quality")
     styles = network_styles(quality["model"], networks)
     values = quality.set_index("model").loc[list(styles), "error_removed"].to_numpy(dtype=float)
-    labels = [style.label for style in styles.values()]
-    left = EDGE + text_width(labels) + 0.06
+    left = EDGE + text_width(style.label for style in styles.values()) + 0.06
     width = max(COLUMN_WIDTH, left + 1.4)
-    types = type_handles(styles)
-    top, height = EDGE + keys_height(width - 2 * EDGE, types) + 0.1, max(0.55, 0.125 * len(values))
-    sheet = Sheet(width, top + height + 0.36)
+    height = max(0.55, 0.125 * len(values))
+    sheet, top = keyed_sheet(width, [type_handles(styles)], height, 0.36, gap=0.1)
     across = width - left - EDGE - 0.08
     axes = sheet.axes(left, top, across, height)
     axes.barh(range(len(values)), values, height=0.68, color=[s.colour for s in styles.values()])
     for y, value in enumerate(values):
-        axes.annotate(
-            number(value),
-            (max(value, CUT), y),
-            xytext=(2 if value >= 0 else -2, 0),
-            textcoords="offset points",
-            ha="left" if value >= 0 else "right",
-            va="center",
-            fontsize=SMALL,
-        )
+        side, shift = ("left", 2) if value >= 0 else ("right", -2)
+        write_near(axes, number(value), (max(value, CUT), y), (shift, 0), ha=side, va="center")
     axes.axvline(0, color=INK, linewidth=0.8)
     # The numbers at the ends of the bars need a third of an inch on either side.
     low, high = max(CUT, min(0.0, values.min())), max(1.0, values.max())
     pad = (high - low) * 0.33 / (across - 0.66)
     axes.set_xlim(low - (pad if low < 0 else 0), high + pad * (values.max() > 0.9))
-    rows_axis(axes, labels)
-    colour_ticks(axes.yaxis, list(styles.values()))
+    rows_axis(axes, len(styles))
+    name_ticks(axes.yaxis, styles.values())
     round_ticks(axes.xaxis, 5)
     axes.set_xlabel("share of the constant's error removed")
-    options = {"xytext": (0, 1.5), "textcoords": "offset points", "fontsize": SMALL}
-    options |= {"xycoords": ("data", "axes fraction"), "ha": "left" if low > -0.05 else "center"}
-    axes.annotate("learnt nothing", (0, 1), **options)
-    sheet.keys(EDGE, EDGE, types)
+    write_above(axes, 0, "learnt nothing", points=1.5, ha="left" if low > -0.05 else "center")
     return Drawn(sheet.figure, quality)
 
 
@@ -142,17 +131,14 @@ def _draw_panels(shares: dict[str, pd.DataFrame], styles: dict[str, ModelStyle])
     gap_x, gap_y, left, panel_y = 0.14, 0.24, EDGE + 0.42, 0.66
     panel_x = (PAGE_WIDTH - left - EDGE - 0.06 - 4 * gap_x) / 5
     width = left + columns * panel_x + (columns - 1) * gap_x + EDGE + 0.06
-    keys = (
-        [
-            line_handle(GREY, "training"),
-            line_handle(INK, "validation (in the type's colour)"),
-            line_handle(INK, "best constant", 0.8, linestyle=":"),
-        ],
-        type_handles(styles),
-    )
-    width = max(width, COLUMN_WIDTH)
-    top = EDGE + keys_height(width - 2 * EDGE, *keys) + 0.14
-    sheet = Sheet(width, top + rows * panel_y + (rows - 1) * gap_y + 0.34)
+    lines = [
+        line_handle(GREY, "training"),
+        line_handle(INK, "validation (in the type's colour)"),
+        line_handle(INK, "best constant", 0.8, linestyle=":"),
+    ]
+    keys = lines, type_handles(styles)
+    heights = rows * panel_y, (rows - 1) * gap_y, 0.34
+    sheet, top = keyed_sheet(max(width, COLUMN_WIDTH), keys, *heights, gap=0.14)
     last = max(float(share.index.max()) for share in shares.values()) or 1.0
     highest = min(2.0, 1.05 * max(1.0, *(share.max(axis=None) for share in shares.values())))
     for place, (name, style) in enumerate(styles.items()):
@@ -173,7 +159,6 @@ def _draw_panels(shares: dict[str, pd.DataFrame], styles: dict[str, ModelStyle])
             axes.tick_params(labelleft=False)
         else:
             axes.set_ylabel("loss / constant's", fontsize=SMALL)
-    sheet.keys(EDGE, EDGE, *keys)
     return sheet
 
 

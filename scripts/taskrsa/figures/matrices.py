@@ -1,4 +1,4 @@
-"""Matrices of similarities, and how rows and columns of any matrix of networks are marked."""
+"""Matrices of networks: their cells, and how rows and columns are named and marked."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from itertools import groupby
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.collections import QuadMesh
 from matplotlib.patches import Rectangle
 
-from taskrsa.figures.sheet import colour_ticks
+from taskrsa.figures.sheet import name_ticks
 from taskrsa.figures.style import INK, NORMAL, PALE, SIMILARITY_CMAP, ModelStyle
 
 STRIP = 0.05  # inches: width of the coloured strips that mark the types beside a matrix
@@ -26,9 +25,9 @@ def colour_limits(matrices: Sequence[pd.DataFrame]) -> tuple[float, float]:
     rounded outwards to tenths, at most 1.
     """
     values = [m.to_numpy()[~np.eye(len(m), dtype=bool)] for m in matrices]
-    values = np.concatenate([v[np.isfinite(v)] for v in values] + [np.zeros(1)])
-    low = np.floor(round(float(values.min()) * 10, 6)) / 10
-    high = np.ceil(round(float(values.max()) * 10, 6)) / 10
+    values = np.concatenate([*values, [0.0]])
+    low = np.floor(round(float(np.nanmin(values)) * 10, 6)) / 10
+    high = np.ceil(round(float(np.nanmax(values)) * 10, 6)) / 10
     return float(low), float(min(1.0, max(high, low + 0.1)))
 
 
@@ -37,69 +36,51 @@ def draw_matrix(
     matrix: pd.DataFrame,
     styles: Mapping[str, ModelStyle],
     limits: tuple[float, float],
-    *,
-    row_labels: bool = True,
-    column_labels: bool = True,
-    fontsize: float = NORMAL,
+    **named,
 ) -> None:
-    """Draw a similarity matrix in the order of `styles`, its types marked by strips and lines.
+    """Draw a similarity matrix in the order of `styles`; `named` as for `draw_cells`.
 
     The diagonal, 1 by definition, is grey and takes no part in the colour scale; so are networks
     of `styles` that the matrix lacks.
     """
-    names, n = list(styles), len(styles)
-    square = matrix.reindex(index=names, columns=names)
-    hidden = np.eye(n, dtype=bool) | square.isna().to_numpy()
-    axes.set_facecolor(PALE)
-    seaborn.heatmap(
-        square,
-        mask=hidden,
-        ax=axes,
-        vmin=limits[0],
-        vmax=limits[1],
-        cmap=SIMILARITY_CMAP,
-        cbar=False,
-        linewidths=0.25,
-        linecolor="white",
-        xticklabels=False,
-        yticklabels=False,
-    )
-    axes.set(xlabel="", ylabel="")
+    square = matrix.reindex(index=list(styles), columns=list(styles)).to_numpy(copy=True)
+    np.fill_diagonal(square, np.nan)
     networks = list(styles.values())
-    frame_matrix(
-        axes,
-        networks,
-        networks,
-        row_labels=row_labels,
-        column_labels=column_labels,
-        fontsize=fontsize,
-    )
+    draw_cells(axes, square, networks, networks, limits, **named)
 
 
-def frame_matrix(
+def draw_cells(
     axes: Axes,
+    values: np.ndarray,
     rows: Sequence[ModelStyle],
     columns: Sequence[ModelStyle],
+    limits: tuple[float, float],
     *,
     row_labels: bool = True,
     column_labels: bool = True,
     fontsize: float = NORMAL,
-) -> None:
-    """Name the networks of a matrix, and mark their types by strips and lines.
-
-    Cells are 1 x 1, from 0; the first row is on top.
-    """
+) -> QuadMesh:
+    """Draw a matrix, first row on top, its types marked by strips and lines; nan is grey."""
+    axes.set_facecolor(PALE)
+    mesh = axes.pcolormesh(
+        np.ma.masked_invalid(values),
+        cmap=SIMILARITY_CMAP,
+        vmin=limits[0],
+        vmax=limits[1],
+        edgecolors="white",
+        linewidth=0.25,
+    )
     axes.spines[["left", "bottom"]].set_visible(False)
     _mark_types(axes, rows, columns)
     axes.set_xlim(0, len(columns))
     axes.set_ylim(len(rows), 0)
-    for axis, styles, named in (
-        (axes.yaxis, rows, row_labels),
-        (axes.xaxis, columns, column_labels),
-    ):
-        axis.set_ticks([])
-        if named:
-            _name_cells(axis, styles, fontsize)
+    axes.set(xticks=[], yticks=[])
+    if row_labels:
+        name_ticks(axes.yaxis, rows, start=0.5, va="center")
+    if column_labels:
+        name_ticks(axes.xaxis, columns, start=0.5, ha="center", rotation=90)
+    axes.tick_params(length=0, pad=(GAP + STRIP) * 72 + 2, labelsize=fontsize)
+    return mesh
 
 
 def _mark_types(axes: Axes, rows: Sequence[ModelStyle], columns: Sequence[ModelStyle]) -> None:
@@ -125,12 +106,3 @@ def _mark_types(axes: Axes, rows: Sequence[ModelStyle], columns: Sequence[ModelS
                 options = {"facecolor": run[0].colour, "edgecolor": "none", "clip_on": False}
                 axes.add_patch(Rectangle(*box, **options))
             start += len(run)
-
-
-def _name_cells(axis: Axis, styles: Sequence[ModelStyle], fontsize: float) -> None:
-    """Write the networks' names in their colours at the rows or columns of a matrix."""
-    rotation, options = (0, {"va": "center"}) if axis.axis_name == "y" else (90, {"ha": "center"})
-    centres = np.arange(len(styles)) + 0.5
-    axis.set_ticks(centres, [style.label for style in styles], rotation=rotation, **options)
-    axis.set_tick_params(length=0, pad=(GAP + STRIP) * 72 + 2, labelsize=fontsize)
-    colour_ticks(axis, styles)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from taskrsa.figures.checks import need_columns
+from taskrsa.figures.files import need_columns
+from taskrsa.figures.marks import write_beside
 from taskrsa.figures.sheet import (
     COLUMN_WIDTH,
     EDGE,
@@ -17,7 +18,7 @@ from taskrsa.figures.sheet import (
     round_ticks,
     text_width,
 )
-from taskrsa.figures.style import INK, NORMAL, SERIES, SMALL, figure, layer_label, layer_order
+from taskrsa.figures.style import INK, NORMAL, SERIES, figure, layer_label, layer_order
 from taskrsa.text import number
 
 _COLUMNS = ["choice", "layer", "mean_abs_change", "max_abs_change", "spearman"]
@@ -79,13 +80,6 @@ def _draw_changes(axes: Axes, rows: pd.DataFrame, choices: Sequence[str]) -> Non
         axes.plot([mean, most], [y, y], color=INK, linewidth=0.7)
         axes.plot([most], [y], "|", color=INK, markersize=4, markeredgewidth=0.7)
         axes.barh(y, mean, height=0.6, color=SERIES[0])
-        axes.annotate(
-            number(row.spearman),
-            (1.0, y),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="center",
-            fontsize=SMALL,
-        )
+        write_beside(axes, y, number(row.spearman), points=0, ha="right")
     axes.set_ylim(len(choices) - 0.5, -0.5)
     round_ticks(axes.xaxis, 3)

@@ -10,18 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from taskrsa.errors import DataError
-from taskrsa.figures.checks import need_columns
+from taskrsa.figures.files import need_columns
 from taskrsa.figures.marks import pale
 from taskrsa.figures.sheet import (
     COLUMN_WIDTH,
     EDGE,
     PAGE_WIDTH,
     Drawn,
-    Sheet,
-    colour_ticks,
-    keys_height,
+    keyed_sheet,
     line_handle,
     marker_handle,
+    name_ticks,
     round_ticks,
     text_width,
     type_handles,
@@ -34,7 +33,6 @@ _FACTORS = {
     "stage": "training (%)",
 }
 _REFERENCES = {"bank": "the bank", "default small model": "the default small model"}
-_AXIS = "rank correlation of the rankings"
 _LEFT = 0.42  # inches: the numbers and the name of the upright axis
 
 
@@ -96,8 +94,8 @@ def figure_robustness(robustness: pd.DataFrame, networks: pd.DataFrame, *, facto
     ]
     thin = [*type_handles(styles), line_handle(GREY, "one task", 0.6)] if styles else []
 
-    top, height = EDGE + keys_height(COLUMN_WIDTH - 2 * EDGE, lines, thin) + 0.12, 1.75
-    sheet = Sheet(COLUMN_WIDTH, top + height + 0.36)
+    height = 1.75
+    sheet, top = keyed_sheet(COLUMN_WIDTH, [lines, thin], height, 0.36, gap=0.12)
     axes = sheet.axes(_LEFT, top, COLUMN_WIDTH - _LEFT - EDGE - 0.06, height)
     _draw_tasks(axes, tasks, styles)
     for reference, look in looks.items():
@@ -105,7 +103,6 @@ def figure_robustness(robustness: pd.DataFrame, networks: pd.DataFrame, *, facto
     _value_axis(axes, np.unique(some["value"]), factor)
     _ranking_axis(axes, some["spearman"])
     axes.set_xlabel(_FACTORS[factor])
-    sheet.keys(EDGE, EDGE, lines, thin)
     return Drawn(sheet.figure, robustness)
 
 
@@ -169,16 +166,14 @@ def figure_seeds(robustness: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     drawn = rows[rows["single"]] if rows["single"].any() else rows
     styles = network_styles(rows["task"], networks)
     references = sorted(dict.fromkeys(drawn["reference"]), key=lambda name: name == "bank")
-    handles = []
-    for reference in references:
-        handles.append(marker_handle(INK, _words(reference)))
-        handles[-1].set_markerfacecolor("none" if reference == "bank" else INK)
+    handles = [marker_handle(INK, _words(reference)) for reference in references]
+    for handle, reference in zip(handles, references, strict=True):
+        handle.set_markerfacecolor("none" if reference == "bank" else INK)
     keys = [*handles, line_handle(INK, "mean", 0.8)], type_handles(styles)
 
     n, label = len(styles), text_width(style.label for style in styles.values())
     width, height = COLUMN_WIDTH if n <= 6 else PAGE_WIDTH, 1.6
-    top = EDGE + keys_height(width - 2 * EDGE, *keys)
-    sheet = Sheet(width, top + height + label + EDGE + 0.08)
+    sheet, top = keyed_sheet(width, keys, height, label, EDGE, 0.08, gap=0)
     axes = sheet.axes(_LEFT, top, min(width - _LEFT - EDGE, 0.75 * n), height)
     axes.axhline(0, color=GREY, linewidth=0.5, zorder=0)
     for place, reference in enumerate(references):
@@ -191,27 +186,17 @@ def figure_seeds(robustness: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
         axes.axvline(x - 0.5, color=PALE, linewidth=0.5, zorder=0)
     axes.set_xlim(-0.5, n - 0.5)
     _ranking_axis(axes, drawn["spearman"])
-    axes.set_xticks(range(n), [style.label for style in styles.values()], rotation=90)
+    name_ticks(axes.xaxis, styles.values(), rotation=90)
     axes.tick_params(axis="x", length=0)
-    colour_ticks(axes.xaxis, list(styles.values()))
-    sheet.keys(EDGE, EDGE, *keys)
     return Drawn(sheet.figure, robustness)
 
 
 def _draw_seeds(axes: Axes, x: float, y: np.ndarray, style: ModelStyle, *, hollow: bool) -> None:
     """Draw values side by side around x, and a line at their mean."""
     beside = np.linspace(-0.1, 0.1, len(y)) if len(y) > 1 else np.zeros(len(y))
-    axes.scatter(
-        x + beside,
-        y,
-        s=11,
-        marker=style.marker,
-        facecolors="none" if hollow else style.colour,
-        edgecolors=style.colour,
-        linewidths=0.7,
-        zorder=3,
-        clip_on=False,
-    )
+    look = {"marker": style.marker, "edgecolors": style.colour, "linewidths": 0.7}
+    look["facecolors"] = "none" if hollow else style.colour
+    axes.scatter(x + beside, y, s=11, zorder=3, clip_on=False, **look)
     if len(y) > 1:
         axes.hlines(y.mean(), x - 0.16, x + 0.16, color=INK, linewidth=0.8, zorder=4)
 
@@ -238,4 +223,4 @@ def _ranking_axis(axes: Axes, values: pd.Series) -> None:
     low = min(float(values.min()), 0.95)
     axes.set_ylim(low - 0.05 * (1 - low), 1 + 0.03 * (1 - low))
     round_ticks(axes.yaxis, 5)
-    axes.set_ylabel(_AXIS)
+    axes.set_ylabel("rank correlation of the rankings")

@@ -85,11 +85,17 @@ class Sheet:
             top += _KEY_LINE * self.legend(left, top, handles, width)
 
     def head(
-        self, left: float, width: float, letter: str, title: str, handles: Sequence = ()
+        self,
+        left: float,
+        title: str,
+        letter: str = "",
+        *,
+        handles: Sequence[Artist] = (),
+        width: float | None = None,
+        indent: float = 0.16,
     ) -> None:
-        """Write a panel's letter and title at the top of the sheet and, below, its legend."""
-        if letter:
-            self.text(left - 0.16, EDGE, letter, weight="bold", fontsize=LARGE + 1)
+        """Write a panel's letter, `indent` before its title, at the top; below, its legend."""
+        self.text(left - indent, EDGE, letter, weight="bold", fontsize=LARGE + 1)
         self.text(left, EDGE, title)
         self.legend(left, EDGE + 0.16, list(handles), width)
 
@@ -163,11 +169,26 @@ def keys_height(width: float, *keys: list) -> float:
     return _KEY_LINE * sum(sheet.legend(0, 0, handles, width) for handles in keys)
 
 
+def keyed_sheet(
+    width: float, keys: Sequence[list], *heights: float, gap: float = 0.06, above: float = EDGE
+) -> tuple[Sheet, float]:
+    """Return a sheet with legends below `above` inches, and where the rest of it begins.
+
+    heights: inches of what stands there, to the lower edge; gap: between it and the legends.
+    """
+    top = above + keys_height(width - 2 * EDGE, *keys) + gap
+    sheet = Sheet(width, sum(heights, start=top))
+    sheet.keys(EDGE, above, *keys)
+    return sheet, top
+
+
 # --- Axes ---
 
 
-def colour_ticks(axis, styles: Sequence[ModelStyle]) -> None:
-    """Colour the tick labels of an axis, in order, by their networks' types."""
+def name_ticks(axis: Axis, styles: Iterable[ModelStyle], *, start: float = 0.0, **options) -> None:
+    """Name networks in the colours of their types at `start`, `start` + 1, ... of an axis."""
+    styles = list(styles)
+    axis.set_ticks(np.arange(len(styles)) + start, [s.label for s in styles], **options)
     for text, style in zip(axis.get_ticklabels(), styles, strict=True):
         text.set_color(style.colour)
 
@@ -177,10 +198,10 @@ def round_ticks(axis: Axis, most: int) -> None:
     axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
 
 
-def rows_axis(axes: Axes, labels: Sequence[str], *, low: float = 0.55, high: float = 0.45) -> None:
-    """Set up an upright axis of rows, first on top, named without ticks or a line."""
-    axes.set_ylim(len(labels) - high, -low)
-    axes.set_yticks(range(len(labels)), labels)
+def rows_axis(axes: Axes, n: int, *, low: float = 0.55, high: float = 0.45) -> None:
+    """Set up an upright axis of n rows, first on top, without ticks or a line."""
+    axes.set_ylim(n - high, -low)
+    axes.set_yticks([])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
 

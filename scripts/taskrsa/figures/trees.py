@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from scipy.cluster.hierarchy import dendrogram, leaves_list
 
-from taskrsa.figures.sheet import colour_ticks, round_ticks
+from taskrsa.figures.sheet import name_ticks, round_ticks
 from taskrsa.figures.style import GREY, MATH, ModelStyle
 
 
@@ -61,13 +61,13 @@ def draw_tree(
     for place, leaf in enumerate(leaves):
         axes.plot(0, place, leaf.marker, color=leaf.colour, markersize=3.2, clip_on=False)
     deepest = float(linkage[:, 2].max()) or 1.0
-    near, far = 0.0, 1.04 * deepest
-    axes.set_xlim(*((far, near) if root == "left" else (near, far)))
+    axes.set_xlim(0, 1.04 * deepest)
+    if root == "left":
+        axes.invert_xaxis()
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_yticks(np.arange(len(names)), [leaf.label for leaf in leaves])
     (axes.yaxis.tick_right if root == "left" else axes.yaxis.tick_left)()
+    name_ticks(axes.yaxis, leaves)
     axes.tick_params(axis="y", length=0, pad=4)
-    colour_ticks(axes.yaxis, leaves)
     axes.spines[["left", "right"]].set_visible(False)
     round_ticks(axes.xaxis, 4)
     axes.set_xlabel(distance_label, **MATH)
