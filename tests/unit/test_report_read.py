@@ -24,19 +24,14 @@ def written(folder: Path, name: str, frame: pd.DataFrame) -> str:
     return str(path)
 
 
-def test_tables_of_layers_become_one_and_qualities_keep_apart(tmp_path):
+def test_tables_are_named_by_their_files_and_qualities_keep_apart(tmp_path):
     paths = [
-        written(tmp_path, f"similarity/{layer}.csv", pd.DataFrame({"layer": [layer], "rs": [0.5]}))
-        for layer in ("early", "last")
-    ]
-    paths += [
         written(tmp_path, f"{folder}/quality.csv", pd.DataFrame({"task": [folder]}))
         for folder in ("bank", "small")
     ]
     paths.append(written(tmp_path, "tables/presets.csv", pd.DataFrame({"choice": ["x"]})))
     found = read.tables_of(paths)
-    assert set(found) == {"similarity", "bank_quality", "small_quality", "presets"}
-    assert found["similarity"]["layer"].tolist() == ["early", "last"]
+    assert set(found) == {"bank_quality", "small_quality", "presets"}
 
 
 def test_names_that_look_like_numbers_stay_text(tmp_path):
@@ -112,7 +107,7 @@ def test_a_missing_or_damaged_table_is_one_line(tmp_path):
 
 def test_the_entry_makes_a_page_of_a_run_s_files(tmp_path):
     given, run = bank(4), tmp_path / "mine"
-    tables = [written(run, "similarity/last.csv", given.tables["similarity"])]
+    tables = [written(run, "tables/similarity.csv", given.tables["similarity"])]
     of_target = [
         written(run, f"targets/mine/{name}.csv", frame)
         for name, frame in given.targets["mine"].items()

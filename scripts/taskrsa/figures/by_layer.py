@@ -47,7 +47,7 @@ _CONTROLS = {
     "random": "random weights",
     "pixels+random": "both",
 }
-_SHAPES, _COLOURS = ("o", "s", "D", "^", "v", "P"), (INK, *SERIES[2:])
+_LOOKS = tuple(zip((INK, *SERIES[2:]), "osD^vP", strict=True))
 
 
 @figure(
@@ -127,11 +127,10 @@ def _draw_differences(
     for k, control in enumerate(controls):
         some = separation[separation["control"] == control]
         some = some.assign(difference=some["within"] - some["between"])
-        look = {"color": _COLOURS[k % 6], "marker": _SHAPES[k % 6]}
-        shift = (k - (len(controls) - 1) / 2) * 0.09
-        _plot(axes, some, "difference", layers, **look, shift=shift, p="p")
-        label = _CONTROLS.get(control, control)
-        handles.append(marker_handle(look["color"], label, look["marker"]))
+        colour, marker = _LOOKS[k % len(_LOOKS)]
+        look = {"color": colour, "marker": marker, "shift": (k - (len(controls) - 1) / 2) * 0.09}
+        _plot(axes, some, "difference", layers, p="p", **look)
+        handles.append(marker_handle(colour, _CONTROLS.get(control, control), marker))
     _layer_axis(axes, layers)
     axes.set_ylabel("within minus between")
     return handles

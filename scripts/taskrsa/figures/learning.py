@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from taskrsa.errors import DataError
 from taskrsa.figures.files import need_columns
@@ -171,5 +170,5 @@ def _draw_curves(axes: Axes, share: pd.DataFrame, style: ModelStyle) -> None:
     axes.axhline(1, color=INK, linewidth=0.7, linestyle=":")
     axes.set_title(style.label, color=style.colour, fontsize=NORMAL, pad=2)
     round_ticks(axes.yaxis, 3)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axes.yaxis.set_major_formatter("{x:.3g}")
     axes.tick_params(labelsize=SMALL)

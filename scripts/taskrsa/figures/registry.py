@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import itertools
 import string
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
@@ -50,25 +49,17 @@ class Registration:
 
     Attributes
     ----------
-    name, title
-        Of its files and of its rule; on the page.
-    caption, alt, category
-        In reports.
-    order
-        Figures stand on the page and in lists by this number.
-    tables
-        The files drawn, by the argument of the function; paths below the run's folder, which may
-        hold a setting in braces, or {target}. A setting of several values stands for several files.
-    needs
-        What the run must have, of `NEEDS`.
-    settings
-        Which of `SETTINGS` the function takes, by the argument of that name.
-    constants
-        Further arguments of the function.
-    texts
-        Ends of names of text files that the function returns besides.
-    module, function
-        Where it is drawn.
+    name : of its files and of its rule
+    title, caption, alt, category : on the page
+    order : figures stand on the page and in lists by this number
+    tables : the files drawn, by the argument of the function; paths below the run's folder, which
+        may hold a setting in braces, or {target}. A setting of several values stands for as many
+        files.
+    needs : what the run must have, of `NEEDS`
+    settings : which of `SETTINGS` the function takes, by the argument of that name
+    constants : further arguments of the function
+    texts : ends of names of text files that the function returns besides
+    module, function : where it is drawn
     """
 
     name: str
@@ -112,19 +103,15 @@ class Registration:
             raise ConfigError(f"{self.title}: needs {NEEDS[lacking]}")
 
     def inputs(self, run: str, settings: Mapping[str, Any]) -> dict[str, str | list[str]]:
-        """Return the files that the figure is drawn from, by argument; {target} is left as it is.
+        """Return the files that it is drawn from, by argument; {target} is left as it is.
 
-        Parameters
-        ----------
-        run : the run's folder
-        settings : the run's values of `SETTINGS`
+        run is the run's folder, settings are its values of `SETTINGS`.
         """
         return {name: _files(f"{run}/{path}", settings) for name, path in self.tables.items()}
 
     def outputs(self, run: str) -> dict[str, str | list[str]]:
         """Return the files of the figure: "pdf", "png", "csv" and "texts"; {target} is left."""
-        base = f"{run}/figures/{{target}}/{self.name}" if self.per_target else None
-        base = base or f"{run}/figures/{self.name}"
+        base = f"{run}/figures/{'{target}/' * self.per_target}{self.name}"
         files = {end: f"{base}.{end}" for end in ("pdf", "png", "csv")}
         return files | {"texts": [f"{base}_{end}" for end in self.texts]}
 
@@ -137,10 +124,7 @@ class Registration:
 def registered() -> Mapping[str, Registration]:
     """Return all figures by name, in their order.
 
-    Raises
-    ------
-    ValueError
-        If a registration is wrong, or two figures have one name.
+    Raises ValueError if a registration is wrong, or two figures have one name.
     """
     found = [one for path in sorted(FOLDER.glob("*.py")) for one in _registrations(path)]
     by_name = {one.name: one for one in sorted(found, key=lambda one: (one.order, one.name))}
@@ -150,12 +134,7 @@ def registered() -> Mapping[str, Registration]:
 
 
 def wanted(has: Set[str], *, per_target: bool = False) -> list[Registration]:
-    """Return the figures of a run, or those of a target, that have all they need.
-
-    Parameters
-    ----------
-    has : what of `NEEDS` the run has, and the target
-    """
+    """Return the figures of a run, or of a target, that have all they need; `has`: of `NEEDS`."""
     return [
         one for one in registered().values() if one.per_target == per_target and not one.lacks(has)
     ]
@@ -189,11 +168,8 @@ def _fields(pattern: str) -> list[str]:
 
 def _files(pattern: str, settings: Mapping[str, Any]) -> str | list[str]:
     """Put settings into a path; a list of paths where one of them has several values."""
-    names = [name for name in _fields(pattern) if name != TARGET]
-    values = [settings[name] for name in names]
-    choices = [value if isinstance(value, (list, tuple)) else [value] for value in values]
-    paths = [
-        pattern.format(**dict(zip(names, chosen, strict=True)), target="{target}")
-        for chosen in itertools.product(*choices)
-    ]
-    return paths if any(isinstance(value, (list, tuple)) for value in values) else paths[0]
+    values = {**settings, TARGET: "{target}"}
+    for name in _fields(pattern):
+        if isinstance(values[name], (list, tuple)):
+            return [pattern.format(**values | {name: value}) for value in values[name]]
+    return pattern.format(**values)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from taskrsa.errors import DataError
 from taskrsa.figures.files import need_columns
@@ -33,6 +34,7 @@ _FACTORS = {
     "stage": "training (%)",
 }
 _REFERENCES = {"bank": "the bank", "default small model": "the default small model"}
+_LOOKS = tuple(zip((INK, *SERIES), "os^vP", strict=False))  # of references in turn
 _LEFT = 0.42  # inches: the numbers and the name of the upright axis
 
 
@@ -74,10 +76,9 @@ def figure_robustness(robustness: pd.DataFrame, networks: pd.DataFrame, *, facto
 
     robustness: columns value (a number), task, draw, reference, spearman. Rows of task "mean" are
     means over tasks: one a draw, or one in all (draw empty); rows of a task with an empty draw are
-    its mean over draws. factor: "images", "width" or "stage".
-
-    One line a reference, the mean over draws, with the central 95 % of the draws as a band; thin
-    lines are single tasks against the first reference. One column wide.
+    its mean over draws. factor: a key of `_FACTORS`. One line a reference, the mean over draws,
+    with the central 95 % of the draws as a band; thin lines are single tasks against the first
+    reference. One column wide.
     """
     some = _check(robustness)
     some["value"] = pd.to_numeric(some["value"])
@@ -87,10 +88,10 @@ def figure_robustness(robustness: pd.DataFrame, networks: pd.DataFrame, *, facto
     if means.empty:
         raise DataError("robustness table has no row of task mean; make it again")
     styles = network_styles(tasks["task"], networks)
-    looks = {name: _look(place) for place, name in enumerate(references)}
+    looks = dict(zip(references, itertools.cycle(_LOOKS), strict=False))
     lines = [
-        line_handle(look["color"], _words(name), marker=look["marker"], markersize=3)
-        for name, look in looks.items()
+        line_handle(colour, _words(name), marker=marker, markersize=3)
+        for name, (colour, marker) in looks.items()
     ]
     thin = [*type_handles(styles), line_handle(GREY, "one task", 0.6)] if styles else []
 
@@ -99,7 +100,7 @@ def figure_robustness(robustness: pd.DataFrame, networks: pd.DataFrame, *, facto
     axes = sheet.axes(_LEFT, top, COLUMN_WIDTH - _LEFT - EDGE - 0.06, height)
     _draw_tasks(axes, tasks, styles)
     for reference, look in looks.items():
-        _draw_reference(axes, means[means["reference"] == reference], look)
+        _draw_reference(axes, means[means["reference"] == reference], *look)
     _value_axis(axes, np.unique(some["value"]), factor)
     _ranking_axis(axes, some["spearman"])
     axes.set_xlabel(_FACTORS[factor])
@@ -116,25 +117,24 @@ def _draw_tasks(axes: Axes, tasks: pd.DataFrame, styles: Mapping[str, ModelStyle
         axes.plot(line.index, line, color=pale(style.colour, 0.35), linewidth=0.6, marker=alone)
 
 
-def _draw_reference(axes: Axes, means: pd.DataFrame, look: dict[str, str]) -> None:
+def _draw_reference(axes: Axes, means: pd.DataFrame, colour: str, marker: str) -> None:
     """Draw the mean over tasks and draws, and the band that holds 95 % of the draws."""
     draws = means[means["single"]]
     rows = pd.concat([draws, means[~means["single"] & ~means["value"].isin(draws["value"])]])
     groups = rows.groupby("value")["spearman"]
     line = groups.mean()
-    axes.plot(line.index, line, markersize=3, zorder=4, **look)
+    axes.plot(line.index, line, color=colour, marker=marker, markersize=3, zorder=4)
     if (groups.size() > 1).any():
         low, high = groups.quantile(0.025), groups.quantile(0.975)
-        axes.fill_between(line.index, low, high, color=look["color"], alpha=0.18, linewidth=0)
+        axes.fill_between(line.index, low, high, color=colour, alpha=0.18, linewidth=0)
 
 
 def _value_axis(axes: Axes, values: np.ndarray, factor: str) -> None:
     """Set up the axis of the factor's values; widths stand on an axis of powers of two."""
     if factor == "width" and values.min() > 0:
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_locator(FixedLocator(values))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.set_xticks([], minor=True)
         axes.set_xlim(values.min() / 1.15, values.max() * 1.15)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
@@ -206,12 +206,6 @@ def _check(robustness: pd.DataFrame) -> pd.DataFrame:
     columns = ["value", "task", "reference", "spearman"]
     need_columns(robustness, columns, "robustness", may_be_empty=["draw"])
     return robustness.assign(single=robustness["draw"].notna())
-
-
-def _look(place: int) -> dict[str, str]:
-    """Return the colour and marker of a reference by its place in the table."""
-    colour = INK if place == 0 else SERIES[(place - 1) % len(SERIES)]
-    return {"color": colour, "marker": ("o", "s", "^", "v", "P")[place % 5]}
 
 
 def _words(reference: str) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import wraps
+from typing import NamedTuple
 
 import matplotlib.style
 import pandas as pd
@@ -74,7 +74,7 @@ PALETTE = (
 )
 OTHER = "other types"  # those for which no colour is left share one
 _OTHER_COLOUR, _OTHER_MARKER = "#707070", "*"
-_UNTYPED_COLOUR, _UNTYPED_MARKER = "#3a4650", "o"
+_UNTYPED = "#3a4650", "o"
 # Red and green, or blue and magenta, may look alike to a reader: types differ in shape as well.
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "<", ">", "h", "d", "H", "8")
 
@@ -82,8 +82,7 @@ _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "<", ">", "h", "d", "H", "8"
 def figure(**registration) -> Callable:
     """Register a drawing function and run it under `RC`, whatever the user's own settings are.
 
-    The keywords, literals all of them, are those of `registry.Registration`. A function that draws
-    several figures has one decorator for each.
+    The keywords, all literals, are those of `Registration`; each figure has its own decorator.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -108,8 +107,7 @@ def styled(function: Callable) -> Callable:
 # --- Networks ---
 
 
-@dataclass(frozen=True)
-class ModelStyle:
+class ModelStyle(NamedTuple):
     """How one network is written and drawn."""
 
     label: str
@@ -119,32 +117,26 @@ class ModelStyle:
 
 
 def network_styles(names: Iterable[str], networks: pd.DataFrame) -> dict[str, ModelStyle]:
-    """Return label, type, colour and marker of each network, in the order they are drawn.
+    """Return how networks are drawn, type by type in the order of the table.
 
     networks: columns name, label, type (may be empty): all networks of the run, so that a type has
     one colour in all figures. The paper's four types come first and have the paper's colours;
     others take those of `PALETTE` as they come in the table, and share one when it is used up.
-    Networks stand type by type, in the order of the table; those without a type come last and are
-    of one colour. A name that the table lacks is written as it is.
+    Networks without a type come last and are of one colour. A name that the table lacks is written
+    as it is.
     """
     known = {
         row.name: (str(row.label), row.type if isinstance(row.type, str) else "")
         for row in networks[["name", "label", "type"]].itertuples(index=False)
     }
-    types = type_styles(kind for _, kind in known.values())
-    ranks = {kind: rank for rank, kind in enumerate(types)}
-    rows = {name: row for row, name in enumerate(known)}
-    names = list(dict.fromkeys(names))
-
-    def place(name: str) -> tuple[int, int, int]:
-        kind = known.get(name, ("", ""))[1]
-        return ranks.get(kind, len(ranks)), rows.get(name, len(rows)), names.index(name)
-
+    types = type_styles(kind for _, kind in known.values()) | {"": _UNTYPED}
+    names = dict.fromkeys(names)
+    known |= {name: (str(name), "") for name in names if name not in known}
+    drawn = [name for name in known if name in names]
     styles = {}
-    for name in sorted(names, key=place):
-        label, kind = known.get(name, (str(name), ""))
-        colour, marker = types.get(kind, (_UNTYPED_COLOUR, _UNTYPED_MARKER))
-        styles[name] = ModelStyle(shorten(label), kind, colour, marker)
+    for name in sorted(drawn, key=lambda name: [*types].index(known[name][1])):
+        label, kind = known[name]
+        styles[name] = ModelStyle(shorten(label), kind, *types[kind])
     return styles
 
 

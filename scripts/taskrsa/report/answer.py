@@ -65,11 +65,11 @@ def target_answer(inputs: Inputs, target: str) -> Answer:
         *_cost(inputs, target),
     ]
     if not first["q"] < ALPHA:
-        cautions.insert(
-            0,
+        chance = (
             f"Its similarity does not exceed chance (q {p_value(first['q'])}): no network of this "
-            "bank represents the images as the target does.",
+            "bank represents the images as the target does."
         )
+        cautions = [chance, *cautions]
     headline = f"Fine-tune {name}."
     if others and len(others) + 1 == len(ranking):
         headline = "No clear first choice."
@@ -186,15 +186,13 @@ def _choice(inputs: Inputs, target: str) -> dict[str, str]:
     """Return the statistics of what choosing gains, as text; gains as "0.010 [...] above"."""
     said = {}
     for row in inputs.table("choice", target).to_dict("records"):
-        value, low, high = row["value"], row["low"], row["high"]
+        value, low, high, statistic = (row[key] for key in ("value", "low", "high", "statistic"))
         if not is_known(value):
             continue
-        said[row["statistic"]] = estimate(value, low, high, 3)
-        if row["statistic"].startswith("gain"):
+        said[statistic] = estimate(value, low, high, 3)
+        if statistic.startswith("gain"):
             below = f"{estimate(-value, -high, -low, 3)} below"
-            said[row["statistic"]] = (
-                below if value < 0 else f"{estimate(value, low, high, 3)} above"
-            )
+            said[statistic] = below if value < 0 else f"{said[statistic]} above"
     return said
 
 
@@ -254,17 +252,15 @@ def about_bank(inputs: Inputs) -> tuple[str, list[str]]:
     rows = similarity[similarity["layer"] == inputs.layer].dropna(subset="rs")
     rows = rows.sort_values("rs", ascending=False, kind="stable")
     pairs = [
-        (
-            f"{inputs.label(row.model_a)} and {inputs.label(row.model_b)}",
-            estimate(row.rs, row.ci_low, row.ci_high),
-        )
-        for row in rows.iloc[[0, -1] if len(rows) else []].itertuples()
+        f"{inputs.label(row.model_a)} and {inputs.label(row.model_b)}" for row in rows.itertuples()
     ]
+    values = [estimate(row.rs, row.ci_low, row.ci_high) for row in rows.itertuples()]
     if len(rows) == 1:
-        sentences.append(f"The similarity of {pairs[0][0]} is {pairs[0][1]}.")
-    elif pairs:
-        (most, high), (least, low) = pairs
-        sentences.append(f"Most alike are {most}, {high}; least alike are {least}, {low}.")
+        sentences.append(f"The similarity of {pairs[0]} is {values[0]}.")
+    elif len(rows):
+        sentences.append(
+            f"Most alike are {pairs[0]}, {values[0]}; least alike are {pairs[-1]}, {values[-1]}."
+        )
     return headline or f"{n} networks compared.", sentences
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -88,10 +88,8 @@ def type_css(marks: Iterable[Mark]) -> str:
 def matrix(similarity: pd.DataFrame, order: Sequence[str], styles: Styles, layer: str) -> str:
     """Return a similarity matrix as SVG; every cell shows its numbers when pointed at.
 
-    Parameters
-    ----------
-    similarity : one row a pair: model_a, model_b, rs, ci_low, ci_high
-    order : of the rows; networks that are not compared are left out
+    similarity has a row a pair: model_a, model_b, rs, ci_low, ci_high; order is that of the rows,
+    without the networks that are not compared.
     """
     known = {*similarity["model_a"], *similarity["model_b"]}
     names = [name for name in order if name in known]
@@ -113,12 +111,12 @@ def matrix(similarity: pd.DataFrame, order: Sequence[str], styles: Styles, layer
         parts.append(f'<g transform="translate({left:g} {left + cell * i:g})">')
         for j, second in enumerate(names):
             row = pairs.get((first, second)) or pairs.get((second, first))
-            labels = escape(f"{styles[first].label}, {styles[second].label}")
             if i == j:
                 rs, said = 1.0, escape(styles[first].label)
             elif row is None:
                 continue
             else:
+                labels = escape(f"{styles[first].label}, {styles[second].label}")
                 rs, said = row.rs, f"{labels}: {estimate(row.rs, row.ci_low, row.ci_high)}"
             parts.append(
                 f'<rect x="{cell * j}" width="{cell}" height="{cell}" fill="{shade(rs)}">'
@@ -134,11 +132,8 @@ def tree(linkage: np.ndarray, names: Sequence[str], styles: Styles) -> str:
     leaves = drawn["ivl"]
     wide, top = 160.0, max(max(heights) for heights in drawn["dcoord"]) or 1.0
     line, letters, right = _measures(leaves, styles)
-    parts = [
-        _open(
-            wide + GAP + right, line * len(leaves) + 1, f"Tree of {len(leaves)} networks", letters
-        )
-    ]
+    title = f"Tree of {len(leaves)} networks"
+    parts = [_open(wide + GAP + right, line * len(leaves) + 1, title, letters)]
     for across, heights in zip(drawn["icoord"], drawn["dcoord"], strict=True):
         # SciPy puts leaf k at 10 k + 5.
         y = [line * at / 10 for at in across]
@@ -176,12 +171,9 @@ def curves(
 ) -> str:
     """Return a panel of learning curves as SVG; every point shows its numbers when pointed at.
 
-    Parameters
-    ----------
-    lines : (step, score) in order, by the name of the line
-    scores : lowest and highest score of the panel, which may be equal
-    last : step at the right edge, above 0
-    chance : score of a constant answer, drawn as a broken line
+    lines are (step, score) in order, by name; scores the lowest and highest of the panel, which may
+    be equal; last is the step at the right edge, above 0; chance the score of a constant answer,
+    drawn as a broken line.
     """
     left, right, top, bottom = 38.0, PANEL[0] - 8.0, 8.0, PANEL[1] - 18.0
     low, high = scores
@@ -205,27 +197,16 @@ def curves(
         for score in dict.fromkeys(scores)
     ]
     for name, points in lines.items():
-        parts.append(_line(name, points, x, y, title))
+        corners = "L".join(f"{x(step):.1f} {y(score):.1f}" for step, score in points)
+        # The page's own colours of lines and letters do for axes only.
+        parts.append(f'<path class="line" d="M{corners}"/>')
+        for step, score in points:
+            said = escape(f"{title}, {name}, step {number(step, 0)}: {number(score, 3)}")
+            parts.append(
+                f'<circle class="line" cx="{x(step):.1f}" cy="{y(score):.1f}" r="2.5">'
+                f"<title>{said}</title></circle>"
+            )
     return "".join([*parts, "</svg>"])
-
-
-def _line(
-    name: str,
-    points: Sequence[tuple[float, float]],
-    x: Callable[[float], float],
-    y: Callable[[float], float],
-    title: str,
-) -> str:
-    corners = "L".join(f"{x(step):.1f} {y(score):.1f}" for step, score in points)
-    # The page's own colours of lines and letters do for axes only.
-    parts = [f'<path class="line" d="M{corners}"/>']
-    for step, score in points:
-        said = escape(f"{title}, {name}, step {number(step, 0)}: {number(score, 3)}")
-        parts.append(
-            f'<circle class="line" cx="{x(step):.1f}" cy="{y(score):.1f}" r="2.5">'
-            f"<title>{said}</title></circle>"
-        )
-    return "".join(parts)
 
 
 def _open(width: float, height: float, label: str, letters: int = 12) -> str:
@@ -241,10 +222,7 @@ def _open(width: float, height: float, label: str, letters: int = 12) -> str:
 def picture(path: str | Path) -> tuple[str, int, int]:
     """Return a figure's PNG, reduced for the screen, as a data URI, and its size on the page.
 
-    Raises
-    ------
-    DataError
-        If the file is missing or is not a picture.
+    Raises DataError if the file is missing or is not a picture.
     """
     try:
         with Image.open(path) as image:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,8 +26,7 @@ SMALL = "small"  # the small model of a target, in its tables
 Tables = Mapping[str, pd.DataFrame]
 
 
-@dataclass(frozen=True)
-class Tree:
+class Tree(NamedTuple):
     """A tree at the layer of the rankings: (m - 1, 4) SciPy linkage, its m leaves, its method."""
 
     linkage: np.ndarray
@@ -34,8 +34,7 @@ class Tree:
     method: str
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A drawn figure; `target` is "" where it is about the bank."""
 
     path: Path
@@ -93,11 +92,10 @@ class Inputs:
     @cached_property
     def marks(self) -> dict[str, Mark]:
         """The mark of every type of the bank, as in figures."""
-        known = set(self.networks["type"])
-        styles = {k: v for k, v in type_styles(self.networks["type"]).items() if k in known}
+        known, styles = set(self.networks["type"]), type_styles(self.networks["type"])
         return {
-            kind: Mark(f"type-{at}", GLYPHS[marker], colour)
-            for at, (kind, (colour, marker)) in enumerate(styles.items())
+            kind: Mark(f"type-{at}", GLYPHS[styles[kind][1]], styles[kind][0])
+            for at, kind in enumerate(kind for kind in styles if kind in known)
         }
 
     @cached_property

@@ -15,50 +15,35 @@ from taskrsa.report.sections import TEMPLATES, all_sections, first_choices, firs
 def render(inputs: Inputs) -> str:
     """Return the page of a run as HTML.
 
-    Raises
-    ------
-    DataError
-        If a picture cannot be read or a table lacks a column.
+    Raises DataError if a picture cannot be read or a table lacks a column.
     """
-    try:
-        answers = [
-            (target_answer(inputs, target), first_ranks(inputs, target)) for target in inputs.ranked
-        ]
-        return (
-            _environment()
-            .get_template("page.html.j2")
-            .render(
-                run=inputs.config.run,
-                answers=answers or [(bank_answer(inputs), None)],
-                summary=first_choices(inputs) if len(answers) > 1 else None,
-                sections=all_sections(inputs),
-                shown_layer=_shown_layer(inputs),
-                types=inputs.marks,
-                scale=draw.scale(),
-                view=view,
-                css=Markup(_read("page.css") + draw.type_css(inputs.marks.values())),
-                script=Markup(_read("page.js")),
-            )
-        )
-    except KeyError as error:
-        raise DataError(f"a table of the report has no column {error}; make it again") from None
-
-
-def _shown_layer(inputs: Inputs) -> str:
-    """Return the layer whose matrix is shown first."""
-    layers = list(inputs.table("similarity")["layer"])
-    return inputs.layer if inputs.layer in layers else layers[0]
-
-
-def _read(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    try:
+        layers = list(inputs.table("similarity")["layer"])
+        answers = [
+            (target_answer(inputs, target), first_ranks(inputs, target)) for target in inputs.ranked
+        ]
+        return environment.get_template("page.html.j2").render(
+            run=inputs.config.run,
+            answers=answers or [(bank_answer(inputs), None)],
+            summary=first_choices(inputs) if len(answers) > 1 else None,
+            sections=all_sections(inputs),
+            shown_layer=inputs.layer if inputs.layer in layers else layers[0],
+            types=inputs.marks,
+            scale=draw.scale(),
+            view=view,
+            css=Markup(_text("page.css") + draw.type_css(inputs.marks.values())),
+            script=Markup(_text("page.js")),
+        )
+    except KeyError as error:
+        raise DataError(f"a table of the report has no column {error}; make it again") from None
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")

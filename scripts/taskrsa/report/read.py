@@ -18,26 +18,14 @@ _NAMES = ("name", "label", "type", "loader", "model", "model_a", "model_b", "tas
 
 
 def tables_of(paths: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """Return the tables of the bank by name.
+    """Return the tables of the bank by name; one named quality has that of its folder before it.
 
-    Those of one layer each, in a folder similarity, become one; a table named quality has the name
-    of its folder before it.
-
-    Raises
-    ------
-    DataError
-        If a file is missing or is not a table.
+    Raises DataError if a file is missing or is not a table.
     """
-    found, layers = {}, []
+    found = {}
     for path in map(Path, paths):
-        frame = _read(path)
-        if path.parent.name == "similarity":
-            layers.append(frame)
-        else:
-            name = f"{path.parent.name}_quality" if path.stem == "quality" else path.stem
-            found[name] = frame
-    if layers:
-        found["similarity"] = pd.concat(layers, ignore_index=True)
+        name = f"{path.parent.name}_quality" if path.stem == "quality" else path.stem
+        found[name] = _read(path)
     return found
 
 
@@ -60,16 +48,15 @@ def targets_of(
     DataError
         As for `tables_of`.
     """
-    found: dict[str, dict[str, pd.DataFrame]] = {}
+    found: dict[str, dict[str, list[pd.DataFrame]]] = {}
     for path in map(Path, tables):
         _, target, *inner = path.relative_to(results).parts
         name = path.stem if len(inner) == 1 else "small_runs"
-        before = found.setdefault(target, {}).get(name)
-        found[target][name] = pd.concat([before, _read(path)], ignore_index=True)
+        found.setdefault(target, {}).setdefault(name, []).append(_read(path))
     for of_target in found.values():
-        runs = of_target.pop("small_runs", None)
-        if runs is not None:
-            of_target.setdefault("scores", _small_scores(runs))
+        runs = of_target.pop("small_runs", [])
+        if runs and "scores" not in of_target:
+            of_target["scores"] = [_small_scores(pd.concat(runs, ignore_index=True))]
     for path in map(Path, curves):
         _, target, kind, *_ = parts = path.relative_to(results).parts
         network, seed = parts[-3:-1]
@@ -77,9 +64,11 @@ def targets_of(
         frame = frame.rename(columns={frame.columns[-1]: "score"}).assign(
             model=network if kind == "finetuned" else SMALL, seed=int(seed.removeprefix("s"))
         )
-        before = found.setdefault(target, {}).get("curves")
-        found[target]["curves"] = pd.concat([before, frame], ignore_index=True)
-    return found
+        found.setdefault(target, {}).setdefault("curves", []).append(frame)
+    return {
+        target: {name: pd.concat(read, ignore_index=True) for name, read in of_target.items()}
+        for target, of_target in found.items()
+    }
 
 
 def _small_scores(runs: pd.DataFrame) -> pd.DataFrame:
@@ -109,9 +98,7 @@ def tree_of(paths: Iterable[str]) -> Tree | None:
 def digests_of(results: str, stimuli: str, tables: Iterable[str]) -> dict[str, str]:
     """Return one hash for the stimuli, which every RDM file has too, and for each target's images.
 
-    Parameters
-    ----------
-    results, tables : as for `targets_of`; the tables named images are read
+    results and tables are as for `targets_of`; of the tables, those named images are read.
     """
     images = _read(Path(stimuli))
     rows = [f"{row.image} {row.sha256}" for row in images.itertuples()]

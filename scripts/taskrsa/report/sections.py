@@ -30,22 +30,19 @@ MANY = 40  # networks from which on only one matrix is drawn
 
 @dataclass
 class Section:
-    """A section of the page.
-
-    `matrices` are (layer, title, SVG) and `curves` (title, SVG); `lines` are shown as a list.
-    """
+    """A section of the page."""
 
     id: str
     title: str
     lead: Sequence[str] = ()
     claims: Sequence[Mapping] = ()
-    matrices: Sequence[tuple[str, str, Markup]] = ()
+    matrices: Sequence[tuple[str, str, Markup]] = ()  # layer, title, SVG
     tree: Markup | None = None
     tree_title: str = ""
     pictures: Sequence[Mapping] = ()
-    curves: Sequence[tuple[str, Markup]] = ()
+    curves: Sequence[tuple[str, Markup]] = ()  # title, SVG
     tables: Sequence[Table] = ()
-    lines: Sequence[str] = ()
+    lines: Sequence[str] = ()  # of a list
     config: str = ""
 
     @property
@@ -78,14 +75,13 @@ def first_choices(inputs: Inputs) -> Table:
 def _section(part: Mapping, inputs: Inputs, target: str = "") -> Section:
     """Return a section with what the run has of its claims, figures and tables."""
     ids = part.get("claims", ()) if target in ("", inputs.paper_target) else ()
-    tables = [_table(table, inputs, target) for table in part.get("tables", ())]
     section = Section(
         part["id"],
         part.get("title", ""),
         [part["lead"]] if "lead" in part else [],
         [row for row in inputs.claims if row["claim"] in ids],
         pictures=_pictures(inputs, part, target),
-        tables=[table for table in tables if table],
+        tables=[one for spec in part.get("tables", ()) if (one := _table(spec, inputs, target))],
     )
     if part["id"] in MORE:
         MORE[part["id"]](section, inputs, target)
@@ -184,12 +180,11 @@ def _means(frame: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
     """Return means over tasks of a table of robustness, with 95 % of the draws."""
     rows, means = [], frame[frame["task"] == "mean"]
     for (setting, reference), group in means.groupby(["value", "reference"], sort=False):
-        row = {"value": setting, "reference": reference, "draws": len(group)}
+        drawn = group["spearman"].to_numpy()
+        row = {"value": setting, "reference": reference, "draws": len(drawn)}
         row["spearman"] = group["spearman"].mean()
-        if len(group) > 1:
-            row["spearman_low"], row["spearman_high"] = confidence_interval(
-                group["spearman"].to_numpy()
-            )
+        if len(drawn) > 1:
+            row["spearman_low"], row["spearman_high"] = confidence_interval(drawn)
         rows.append(row)
     return pd.DataFrame(rows).sort_values("value", kind="stable")
 
@@ -329,28 +324,23 @@ _IMAGES = {
 
 
 def _claims(section: Section, inputs: Inputs, _: str) -> None:
-    verdicts = [row["verdict"] for row in inputs.claims]
-    holds, fails, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
-    section.lead = [
-        "Dwivedi and Roig, Representation Similarity Analysis for Efficient Task taxonomy & "
-        f"Transfer Learning, CVPR 2019. {_meaning(inputs)}",
-        f"Of {len(verdicts)} numbers, {holds} hold, {fails} do not, {open_} cannot be compared.",
-    ]
-
-
-def _meaning(inputs: Inputs) -> str:
-    """Say what the verdicts are about."""
-    if set(inputs.networks["loader"]) == {"taskonomy"}:
-        return "These are Taskonomy's own networks, those of the published numbers."
     source = inputs.config.source
-    said = (
+    about = (
         f"These networks were trained here on {_IMAGES.get(source, f'images of {source}')}; the "
         "published numbers are about Taskonomy's. A verdict says whether a claim carries over to "
         "these networks, not whether the paper's number is reproduced."
     )
-    if source == "simulated":
-        said += " A simulated world is artificial and says nothing about photographs."
-    return said
+    if set(inputs.networks["loader"]) == {"taskonomy"}:
+        about = "These are Taskonomy's own networks, those of the published numbers."
+    elif source == "simulated":
+        about += " A simulated world is artificial and says nothing about photographs."
+    verdicts = [row["verdict"] for row in inputs.claims]
+    holds, fails, open_ = (verdicts.count(verdict) for verdict in VERDICTS)
+    section.lead = [
+        "Dwivedi and Roig, Representation Similarity Analysis for Efficient Task taxonomy & "
+        f"Transfer Learning, CVPR 2019. {about}",
+        f"Of {len(verdicts)} numbers, {holds} hold, {fails} do not, {open_} cannot be compared.",
+    ]
 
 
 def _cost(section: Section, inputs: Inputs, _: str) -> None:
