@@ -43,13 +43,13 @@ def write_near(
 
 
 def write_beside(axes: Axes, y: float, text: str, *, points: float = 2.5, **options) -> None:
-    """Write text some points to the right of the frame, at the height of a row."""
+    """Write text to the right of the frame, at the height of a row."""
     options |= {"xycoords": ("axes fraction", "data"), "va": "center"}
     write_near(axes, text, (1, y), (points, 0), **options)
 
 
 def write_above(axes: Axes, x: float, text: str, *, points: float = 2, **options) -> None:
-    """Write text some points above the frame."""
+    """Write text above the frame."""
     options = {"xycoords": ("data", "axes fraction"), "ha": "center"} | options
     write_near(axes, text, (x, 1), (0, points), **options)
 

@@ -239,9 +239,8 @@ def figure_6(
     pairs = {"model_a": np.array(names)[i], "model_b": np.array(names)[j]}
     numbers = pd.DataFrame(pairs | {name: matrix[i, j] for name, matrix in matrices.items()})
     texts = {f"{name}.nwk": f"{to_newick(tree, names)}\n" for name, tree in trees.items()}
-    sheet = _draw_facing(facing, names, styles, _TITLES[affinities])
     line = f"Agreement of the two similarity matrices: {', '.join(words)}"
-    sheet.text(PAGE_WIDTH / 2, EDGE, line, ha="center", fontsize=NORMAL)
+    sheet = _draw_facing(facing, names, styles, line, _TITLES[affinities])
     return Drawn(sheet.figure, numbers, texts)
 
 
@@ -249,9 +248,13 @@ def _draw_facing(
     facing: tuple[np.ndarray, np.ndarray],
     names: Sequence[str],
     styles: Mapping[str, ModelStyle],
+    line: str,
     title: str,
 ) -> Sheet:
-    """Draw our tree and, under a title, the other, facing each other; join the same names."""
+    """Draw our tree and, under a title, the other, facing each other; join the same names.
+
+    line: written above both.
+    """
     n = len(names)
     widths = {name: text_width([style.label]) + 0.11 for name, style in styles.items()}
     label = max(widths.values())
@@ -262,6 +265,7 @@ def _draw_facing(
     types = type_handles(styles)
     below = 0.36 + keys_height(PAGE_WIDTH - 2 * EDGE, types) + 0.02
     sheet = Sheet(PAGE_WIDTH, top + side + below)
+    sheet.text(PAGE_WIDTH / 2, EDGE, line, ha="center", fontsize=NORMAL)
     right = EDGE + tree + 2 * label + _BETWEEN
     orders = []
     for left, root, merges in zip((EDGE, right), ("left", "right"), facing, strict=True):
