@@ -8,7 +8,7 @@ import pytest
 from taskrsa.report import view
 from taskrsa.report.view import Cell, Column, Mark, Shown, table_of
 
-STYLES = {"a": Shown("Net A", "2D", Mark("type-0"))}
+STYLES = {"a": Shown("Net A", Mark("type-0"))}
 
 
 def cell(column: Column, **row) -> Cell:

@@ -73,8 +73,7 @@ class Sheet:
                 columnspacing=1.1,
                 handlelength=1.0 if all(h.get_linestyle() == "None" for h in handles) else 1.6,
             )
-            extent = legend.get_window_extent(self.figure.canvas.get_renderer())
-            if extent.width / self.figure.dpi <= width or columns == 1:
+            if legend.get_window_extent().width / self.figure.dpi <= width or columns == 1:
                 return -(-len(handles) // columns)
             legend.remove()
         return 0
@@ -123,12 +122,8 @@ class Sheet:
 def text_width(labels: Iterable[str], size: float = NORMAL, weight: str = "normal") -> float:
     """Return the width in inches of the widest of the labels at a font size in points."""
     figure = Sheet(1, 1).figure
-    renderer = figure.canvas.get_renderer()
-    widest = 0.0
-    for label in labels:
-        box = figure.text(0, 0, label, fontsize=size, weight=weight).get_window_extent(renderer)
-        widest = max(widest, box.width / figure.dpi)
-    return widest
+    texts = [figure.text(0, 0, label, fontsize=size, weight=weight) for label in labels]
+    return max((text.get_window_extent().width / figure.dpi for text in texts), default=0.0)
 
 
 # --- Keys ---
@@ -140,16 +135,13 @@ def type_handles(styles: Mapping[str, ModelStyle]) -> list[Line2D]:
     Types that share a colour have one handle, which says how many they are.
     """
     seen = {style.type: style for style in styles.values() if style.type}
-    handles = [
-        marker_handle(style.colour, shorten(kind), style.marker)
+    others = [kind for kind, style in seen.items() if is_other(style)]
+    words = {kind: f"{OTHER} ({len(others)})" for kind in others} if len(others) > 1 else {}
+    return [
+        marker_handle(style.colour, words.get(kind, shorten(kind)), style.marker)
         for kind, style in seen.items()
-        if not is_other(style)
+        if kind not in others[1:]
     ]
-    others = [style for style in seen.values() if is_other(style)]
-    if others:
-        words = f"{OTHER} ({len(others)})" if len(others) > 1 else shorten(others[0].type)
-        handles.append(marker_handle(others[0].colour, words, others[0].marker))
-    return handles
 
 
 def marker_handle(colour: str, label: str, marker: str = "o") -> Line2D:

@@ -101,12 +101,10 @@ class Inputs:
     @cached_property
     def styles(self) -> dict[str, Shown]:
         """How the page writes the networks of the bank, in order, and then the tasks."""
-        known = {row.name: (row.label, row.type) for row in self.networks.itertuples()}
-        for name, task in TASKS.items():
-            known.setdefault(name, (task.label, task.type))
+        known = {row.name: row for row in self.networks.itertuples()}
+        known |= {name: task for name, task in TASKS.items() if name not in known}
         return {
-            name: Shown(label, kind, self.marks.get(kind, Mark()))
-            for name, (label, kind) in known.items()
+            name: Shown(one.label, self.marks.get(one.type, Mark())) for name, one in known.items()
         }
 
     def label(self, name: str) -> str:

@@ -24,10 +24,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Shown:
-    """How a network is written on the page: its whole label, its type and the mark of that."""
+    """How a network is written on the page: its whole label and the mark of its type."""
 
     label: str
-    type: str = ""
     mark: Mark = Mark()
 
 
