@@ -11,9 +11,8 @@ import torch
 from taskrsa.data.pack import Pack, label_attributes, read_labels
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
-from taskrsa.networks.decoders import DenseDecoder, Rescaled, VectorDecoder
+from taskrsa.networks.decoders import DenseDecoder, Rescaled, SmallDecoder, VectorDecoder
 from taskrsa.networks.preprocessing import network_input
-from taskrsa.networks.small import SmallDecoder
 from taskrsa.networks.spec import SmallSpec, Spec, encoder_spec
 from taskrsa.networks.weights import random_encoder, save_encoder
 from taskrsa.recipes import TrainConfig

@@ -28,8 +28,9 @@ from torch.utils.data import DataLoader, Dataset
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
+from taskrsa.networks.decoders import SmallDecoder
+from taskrsa.networks.encoder import SmallEncoder
 from taskrsa.networks.preprocessing import network_input
-from taskrsa.networks.small import SmallDecoder, SmallEncoder
 from taskrsa.networks.spec import SmallSpec, encoder_spec
 from taskrsa.networks.weights import random_encoder
 from taskrsa.recipes import TrainConfig

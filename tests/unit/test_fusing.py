@@ -47,7 +47,6 @@ def tiny(**size) -> nn.Module:
 ENCODERS = {
     "one unit": tiny(),
     "several units": tiny(units=(3, 2, 1, 2), strides=(2, 2, 1, 1)),
-    "group norm": tiny(group_norm=True),
     "small": random_encoder(SmallSpec(), 3).eval(),
 }
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from taskrsa.errors import ConfigError
+from taskrsa.networks.decoders import SmallDecoder
+from taskrsa.networks.encoder import SmallEncoder
 from taskrsa.networks.preprocessing import network_input
-from taskrsa.networks.small import SmallDecoder, SmallEncoder
 from taskrsa.networks.spec import EncoderSpec, SmallSpec, encoder_spec
 from taskrsa.networks.weights import load_encoder, random_encoder, save_encoder
 from taskrsa.recipes import TrainConfig

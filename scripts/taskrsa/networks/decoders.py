@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from taskrsa.errors import ConfigError
+from taskrsa.networks.encoder import convolution
 
 
 class DenseDecoder(nn.Module):
@@ -23,38 +24,78 @@ class DenseDecoder(nn.Module):
         width: int = 16,
     ):
         super().__init__()
-        doublings = math.log2(size / bottleneck_size)
-        if doublings < 0 or doublings != int(doublings):
-            raise ConfigError(
-                f"label_size: {size} must be the bottleneck's size {bottleneck_size} times a power "
-                "of two"
-            )
-        self.doublings = int(doublings)
-        channels = [bottleneck_channels] + [width] * (self.doublings + 1)
-        self.convolutions = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()
-            )
-            for before, after in pairwise(channels)
-        )
+        doublings = _doublings(bottleneck_size, size)
+        channels = [bottleneck_channels] + [width] * (doublings + 1)
+        self.convolutions = nn.ModuleList(convolution(*both) for both in pairwise(channels))
         self.output = nn.Conv2d(width, outputs, 1)
 
     def forward(self, bottleneck: Tensor) -> Tensor:
         """Map a bottleneck (N, bottleneck_channels, c, c) to (N, outputs, size, size)."""
         x = self.convolutions[0](bottleneck)
-        for convolution in self.convolutions[1:]:
-            x = convolution(F.interpolate(x, scale_factor=2, mode="nearest"))
+        for convolve in self.convolutions[1:]:
+            x = convolve(F.interpolate(x, scale_factor=2, mode="nearest"))
         return self.output(x)
 
 
+class SmallDecoder(nn.Module):
+    """A small model's: four convolutions, the first ones followed by upsampling by 2."""
+
+    def __init__(
+        self,
+        bottleneck_channels: int,
+        bottleneck_size: int,
+        outputs: int,
+        size: int,
+        width: int = 16,
+    ):
+        super().__init__()
+        self.doublings = _doublings(bottleneck_size, size, "1, 2, 4, 8 or 16", most=4)
+        channels = (bottleneck_channels, width, width, width)
+        self.convolutions = nn.ModuleList(convolution(*both) for both in pairwise(channels))
+        self.convolutions.append(nn.Conv2d(width, outputs, 3, padding=1))
+
+    def forward(self, bottleneck: Tensor) -> Tensor:
+        """As of `DenseDecoder`."""
+        x = bottleneck
+        for number, convolve in enumerate(self.convolutions):
+            x = convolve(x)
+            if number < self.doublings:
+                x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+        return x
+
+
+def _doublings(
+    bottleneck_size: int, size: int, factors: str = "a power of two", most: float = math.inf
+) -> int:
+    """Return how often a map doubles from the bottleneck's size to the labels'."""
+    doublings = math.log2(size / bottleneck_size)
+    if doublings != int(doublings) or not 0 <= doublings <= most:
+        raise ConfigError(
+            f"label_size: {size} must be the bottleneck's size {bottleneck_size} times {factors}"
+        )
+    return int(doublings)
+
+
+class VectorDecoder(nn.Module):
+    """Two fully connected layers for classes and for low-dimensional outputs."""
+
+    def __init__(self, bottleneck_channels: int, bottleneck_size: int, outputs: int):
+        super().__init__()
+        self.hidden = nn.Linear(bottleneck_channels * bottleneck_size**2, 256)
+        self.output = nn.Linear(256, outputs)
+
+    def forward(self, bottleneck: Tensor) -> Tensor:
+        """Map a bottleneck (N, bottleneck_channels, c, c) to (N, outputs)."""
+        return self.output(F.relu(self.hidden(bottleneck.flatten(1))))
+
+
 class Rescaled(nn.Module):
-    """A decoder whose output starts at the mean and scale of the labels.
+    """A decoder whose output starts at the mean and scale, (K,) each, of the labels' channels.
 
     Depth labels vary by a few hundredths around 0.7; without this most steps go into finding that.
     """
 
     def __init__(self, decoder: nn.Module, mean: Tensor, scale: Tensor):
-        """mean, scale: (K,) of each channel of the labels."""
         super().__init__()
         self.decoder = decoder
         self.register_buffer("mean", mean)
@@ -65,18 +106,3 @@ class Rescaled(nn.Module):
         output = self.decoder(bottleneck)
         shape = (1, -1, *[1] * (output.ndim - 2))
         return output * self.scale.view(shape) + self.mean.view(shape)
-
-
-class VectorDecoder(nn.Module):
-    """Two fully connected layers for classes and for low-dimensional outputs."""
-
-    def __init__(
-        self, bottleneck_channels: int, bottleneck_size: int, outputs: int, width: int = 256
-    ):
-        super().__init__()
-        self.hidden = nn.Linear(bottleneck_channels * bottleneck_size**2, width)
-        self.output = nn.Linear(width, outputs)
-
-    def forward(self, bottleneck: Tensor) -> Tensor:
-        """Map a bottleneck (N, bottleneck_channels, c, c) to (N, outputs)."""
-        return self.output(F.relu(self.hidden(bottleneck.flatten(1))))

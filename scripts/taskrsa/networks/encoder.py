@@ -1,19 +1,32 @@
-"""The encoder of the Taskonomy bank, at its published size or smaller.
+"""The encoders that are trained here: the Taskonomy bank's, and the small models'.
 
-A ResNet-50 with the differences of the public bank: each stage strides in its last unit, the stem
-pads by hand, and a 3 x 3 convolution compresses the last block to 8 channels (paper section 5.2).
-Parameter names are those of the public PyTorch checkpoints, so that these load strictly.
+Both take images (N, input_channels, H, W) in [-1, 1] and put out the bottleneck, (N,
+bottleneck_channels, H / reduction, W / reduction), which is the tap "compressed" of `features`.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from taskrsa.networks.spec import EncoderSpec
+from taskrsa.networks.spec import EncoderSpec, SmallSpec
 
 LAYERS = ("block1", "block2", "block3", "block4", "compressed")
 EXPANSION = 4  # a bottleneck's output is four times its inner width
+
+
+def convolution(
+    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, rate: int = 1
+) -> nn.Sequential:
+    """Build a convolution with batch norm and ReLU; stride 1 keeps the size."""
+    padding = rate * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, rate, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
 
 
 class Bottleneck(nn.Module):
@@ -54,9 +67,11 @@ def _block(inputs: int, width: int, units: int, stride: int) -> nn.Sequential:
 
 
 class TaskonomyEncoder(nn.Module):
-    """Encoder with taps at its four blocks and at the compressed output.
+    """The bank's: a ResNet-50 whose stages stride in their last unit, whose stem pads by hand, and
+    of which a 3 x 3 convolution compresses the last block to 8 channels (paper section 5.2).
 
-    At 256 x 256 the published size yields block1 256 x 32 x 32, block2 512 x 16 x 16, block3
+    Parameter names are those of the public PyTorch checkpoints, so that these load strictly. At
+    256 x 256 the published size yields block1 256 x 32 x 32, block2 512 x 16 x 16, block3
     1024 x 16 x 16, block4 2048 x 16 x 16 and the compressed output 8 x 16 x 16.
     """
 
@@ -72,23 +87,9 @@ class TaskonomyEncoder(nn.Module):
             inputs = width * EXPANSION
         self.compress1 = nn.Conv2d(inputs, spec.bottleneck_channels, 3, padding=1, bias=False)
         self.compress_bn = nn.BatchNorm2d(spec.bottleneck_channels)
-        self.use_group_norm(spec.group_norm)
-
-    def use_group_norm(self, on: bool) -> None:
-        """Normalise every channel of the compressed output, or leave it as it is.
-
-        Off for Taskonomy's networks; PyTorch ports switch it on, which changes RSA most of all.
-        """
-        channels = self.spec.bottleneck_channels
-        self.groupnorm = nn.GroupNorm(channels, channels, affine=False) if on else nn.Identity()
 
     def features(self, images: Tensor) -> dict[str, Tensor]:
-        """Return every tap, by layer name in the order of `LAYERS`.
-
-        Parameters
-        ----------
-        images : (N, input_channels, H, W) tensor in [-1, 1]
-        """
+        """Return every tap, by layer name in the order of `LAYERS`."""
         x = F.pad(images, (3, 3, 3, 3))
         x = F.relu(self.bn1(self.conv1(x)))
         x = F.max_pool2d(x, 3, 2, ceil_mode=True)
@@ -96,9 +97,31 @@ class TaskonomyEncoder(nn.Module):
         for number in range(1, 5):
             x = getattr(self, f"layer{number}")(x)
             taps[f"block{number}"] = x
-        taps["compressed"] = self.groupnorm(F.relu(self.compress_bn(self.compress1(x))))
+        taps["compressed"] = F.relu(self.compress_bn(self.compress1(x)))
         return taps
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the compressed output, (N, bottleneck_channels, H / reduction, W / reduction)."""
         return self.features(images)["compressed"]
+
+
+class SmallEncoder(nn.Module):
+    """That of a small model, which stands for a task of which there is little data: four
+    convolutions, the last one's output the bottleneck (paper section 5.2)."""
+
+    def __init__(self, spec: SmallSpec | None = None):
+        super().__init__()
+        self.spec = spec = spec or SmallSpec()
+        width = spec.width
+        channels = (spec.input_channels, width, 2 * width, 4 * width, spec.bottleneck_channels)
+        self.convolutions = nn.ModuleList(
+            convolution(*both, stride=stride)
+            for both, stride in zip(pairwise(channels), spec.strides, strict=True)
+        )
+
+    def features(self, images: Tensor) -> dict[str, Tensor]:
+        return {"compressed": self(images)}
+
+    def forward(self, images: Tensor) -> Tensor:
+        for convolve in self.convolutions:
+            images = convolve(images)
+        return images

@@ -9,18 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from taskrsa.networks.encoder import convolution
 from taskrsa.recipes import HeadConfig
-
-
-def _branch(inputs: int, outputs: int, rate: int = 0) -> nn.Sequential:
-    """Build a 1 x 1 convolution, or a 3 x 3 one with the given rate, with batch norm and ReLU."""
-    kernel, rate = (3, rate) if rate else (1, 1)
-    padding = rate * (kernel // 2)
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=padding, dilation=rate, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-    )
 
 
 class ASPP(nn.Module):
@@ -29,10 +19,11 @@ class ASPP(nn.Module):
     def __init__(self, inputs: int, outputs: int, head: HeadConfig):
         super().__init__()
         width = head.width
-        self.branches = nn.ModuleList(_branch(inputs, width, rate) for rate in (0, *head.rates))
-        self.pooled = _branch(inputs, width) if head.image_pooling else None
+        self.branches = nn.ModuleList([convolution(inputs, width, 1)])
+        self.branches.extend(convolution(inputs, width, rate=rate) for rate in head.rates)
+        self.pooled = convolution(inputs, width, 1) if head.image_pooling else None
         joined = width * (len(self.branches) + head.image_pooling)
-        self.projection = _branch(joined, width)
+        self.projection = convolution(joined, width, 1)
         self.dropout = nn.Dropout(head.dropout)
         self.classifier = nn.Conv2d(width, outputs, 1)
 

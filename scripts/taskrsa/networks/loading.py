@@ -23,11 +23,16 @@ from taskrsa.networks.onnx_network import OnnxNetwork
 from taskrsa.networks.optional import blamed, optional_package
 from taskrsa.networks.preprocessing import normalisation_of
 from taskrsa.networks.taps import HookedNetwork, NativeNetwork, TapNetwork
-from taskrsa.networks.weights import load_encoder, load_pickled, load_strictly, on_accelerator
+from taskrsa.networks.weights import (
+    load_encoder,
+    load_pickled,
+    load_strictly,
+    on_accelerator,
+    read_safetensors,
+)
 
 PROBED = 2  # images that a network is tried with
 _WRAPPED = ("state_dict", "model")  # under which training loops store the weights
-_DEFAULT_SIDE = 256  # pixels, of stimuli
 
 
 def load_network(row: Network, weights: str | os.PathLike | None = None) -> TapNetwork:
@@ -35,7 +40,7 @@ def load_network(row: Network, weights: str | os.PathLike | None = None) -> TapN
 
     Parameters
     ----------
-    weights : where the file lies whose address is in the table, or that the run has made
+    weights : as `fetched` of `weights_file`
 
     Raises
     ------
@@ -54,17 +59,10 @@ def load_network(row: Network, weights: str | os.PathLike | None = None) -> TapN
 
 
 def native_encoder(row: Network, weights: str | os.PathLike | None = None) -> nn.Module:
-    """Return an encoder of this project's architectures, in evaluation mode, without gradients.
+    """Return an encoder of this project's architectures as `load_network` does.
 
-    Parameters
-    ----------
-    row : of loader trained, random, small, taskonomy or checkpoint
-    weights : as of `load_network`; `.safetensors`, or for taskonomy a checkpoint of the public bank
-
-    Raises
-    ------
-    ConfigError, DataError
-        If the file is missing, of another kind or takes other channels, or as `load_encoder`.
+    Errors are those of `load_encoder`, and of a file that is of another kind or takes other
+    channels.
     """
     path = checked_weights(row, weights)
     if path is None:
@@ -88,18 +86,13 @@ def native_encoder(row: Network, weights: str | os.PathLike | None = None) -> nn
     return encoder
 
 
-def layers_of(network: TapNetwork, side: int = _DEFAULT_SIDE) -> list[Layer]:
+def layers_of(network: TapNetwork, side: int) -> list[Layer]:
     """Return where a network can be tapped, in the order in which images reach it, and what they
-    never reach last.
+    never reach last; ConfigError if the network refuses its input.
 
     Parameters
     ----------
     side : of the stimuli, pixels; what the network is shown where its row gives no size
-
-    Raises
-    ------
-    ConfigError
-        If the network refuses its input.
     """
     row = network.row
     side = row.size or side
@@ -115,15 +108,8 @@ def tap_network(
 ) -> tuple[TapNetwork, dict[str, Layer]]:
     """Return a row's network, on the accelerator if there is one, tapped at the row's layers.
 
-    Parameters
-    ----------
-    side : of the stimuli, pixels
-    weights : where the file lies whose address is in the table, or that the run has made
-
-    Raises
-    ------
-    ConfigError, DataError
-        As `load_network`, `layers_of` and `taskrsa.networks.layers.choose`.
+    Parameters and errors are those of `load_network`, `layers_of` and
+    `taskrsa.networks.layers.choose`.
     """
     network = on_accelerator(load_network(row, weights))
     try:
@@ -195,10 +181,9 @@ def _completed(
     std: Sequence[float],
     interpolation: str,
 ) -> Network:
-    """Return a row whose empty cells are filled by what a library says of its network.
+    """Fill a row's empty cells with what a library says of its network.
 
-    Photographs are shown whole at that size: networks are compared by what they make of the same
-    image, so the library's centre crop is left out.
+    Its centre crop is left out: networks are compared by what they make of the same image.
     """
     for column, values in (("mean", mean), ("std", std)):
         if not getattr(row, column) and len(values) != row.n_channels:
@@ -258,45 +243,34 @@ def _function(module: str, name: str, row: Network) -> Callable:
 
 
 def _load_state(network: nn.Module, path: Path, row: Network) -> None:
-    where = row.where("weights")
-    state = _read_state(path, where)
-    if state and all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
-    # Half-precision files fit networks in single precision; other types are another network's.
-    expected = network.state_dict()
-    for key, value in state.items():
-        if key in expected and value.is_floating_point() and expected[key].is_floating_point():
-            state[key] = value.to(expected[key].dtype)
     try:
-        load_strictly(network, state, path)
+        state = _read_state(path)
+        if all(key.startswith("module.") for key in state):
+            state = {key.removeprefix("module."): value for key, value in state.items()}
+        # Half-precision files fit networks in single precision; other types are another network's.
+        expected = network.state_dict()
+        for key, value in state.items():
+            if key in expected and value.is_floating_point() and expected[key].is_floating_point():
+                state[key] = value.to(expected[key].dtype)
+        load_strictly(network, state, path, "network")
     except DataError as error:
-        line = str(error).replace("does not fit the encoder", "does not fit the network")
-        raise DataError(f"{where}: {line}") from None
+        raise DataError(f"{row.where('weights')}: {error}") from None
 
 
-def _read_state(path: Path, where: str) -> dict[str, Tensor]:
+def _read_state(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise DataError(f"{where}: {path} is not a whole safetensors file ({error})") from None
-    try:
-        payload = load_pickled(path)
-    except DataError as error:
-        raise DataError(f"{where}: {error}; save the network's state_dict") from None
+        return read_safetensors(path)[0]
+    payload = load_pickled(path)
     for key in _WRAPPED:
         if isinstance(payload, dict) and isinstance(payload.get(key), dict):
             payload = payload[key]
             break
     if not isinstance(payload, dict) or not payload:
-        raise DataError(f"{where}: {path} holds no state_dict; save the network's")
+        raise DataError(f"{path} holds no state_dict; save the network's")
     for key, value in payload.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise DataError(
-                f"{where}: {path} holds a {type(value).__name__} under {key!r}; save the network's "
+                f"{path} holds a {type(value).__name__} under {key!r}; save the network's "
                 "state_dict alone"
             )
     return dict(payload)

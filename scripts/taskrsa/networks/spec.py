@@ -10,10 +10,29 @@ from pydantic import ValidationError, field_validator
 from taskrsa.errors import ConfigError
 from taskrsa.recipes import EncoderConfig, Positive, Section
 
-SMALL_CONVOLUTIONS = 4
+_SMALL_CONVOLUTIONS = 4
 
 
-class EncoderSpec(EncoderConfig):
+class _Reducing:
+    """An encoder that makes an image `reduction` times smaller, along each side."""
+
+    def bottleneck_size(self, image_size: int) -> int:
+        """Return the side of an image's bottleneck, in positions.
+
+        Raises
+        ------
+        ConfigError
+            If the image is not a multiple of the reduction, so that borders would be lost.
+        """
+        if image_size % self.reduction:
+            raise ConfigError(
+                f"image_size: {image_size} must be a multiple of {self.reduction}, the encoder's "
+                "reduction; change it or encoder.strides"
+            )
+        return image_size // self.reduction
+
+
+class EncoderSpec(EncoderConfig, _Reducing):
     """An encoder's size: its configuration, and what is set by its task.
 
     Block k puts out 4 * width * 2^(k-1) channels; the strides of the blocks with the stem's (4)
@@ -24,25 +43,18 @@ class EncoderSpec(EncoderConfig):
 
     bottleneck_channels: Positive = 8
     input_channels: Positive = 3
-    group_norm: bool = False
 
     @property
     def reduction(self) -> int:
-        """How many times smaller the bottleneck is than the image, along each side."""
         return 4 * math.prod(self.strides)
 
-    def bottleneck_size(self, image_size: int) -> int:
-        """Return the side of an image's bottleneck in positions; errors as `bottleneck_side`."""
-        return bottleneck_side(image_size, self.reduction)
 
-
-class SmallSpec(Section):
+class SmallSpec(Section, _Reducing):
     """The size of a small encoder.
 
     width: channels of the first convolution; the second has twice, the third four times as many.
-    reduction: how many times smaller the bottleneck is than the image, along each side; 16 is the
-    paper's, where each of the four convolutions has a stride of 2. Below that the last ones keep
-    their size, so that the bottleneck has the dimensions of the bank's.
+    reduction: 16 is the paper's, where each of the four convolutions has a stride of 2. Below that
+    the last ones keep their size, so that the bottleneck has the dimensions of the bank's.
     """
 
     family: ClassVar[str] = "small"
@@ -55,7 +67,7 @@ class SmallSpec(Section):
     @field_validator("reduction")
     @classmethod
     def _reachable(cls, reduction: int) -> int:
-        if reduction not in [2**n for n in range(SMALL_CONVOLUTIONS + 1)]:
+        if reduction not in [2**n for n in range(_SMALL_CONVOLUTIONS + 1)]:
             raise ValueError(
                 f"four convolutions cannot reduce an image {reduction} times; change "
                 "encoder.strides so that the bank's bottleneck is 1, 2, 4, 8 or 16 times smaller"
@@ -64,13 +76,8 @@ class SmallSpec(Section):
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Strides of the four convolutions."""
         halvings = int(math.log2(self.reduction))
-        return (2,) * halvings + (1,) * (SMALL_CONVOLUTIONS - halvings)
-
-    def bottleneck_size(self, image_size: int) -> int:
-        """Return the side of an image's bottleneck in positions; errors as `bottleneck_side`."""
-        return bottleneck_side(image_size, self.reduction)
+        return (2,) * halvings + (1,) * (_SMALL_CONVOLUTIONS - halvings)
 
 
 Spec = EncoderSpec | SmallSpec
@@ -87,7 +94,9 @@ def encoder_spec(values: dict, input_channels: int = 3) -> Spec:
         If there is no such family, or its spec refuses a value.
     """
     values = {"family": EncoderSpec.family, "input_channels": input_channels} | values
-    if "code_channels" in values:  # in files of earlier versions
+    # In files of earlier versions; group norm was never on.
+    values.pop("group_norm", None)
+    if "code_channels" in values:
         values["bottleneck_channels"] = values.pop("code_channels")
     family = values.pop("family")
     if family not in SPECS:
@@ -98,19 +107,3 @@ def encoder_spec(values: dict, input_channels: int = 3) -> Spec:
         fault = error.errors(include_url=False)[0]
         key = ".".join(map(str, fault["loc"]))
         raise ConfigError(f"encoder, {key}: {fault['msg']}") from None
-
-
-def bottleneck_side(image_size: int, reduction: int) -> int:
-    """Return the side of the bottleneck of an image, in positions.
-
-    Raises
-    ------
-    ConfigError
-        If the image is not a multiple of the reduction, so that borders would be lost.
-    """
-    if image_size % reduction:
-        raise ConfigError(
-            f"image_size: {image_size} must be a multiple of {reduction}, the encoder's "
-            "reduction; change it or encoder.strides"
-        )
-    return image_size // reduction

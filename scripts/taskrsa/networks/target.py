@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,14 +28,19 @@ from taskrsa.networks.network import Network
 from taskrsa.networks.preprocessing import normalisation_of
 from taskrsa.networks.spec import EncoderSpec, Spec, encoder_spec
 from taskrsa.networks.taps import NativeNetwork, TapNetwork
-from taskrsa.networks.weights import encoder_header, random_encoder
+from taskrsa.networks.weights import (
+    encoder_header,
+    opened_safetensors,
+    random_encoder,
+    safetensors_of,
+)
 from taskrsa.recipes import HeadConfig
 from taskrsa.targets.config import KINDS
 
 WHOLE, HEAD_ONLY = "whole network", "head only"
 COMPRESSED = "compressed"
 _TAP = "tap"  # under which an encoder returns the features
-_COMPRESSION = ("compress1", "compress_bn", "groupnorm")
+_COMPRESSION = ("compress1", "compress_bn")
 _HEADER = "target"  # the entry of a weights file
 
 
@@ -75,7 +81,7 @@ class TargetNetwork(nn.Module):
         else:
             self._normalise = normalisation_of(encoder.row)
         make = ASPP if self.is_dense else ImageHead
-        self.head = make(_channels(layer.shape), len(self.classes), head)
+        self.head = make(_map_shape(layer)[0], len(self.classes), head)
         self.frozen_statistics = False
 
     @property
@@ -172,14 +178,9 @@ def as_map(values: Tensor) -> Tensor:
     return values.flatten(1)[:, :, None, None]
 
 
-def _channels(shape: tuple[int, ...]) -> int:
-    """Return the channels of features of one image once they are a map."""
-    return as_map(torch.empty(1, *shape, device="meta")).shape[1]
-
-
-def _has_positions(layer: Layer) -> bool:
-    shape = as_map(torch.empty(1, *layer.shape, device="meta")).shape
-    return shape[2] * shape[3] > 1
+def _map_shape(layer: Layer) -> torch.Size:
+    """Return channels, height and width of one image's features once they are a map."""
+    return as_map(torch.empty(1, *layer.shape, device="meta")).shape[1:]
 
 
 # --- making them ---
@@ -208,9 +209,8 @@ def target_network(
     Parameters
     ----------
     encoder : `untrained`, or of `taskrsa.networks.loading.load_network`
-    tap : the layer of an encoder of this project, such as "compressed"; other networks are tapped
-        before their own head
-    side : of the training images, pixels
+    tap : the layer of an encoder of this project, such as "compressed"
+    kind, classes, head, side : as of `TargetNetwork`
 
     Raises
     ------
@@ -242,7 +242,7 @@ def _native_layer(spec: Spec, tap: str) -> Layer:
 def _last_layer(layers: Sequence[Layer], kind: str, row: Network) -> Layer:
     usable = [layer for layer in layers if layer.trunk and not layer.fault]
     if KINDS[kind].is_dense:
-        usable = [layer for layer in usable if _has_positions(layer)]
+        usable = [layer for layer in usable if math.prod(_map_shape(layer)[1:]) > 1]
     if not usable:
         raise ConfigError(
             f"{row.where('loader')}: {row.name} has no layer with positions before its head, which "
@@ -255,10 +255,8 @@ def _last_layer(layers: Sequence[Layer], kind: str, row: Network) -> Layer:
 
 
 def target_bytes(network: TargetNetwork, about: dict | None = None) -> bytes:
-    """Return a safetensors file with all weights and, in its header, what rebuilds the network.
-
-    `about` is kept in the header as well. Equal networks give equal bytes.
-    """
+    """Return a safetensors file with all weights and, in its header, `about` and what rebuilds the
+    network. Equal networks give equal bytes."""
     native = isinstance(network.encoder, NativeNetwork)
     header = {
         "encoder": encoder_header(network.encoder.encoder) if native else None,
@@ -270,51 +268,27 @@ def target_bytes(network: TargetNetwork, about: dict | None = None) -> bytes:
         "about": about or {},
     }
     # One entry only: the order of several in a safetensors header is not fixed.
-    return _safetensors(network, {_HEADER: json.dumps(header)})
+    return safetensors_of(network, {_HEADER: header})
 
 
 def encoder_bytes(network: TargetNetwork) -> bytes:
-    """Return the encoder alone as a file that `load_encoder` reads, for extraction.
-
-    Raises
-    ------
-    ConfigError
-        If the network was trained without the encoder's compression, or is not of this project.
-    """
+    """Return the encoder alone as a file that `load_encoder` reads, for extraction; ConfigError if
+    it was trained without its compression, or is not of this project."""
     if not isinstance(network.encoder, NativeNetwork) or network.tap != COMPRESSED:
         raise ConfigError(
             f"tap: a network trained at {network.tap} has no compressed output to extract; "
             "use an encoder of this project with tap compressed"
         )
     encoder = network.encoder.encoder
-    return _safetensors(encoder, {"encoder": json.dumps(encoder_header(encoder))})
-
-
-def _safetensors(module: nn.Module, metadata: dict[str, str]) -> bytes:
-    from safetensors.torch import save
-
-    state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
-    # Weights that a network uses at two places are stored twice: the file is read without its code.
-    return save({key: value.clone() for key, value in state.items()}, metadata=metadata)
+    return safetensors_of(encoder, {"encoder": encoder_header(encoder)})
 
 
 def target_header(path: str | Path) -> dict:
-    """Return the header that `target_bytes` wrote.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, damaged, or not of a target's network.
-    """
-    from safetensors import SafetensorError, safe_open
-
+    """Return the header that `target_bytes` wrote; DataError if there is none."""
     if not Path(path).is_file():
         raise DataError(f"{path}: no such weights file; train the network first")
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(_HEADER)
-    except SafetensorError as error:
-        raise DataError(f"{path}: not a whole safetensors file ({error})") from None
+    with opened_safetensors(path) as file:
+        text = (file.metadata() or {}).get(_HEADER)
     if text is None:
         raise DataError(f"{path}: holds no network of a target; give one that finetune.py wrote")
     return json.loads(text)
@@ -334,8 +308,6 @@ def load_target(
     DataError
         As `target_header`, or if row or weights are those of another network.
     """
-    from safetensors.torch import load_file
-
     header = target_header(path)
     if header["encoder"] is not None:
         encoder = untrained(encoder_spec(header["encoder"]), seed=0)

@@ -5,31 +5,30 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from taskrsa.errors import DataError
 from taskrsa.io.files import atomic_path
-from taskrsa.networks.encoder import TaskonomyEncoder
-from taskrsa.networks.small import SmallEncoder
+from taskrsa.networks.encoder import SmallEncoder, TaskonomyEncoder
 from taskrsa.networks.spec import EncoderSpec, Spec, encoder_spec
 from taskrsa.text import first_few
 
 NETWORKS = {"taskonomy": TaskonomyEncoder, "small": SmallEncoder}
 
 
-def _build(spec: Spec) -> nn.Module:
-    return NETWORKS[spec.family](spec)
-
-
 def random_encoder(spec: Spec, seed: int) -> nn.Module:
     """Return an untrained encoder whose weights depend on `seed` alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _build(spec)
+        return NETWORKS[spec.family](spec)
 
 
 def on_accelerator(network: nn.Module) -> nn.Module:
@@ -47,25 +46,46 @@ def encoder_header(encoder: nn.Module) -> dict:
     return {"family": encoder.spec.family, **encoder.spec.model_dump(mode="json")}
 
 
+def safetensors_of(module: nn.Module, header: Mapping[str, object]) -> bytes:
+    """Return a safetensors file of all weights, with the header's entries as JSON."""
+    # Weights that a network uses at two places are stored twice: the file is read without its code.
+    state = {
+        key: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, value in module.state_dict().items()
+    }
+    return save(state, metadata={key: json.dumps(value) for key, value in header.items()})
+
+
+@contextmanager
+def opened_safetensors(path: Path) -> Iterator[safe_open]:
+    """Open a safetensors file; DataError if it is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise DataError(f"{path}: not a whole safetensors file ({error})") from None
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return weights and header of a safetensors file; DataError if it is damaged."""
+    with opened_safetensors(path) as file:
+        return {key: file.get_tensor(key) for key in list(file.keys())}, file.metadata() or {}
+
+
 def save_encoder(path: str | Path, encoder: nn.Module) -> None:
     """Write weights as safetensors with the spec in the header, atomically."""
-    from safetensors.torch import save_file
-
-    state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
-    header = encoder_header(encoder)
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={"encoder": json.dumps(header)})
+        temporary.write_bytes(safetensors_of(encoder, {"encoder": encoder_header(encoder)}))
 
 
-def load_encoder(path: str | Path, spec: Spec | None = None) -> nn.Module:
+def load_encoder(path: str | Path) -> nn.Module:
     """Load an encoder in evaluation mode.
 
     Parameters
     ----------
     path : a `.safetensors` file of this project, whose header holds the spec, or a checkpoint of
-        the public bank (a dictionary with `state_dict`), loaded with `weights_only=True`.
-    spec : what the file must hold. By default what its header says, and for a public checkpoint
-        the published size with as many input channels as its first convolution has.
+        the public bank (a dictionary with `state_dict`), loaded with `weights_only=True`: of the
+        published size, with as many input channels as its first convolution has
 
     Raises
     ------
@@ -73,74 +93,21 @@ def load_encoder(path: str | Path, spec: Spec | None = None) -> nn.Module:
         If the file cannot be read, or its keys, shapes or types are not exactly the encoder's.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such weights file; check the bank's `weights` entry")
-    read = _read_safetensors if path.suffix == ".safetensors" else _read_public
-    state, stored = read(path)
-    encoder = _build(spec or stored or EncoderSpec())
+    if path.suffix == ".safetensors":
+        state, header = read_safetensors(path)
+        spec = encoder_spec(json.loads(header.get("encoder", "{}")))
+    else:
+        state, spec = _read_public(path)
+    encoder = NETWORKS[spec.family](spec)
     load_strictly(encoder, state, path)
     return encoder.eval().requires_grad_(False)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Spec | None]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("encoder", "null"))
-            state = {key: file.get_tensor(key) for key in list(file.keys())}
-    except SafetensorError as error:
-        raise DataError(f"{path}: not a whole safetensors file ({error})") from None
-    if header is None:
-        return state, None
-    return state, encoder_spec(header)
-
-
-def _read_public(path: Path) -> tuple[dict[str, Tensor], Spec | None]:
+def _read_public(path: Path) -> tuple[dict[str, Tensor], EncoderSpec]:
     payload = load_pickled(path)
     state = payload.get("state_dict") if isinstance(payload, dict) else None
     if not isinstance(state, dict):
         raise DataError(f"{path}: holds no `state_dict`; a checkpoint of the public bank does")
-    _check_entries(state, path)
-    first = state.get("conv1.weight")
-    # Colorization sees lightness only, so its first convolution has one input channel.
-    known = first is not None and first.ndim == 4 and first.shape[1] > 0
-    return state, EncoderSpec(input_channels=first.shape[1]) if known else None
-
-
-def load_pickled(path: Path) -> object:
-    """Return what `torch.save` wrote; DataError if it is more than weights and numbers."""
-    try:
-        with torch.serialization.safe_globals(_numbers()):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError),
-        *(LookupError, TypeError, AttributeError, AssertionError),
-    ) as error:
-        raise DataError(
-            f"{path}: cannot be loaded with weights_only=True ({_unpickling_reason(error)})"
-        ) from None
-
-
-def _numbers() -> list:
-    """Return what builds a NumPy number and nothing else: training loops keep a best loss as one,
-    under the name that its module had before NumPy 2 or has since."""
-    scalar = np.float64(0).__reduce__()[0]
-    kinds = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, bool)}
-    names = [f"numpy.{core}.multiarray.scalar" for core in ("core", "_core")]
-    return [np.dtype, *kinds, *((scalar, name) for name in names)]
-
-
-def _unpickling_reason(error: Exception) -> str:
-    """Say in one line why a checkpoint cannot be unpickled."""
-    asked = re.search(r"Unsupported (?:global|class|operand)\W+(?:GLOBAL )?([\w.]+)", str(error))
-    if asked:
-        return f"it asks for {asked[1]}, which weights do not need"
-    return str(error).split("\n")[0] or type(error).__name__
-
-
-def _check_entries(state: dict, path: Path) -> None:
-    """Refuse a state dictionary that holds anything but tensors under the encoder's own names."""
     foreign = [
         f"{key} is a {type(value).__name__}"
         for key, value in state.items()
@@ -153,47 +120,75 @@ def _check_entries(state: dict, path: Path) -> None:
             f"{path}: its keys begin with module., as DataParallel saves them; save the "
             "state_dict of its `module` instead"
         )
+    first = state.get("conv1.weight")
+    # Colorization sees lightness only, so its first convolution has one input channel.
+    known = first is not None and first.ndim == 4 and first.shape[1] > 0
+    return state, EncoderSpec(input_channels=first.shape[1]) if known else EncoderSpec()
 
 
-def load_strictly(encoder: nn.Module, state: dict[str, Tensor], path: Path) -> None:
+def load_pickled(path: Path) -> object:
+    """Return what `torch.save` wrote; DataError if it is more than weights and numbers."""
+    try:
+        with torch.serialization.safe_globals(_numbers()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (
+        *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError),
+        *(LookupError, TypeError, AttributeError, AssertionError),
+    ) as error:
+        raise DataError(
+            f"{path}: cannot be loaded with weights_only=True ({_unpickling_reason(error)}); save "
+            "the network's state_dict"
+        ) from None
+
+
+def _numbers() -> list:
+    """Return what builds NumPy numbers, such as the best loss of a training loop, and nothing else,
+    under the names that its module had before NumPy 2 and has since."""
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, bool)}
+    names = [f"numpy.{core}.multiarray.scalar" for core in ("core", "_core")]
+    return [np.dtype, *kinds, *((scalar, name) for name in names)]
+
+
+def _unpickling_reason(error: Exception) -> str:
+    asked = re.search(r"Unsupported (?:global|class|operand)\W+(?:GLOBAL )?([\w.]+)", str(error))
+    if asked:
+        return f"it asks for {asked[1]}, which weights do not need"
+    return str(error).split("\n")[0] or type(error).__name__
+
+
+def load_strictly(
+    network: nn.Module, state: dict[str, Tensor], path: Path, what: str = "encoder"
+) -> None:
     """Put weights into a network; DataError, with the difference named, unless all of them fit."""
-    expected = encoder.state_dict()
+    expected = network.state_dict()
     # Checkpoints older than PyTorch 0.4.1 lack these counters, which evaluation does not use.
     counters = {key for key in expected if key.endswith("num_batches_tracked")}
-    missing = sorted(expected.keys() - state.keys() - counters)
-    unexpected = sorted(state.keys() - expected.keys())
-    common = sorted(expected.keys() & state.keys())
-    shapes = [
-        f"{key} is {tuple(state[key].shape)}, not {tuple(expected[key].shape)}"
-        for key in common
-        if state[key].shape != expected[key].shape
-    ]
-    types = [
-        f"{key} is {_type(state[key])}, not {_type(expected[key])}"
-        for key in common
-        if _type(state[key]) != _type(expected[key])
-    ]
-    # Foreign types are named first: not all of them can be searched.
-    values = [
-        key
-        for key in common
-        if not types and state[key].is_floating_point() and not torch.isfinite(state[key]).all()
-    ]
-    faults = [
-        f"{name} {first_few(keys, 3)}"
-        for name, keys in (
-            ("missing", missing),
-            ("unexpected", unexpected),
-            ("shape:", shapes),
-            ("type:", types),
-            ("not finite:", values),
-        )
-        if keys
-    ]
-    if faults:
-        raise DataError(f"{path}: does not fit the encoder: {'; '.join(faults)}")
-    state = {**{key: expected[key] for key in counters}, **state}
-    encoder.load_state_dict(state, strict=True)
+    both = {key: (state[key], expected[key]) for key in sorted(expected.keys() & state.keys())}
+    faults = {
+        "missing": sorted(expected.keys() - state.keys() - counters),
+        "unexpected": sorted(state.keys() - expected.keys()),
+        "shape:": [
+            f"{key} is {tuple(found.shape)}, not {tuple(wanted.shape)}"
+            for key, (found, wanted) in both.items()
+            if found.shape != wanted.shape
+        ],
+        "type:": [
+            f"{key} is {_type(found)}, not {_type(wanted)}"
+            for key, (found, wanted) in both.items()
+            if _type(found) != _type(wanted)
+        ],
+    }
+    if not faults["type:"]:  # not all foreign types can be searched
+        faults["not finite:"] = [
+            key
+            for key, (found, _) in both.items()
+            if found.is_floating_point() and not torch.isfinite(found).all()
+        ]
+    lines = [f"{name} {first_few(keys, 3)}" for name, keys in faults.items() if keys]
+    if lines:
+        raise DataError(f"{path}: does not fit the {what}: {'; '.join(lines)}")
+    network.load_state_dict({key: expected[key] for key in counters} | state)
 
 
 def _type(value: Tensor) -> str:
