@@ -51,8 +51,7 @@ def main(
         "batch_size": batch_size,
         "precision": precision,
         "features_mb": features_mb,
-        "grams": grams,
-        "code": code_digest(code or []),
+        "grams": (grams, code_digest(code or [])) if grams else None,
     }
     none = [None] * len(rows)
     outputs = zip(rdms, variant_rdms or none, measures or none, strict=True)
@@ -80,7 +79,7 @@ def _representations(
     compared = layer or list(layers)[-1]
     if varied and compared not in layers:
         raise ConfigError(f"{row.where('layers')}: none is named {compared}; rename one")
-    return Representations(network, layers, images, [compared] * varied, **options), compared
+    return Representations(network, images, [compared] * varied, **options), compared
 
 
 def _write(

@@ -10,7 +10,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from taskrsa.data.pack import Photographs
-from taskrsa.errors import RepresentationError
 from taskrsa.rsa.spill import SpilledFeatures
 
 Features = np.ndarray | SpilledFeatures
@@ -35,7 +34,7 @@ def extract(
     to_input : turns (N, H, W, 3) uint8 photographs into the network's input
     images : (n, H, W, 3) uint8, in memory or read batch by batch
     batch_size : images in one forward pass; small batches are fastest on CPU
-    model : name for the progress bar and for errors
+    model : name for the progress bar
     layers : layers to keep; by default all
     features_mb : megabytes (1e6 bytes) of features to hold in memory; the largest layers beyond it
         go to a temporary file. By default all are held.
@@ -47,8 +46,6 @@ def extract(
 
     Raises
     ------
-    RepresentationError
-        If the network has no such layer.
     DataError
         If there is no room for features that go to a temporary file.
     """
@@ -57,18 +54,12 @@ def extract(
         batch = to_input(images[start : start + batch_size])
         taps = run(batch)
         if start == 0:
-            features = _room(_chosen(taps, layers, model), len(images), features_mb)
+            wanted = [name for name in taps if layers is None or name in layers]
+            features = _room({name: taps[name] for name in wanted}, len(images), features_mb)
         for layer, rows in features.items():
             _put(taps[layer], rows, start)
         del batch, taps  # not beside the next ones
     return features
-
-
-def _chosen(taps: dict[str, Tensor], layers: Sequence[str] | None, model: str) -> dict[str, Tensor]:
-    for layer in layers or ():
-        if layer not in taps:
-            raise RepresentationError(f"{model}: no layer {layer}; it has {', '.join(taps)}")
-    return {layer: values for layer, values in taps.items() if layers is None or layer in layers}
 
 
 def _room(taps: dict[str, Tensor], n: int, features_mb: float | None) -> dict[str, Features]:
@@ -76,14 +67,10 @@ def _room(taps: dict[str, Tensor], n: int, features_mb: float | None) -> dict[st
     widths = {layer: values[0].numel() for layer, values in taps.items()}
     left = np.inf if features_mb is None else features_mb * 1e6
     room: dict[str, Features] = {}
-    for layer in sorted(widths, key=widths.__getitem__):
-        size = 4 * n * widths[layer]
-        room[layer] = (
-            np.empty((n, widths[layer]), np.float32)
-            if size <= left
-            else SpilledFeatures(n, widths[layer])
-        )
-        left -= size
+    for layer, d in sorted(widths.items(), key=lambda item: item[1]):
+        held = 4 * n * d <= left
+        room[layer] = np.empty((n, d), np.float32) if held else SpilledFeatures(n, d)
+        left -= 4 * n * d
     return {layer: room[layer] for layer in taps}
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from graphlib import TopologicalSorter
 
 from taskrsa.errors import ConfigError
 from taskrsa.networks.network import AUTO, Network
@@ -55,8 +56,7 @@ def choose(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
     Raises
     ------
     ConfigError
-        If a pattern matches nothing, or nothing that can be used, two layers would have one name, a
-        named layer cannot be used, or a new name is given to several.
+        If a pattern matches nothing that can be used, or a name would stand for two layers.
     """
     if network.layers == (("", AUTO),):
         return _spread([layer for layer in layers if layer.trunk], network)
@@ -115,31 +115,25 @@ Predecessors = Callable[[Node], Sequence[Node]]
 
 
 def ancestors(outputs: Sequence[Node], predecessors: Predecessors) -> list[Node]:
-    """Return the nodes that the deepest of the outputs depends on, itself last, each after those
-    that it depends on. The deepest output is the one with most such nodes."""
+    """Return the nodes that the deepest of the outputs, which is that with most such nodes, depends
+    on, itself last, each after those that it depends on."""
     return max((_ordered(node, predecessors) for node in outputs), key=len, default=[])
 
 
 def _ordered(output: Node, predecessors: Predecessors) -> list[Node]:
-    order: dict[Node, None] = {}
-    seen = {output}
-    stack = [(output, iter(predecessors(output)))]
-    while stack:
-        node, left = stack[-1]
-        following = next((other for other in left if other not in seen), None)
-        if following is None:
-            order[node] = None
-            stack.pop()
-        else:
-            seen.add(following)
-            stack.append((following, iter(predecessors(following))))
-    return list(order)
+    before: dict[Node, Sequence[Node]] = {}
+    left = [output]
+    while left:
+        node = left.pop()
+        if node not in before:
+            before[node] = predecessors(node)
+            left += before[node]
+    return list(TopologicalSorter(before).static_order())
 
 
 def bottlenecks(order: Sequence[Node], predecessors: Predecessors) -> list[Node]:
-    """Return the nodes that every path from the first to the last node passes through.
-
-    These are the nodes that no edge leaps over, in whatever order that respects the edges.
+    """Return the nodes that every path from the first to the last node passes through: those that
+    no edge leaps over, in whatever order that respects the edges.
 
     Parameters
     ----------
@@ -159,12 +153,8 @@ def bottlenecks(order: Sequence[Node], predecessors: Predecessors) -> list[Node]
 
 
 def head(outputs: Sequence[Node], predecessors: Predecessors, kind: Callable[[Node], str]) -> set:
-    """Return the nodes that make the outputs, with those that a softmax or the like is applied to.
-
-    Parameters
-    ----------
-    kind : tells the operation of a node
-    """
+    """Return the nodes that make the outputs, with those that a softmax or the like is applied to;
+    `kind` tells a node's operation."""
     found, left = set(), list(outputs)
     while left:
         node = left.pop()

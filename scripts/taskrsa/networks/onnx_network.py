@@ -29,7 +29,7 @@ class OnnxNetwork(TapNetwork):
     Raises
     ------
     ConfigError
-        If ONNX Runtime is not installed, or the network does not take one batch of images of the
+        If ONNX Runtime is not installed, or the network takes something else than images of the
         row's channels.
     DataError
         If the file is no ONNX network.
@@ -54,7 +54,6 @@ class OnnxNetwork(TapNetwork):
             ) from None
         self._read_input()
         self.session = None
-        self.chosen: dict[str, Layer] = {}
 
     def _read_input(self) -> None:
         graph = self.model.graph
@@ -113,13 +112,8 @@ class OnnxNetwork(TapNetwork):
         return list(zip(*parts, strict=True))
 
     def find_layers(self, images: Tensor) -> list[Layer]:
-        """Return the values inside the graph that depend on the images, in its order.
-
-        Raises
-        ------
-        ConfigError
-            If the network takes images of another size.
-        """
+        """Return the values inside the graph that depend on the images, in its order; ConfigError
+        if the network takes images of another size."""
         for fixed, side in zip(self.sides, images.shape[2:], strict=True):
             if fixed not in (0, side):
                 raise ConfigError(
@@ -154,18 +148,12 @@ class OnnxNetwork(TapNetwork):
         return Layer(name, kind, value.shape[1:], trunk=trunk)
 
     def tap(self, layers: Mapping[str, Layer]) -> None:
-        self.chosen = dict(layers)
+        super().tap(layers)
         self.names = list(dict.fromkeys(layer.name for layer in layers.values()))
         self.session = self._session(self.names)
 
     def forward(self, images: Tensor) -> Taps:
-        """Return the chosen values, by name.
-
-        Raises
-        ------
-        RepresentationError
-            If there is not one row per image.
-        """
+        """As of any network; RepresentationError if there is not one row an image."""
         outputs = self._run(self.session, images.cpu(), self.batch or len(images))
         values = dict(zip(self.names, map(np.concatenate, outputs), strict=True))
         taps = {}

@@ -22,31 +22,24 @@ _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 def optional_package(package: str, row: Network, extra: str | None = None) -> ModuleType:
-    """Return an optional package; if it is missing say how to install it.
+    """Return an optional package; ConfigError, with how to install it, if it does not work here.
 
     Parameters
     ----------
     row : the network that needs it
     extra : the extra of this project that installs it; by default its own name
-
-    Raises
-    ------
-    ConfigError
-        If it is missing or does not work here.
     """
     try:
         if package in ("timm", "torchvision"):
             _let_torchvision_be_imported()
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        if error.name != package:
-            fault = f"{package} cannot be imported ({reason_of(error)})"
-        else:
-            fault = f"{package} is not installed"
+        missing = error.name == package
+        fault = "is not installed" if missing else f"cannot be imported ({reason_of(error)})"
     except Exception as error:  # whatever a broken installation raises
-        fault = f"{package} cannot be imported ({reason_of(error)})"
+        fault = f"cannot be imported ({reason_of(error)})"
     raise ConfigError(
-        f'{row.where("loader")}: {fault}; install it: pip install ".[{extra or package}]"'
+        f'{row.where("loader")}: {package} {fault}; install it: pip install ".[{extra or package}]"'
     ) from None
 
 

@@ -56,14 +56,8 @@ def resize(images: Tensor, row: Network) -> Tensor:
 
 
 def normalisation_of(row: Network) -> Callable[[Tensor], Tensor]:
-    """Return what turns photographs (N, 3, H, W) on [0, 1] into a network's input.
-
-    Encoders of this project get [-1, 1], not clipped.
-
-    Parameters
-    ----------
-    row : of a network that is loaded (`TapNetwork.row`)
-    """
+    """Return what turns photographs (N, 3, H, W) on [0, 1] into a network's input, not clipped; the
+    row is as of `input_of`."""
 
     def normalise(images: Tensor) -> Tensor:
         images = resize(images, row)
@@ -127,20 +121,14 @@ def transfer_input(
 ) -> Tensor:
     """Turn photographs into what a source's encoder is shown when it serves another task.
 
-    It sees the target task's input in its own format: an encoder of three channels gets the same
-    lightness in each of them, an encoder of one channel the lightness of the masked or noisy
-    photograph. Nothing is clipped, as in the bank's training.
+    It sees the target task's input, as of `network_input`, in its own format: an encoder of three
+    channels gets the same lightness in each of them, an encoder of one channel the lightness of the
+    masked or noisy photograph. Nothing is clipped, as in the bank's training.
 
     Parameters
     ----------
-    rgb : (N, H, W, 3) uint8
     source_channels : 1 or 3 channels that the encoder takes
-    target_kind : as `kind` of `network_input`
-    noise : for the target kind "noisy"
-
-    Returns
-    -------
-    (N, source_channels, H, W) float32, channels last in memory
+    target_kind : `kind` of the target task
     """
     shown = network_input(rgb, target_kind, clip=False, noise=noise)
     if shown.shape[1] == source_channels:

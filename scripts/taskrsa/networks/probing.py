@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,19 +16,15 @@ _VIEWS = ("ViewBackward", "ReshapeAlias", "UnsafeView", "Squeeze", "Unsqueeze")
 _LISTS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-def module_layers(network: nn.Module, images: Tensor) -> list[Layer]:
-    """Return the modules of a network in the order in which images reach them, then the others.
+class Probe:
+    """One pass with gradients; `layers` are the modules in the order in which images reach them,
+    then the others.
 
     Parameters
     ----------
     network : in evaluation mode
     images : (N, C, H, W), N at least 2 so that the dimension of images stands out
     """
-    return _Probe(network, images).layers
-
-
-class _Probe:
-    """One pass with gradients."""
 
     def __init__(self, network: nn.Module, images: Tensor) -> None:
         self.n = len(images)
@@ -66,13 +63,7 @@ class _Probe:
         usable = [name for name in self.calls if not self._fault(name)]
         if not outputs:
             return set(usable[:-1])
-        before: dict[object, list] = {}
-
-        def predecessors(node: object) -> list:
-            if node not in before:
-                before[node] = [other for other, _ in node.next_functions if other is not None]
-            return before[node]
-
+        predecessors = functools.cache(_predecessors)
         order = ancestors(outputs, predecessors)
         makers = head(outputs, predecessors, lambda node: type(node).__name__)
         nodes = [node for node in bottlenecks(order, predecessors) if node not in makers]
@@ -80,11 +71,8 @@ class _Probe:
         return self._blocks(trunk)
 
     def _blocks(self, trunk: list[str]) -> set[str]:
-        """Return the outermost modules of a trunk, opened until there are enough.
-
-        A list of blocks is none itself. A stage and its last block put out the same: the outer one
-        stands for both.
-        """
+        """Return the outermost modules of a trunk, opened until there are enough; of a stage and
+        its last block, which put out the same, the outer one. A list of blocks is none itself."""
         modules = dict(self.network.named_modules())
         opened = {name for name, module in modules.items() if type(module) in _LISTS}
         while True:
@@ -143,11 +131,8 @@ def _tensors(output: object) -> Iterator[Tensor]:
     """Yield the tensors of an output in order, whatever they are packed in."""
     if isinstance(output, Tensor):
         yield output
-    elif isinstance(output, Mapping):
-        for value in output.values():
-            yield from _tensors(value)
-    elif isinstance(output, (tuple, list)):
-        for value in output:
+    elif isinstance(output, (Mapping, tuple, list)):
+        for value in output.values() if isinstance(output, Mapping) else output:
             yield from _tensors(value)
 
 
@@ -156,11 +141,16 @@ def first_tensor(output: object) -> Tensor | None:
     return next(_tensors(output), None)
 
 
+def _predecessors(node: object) -> list:
+    """Return the nodes of the graph of gradients that one depends on."""
+    return [other for other, _ in node.next_functions if other is not None]
+
+
 def _made_by(values: Tensor) -> object:
     """Return the node of the graph of gradients that made the numbers, whatever their shape is."""
     node = values.grad_fn
     while node is not None and type(node).__name__.startswith(_VIEWS):
-        before = [other for other, _ in node.next_functions if other is not None]
+        before = _predecessors(node)
         if len(before) != 1:
             break
         node = before[0]

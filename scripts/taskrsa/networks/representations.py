@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from taskrsa.data.pack import Photographs
-from taskrsa.networks.extraction import extract
+from taskrsa.networks import extraction
 from taskrsa.networks.layers import LAST, Layer, choose
 from taskrsa.networks.network import AUTO, Network, checked_weights
 from taskrsa.networks.preprocessing import input_of
@@ -22,10 +22,9 @@ from taskrsa.networks.taps import Precision, TapNetwork
 from taskrsa.rsa.given_rdms import read_given
 from taskrsa.rsa.gram_cache import GramCache, digests_of
 from taskrsa.rsa.rdm import ShiftedProducts
-from taskrsa.rsa.spill import SpilledFeatures
 
 COMPRESSED = "compressed"  # the tap of this project's encoders that group norm is for
-Features = np.ndarray | SpilledFeatures | ShiftedProducts
+Features = extraction.Features | ShiftedProducts
 
 
 class Representations:
@@ -33,49 +32,45 @@ class Representations:
 
     Parameters
     ----------
-    network, layers : of `taskrsa.networks.loading.tap_network`; the network is of no other use
-        afterwards
+    network : of `taskrsa.networks.loading.tap_network`, of no other use afterwards
     images : (n, H, W, 3) uint8
     kept : layers whose features themselves will be asked for, by `layer`
     batch_size, features_mb : as of `extract`
-    grams : folder of products kept between runs, or None
-    code : digest of the code that features depend on
+    grams : folder of products kept between runs, and the digest of the code that features depend on
     """
 
     def __init__(
         self,
         network: TapNetwork,
-        layers: Mapping[str, Layer],
         images: np.ndarray | Photographs,
         kept: Sequence[str] = (),
         *,
         batch_size: int,
         precision: Precision = "no",
         features_mb: float | None = None,
-        grams: str | None = None,
-        code: str = "",
+        grams: tuple[str, str] | None = None,
     ) -> None:
-        self.row, self.images, self.grams = network.row, images, grams
-        native = self.row.is_native
+        self.row, self.grams = network.row, None
         self.normed = {
             name: layer.shape[0]  # channels
-            for name, layer in layers.items()
-            if native and layer.name == COMPRESSED
+            for name, layer in network.chosen.items()
+            if self.row.is_native and layer.name == COMPRESSED
         }
-        self.whole = [name for name in layers if name in kept or name in self.normed]
+        self.whole = [name for name in network.chosen if name in kept or name in self.normed]
         if grams:
+            self.grams, code = grams
             made_by = [*network.fingerprint(), self.row.features_key(), precision]
             self.key = {"made by": [*made_by, torch.__version__, code]}
             self.known = digests_of(images)
         self.extract = partial(
-            extract,
+            extraction.extract,
             network.extractor(precision),
             images=images,
             batch_size=batch_size,
             model=self.row.name,
             features_mb=features_mb,
         )
-        self._features: dict[tuple[str, bool, bool], np.ndarray | SpilledFeatures] = {}
+        self._features: dict[tuple[str, bool, bool], extraction.Features] = {}
 
     def all_layers(self, choices: Mapping) -> dict[str, Features]:
         """Return the features of every layer, or products of them that `compute_rdm` takes.
@@ -90,7 +85,7 @@ class Representations:
             taps[name] = self.layer(name, choices)
         return taps
 
-    def layer(self, name: str, choices: Mapping) -> np.ndarray | SpilledFeatures:
+    def layer(self, name: str, choices: Mapping) -> extraction.Features:
         """Return the features of one of the layers `kept`, (n, d) float32."""
         clip = self._clip(choices)
         normed = bool(choices["group_norm"]) and name in self.normed
@@ -138,8 +133,8 @@ def given_layers(row: Network, path: str | os.PathLike, stimuli: Sequence[str]) 
 def group_normed(features: np.ndarray, channels: int) -> np.ndarray:
     """Return (n, d) features, channels last, each channel of each image normalised by itself.
 
-    As `torch.nn.GroupNorm` with one group a channel and no weights; the features come back channels
-    first, which no RDM depends on.
+    Off in Taskonomy's networks; PyTorch ports have it on, which changes RSA most of all. The
+    features come back channels first, which no RDM depends on.
     """
     values = torch.from_numpy(features).view(len(features), -1, channels).transpose(1, 2)
     return torch.nn.functional.group_norm(values, channels).flatten(1).numpy()

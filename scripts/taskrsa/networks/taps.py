@@ -22,7 +22,7 @@ from taskrsa.io.files import sha256_of
 from taskrsa.networks.fusing import fused
 from taskrsa.networks.layers import Layer
 from taskrsa.networks.network import Network
-from taskrsa.networks.probing import first_tensor, module_layers, slow_attention
+from taskrsa.networks.probing import Probe, first_tensor, slow_attention
 
 Precision = Literal["no", "bf16"]
 Taps = dict[str, Tensor]
@@ -44,6 +44,7 @@ class TapNetwork(nn.Module, ABC):
     def __init__(self, row: Network) -> None:
         super().__init__()
         self.row = row
+        self.chosen: dict[str, Layer] = {}
         # Not every network has parameters to ask for its device.
         self.register_buffer("_marker", torch.zeros(()), persistent=False)
 
@@ -60,9 +61,9 @@ class TapNetwork(nn.Module, ABC):
         images : (N, C, H, W) as the network takes them; N is at least 2
         """
 
-    @abstractmethod
     def tap(self, layers: Mapping[str, Layer]) -> None:
         """Choose the layers whose features a forward pass returns, by the names they get."""
+        self.chosen = dict(layers)
 
     @abstractmethod
     def forward(self, images: Tensor) -> Taps:
@@ -99,19 +100,15 @@ class NativeNetwork(TapNetwork):
     def __init__(self, encoder: nn.Module, row: Network) -> None:
         super().__init__(row)
         self.encoder = encoder
-        self.chosen: dict[str, str] = {}
 
     def find_layers(self, images: Tensor) -> list[Layer]:
         with torch.inference_mode():
             taps = self.encoder.features(images.to(self.device))
         return [Layer(name, "layer", tuple(v.shape[1:]), trunk=True) for name, v in taps.items()]
 
-    def tap(self, layers: Mapping[str, Layer]) -> None:
-        self.chosen = {name: layer.name for name, layer in layers.items()}
-
     def forward(self, images: Tensor) -> Taps:
         taps = self.encoder.features(images)
-        return {name: taps[layer] for name, layer in self.chosen.items()}
+        return {name: taps[layer.name] for name, layer in self.chosen.items()}
 
     def extractor(self, precision: Precision = "no") -> Callable[[Tensor], Taps]:
         """As of any network, rewritten to be faster (`taskrsa.networks.fusing`); with "bf16" all of
@@ -136,14 +133,13 @@ class HookedNetwork(TapNetwork):
     def __init__(self, network: nn.Module, row: Network) -> None:
         super().__init__(row)
         self.network = network
-        self.chosen: dict[str, Layer] = {}
         self._kept: Taps = {}
 
     def find_layers(self, images: Tensor) -> list[Layer]:
-        return module_layers(self.network, images.to(self.device))
+        return Probe(self.network, images.to(self.device)).layers
 
     def tap(self, layers: Mapping[str, Layer]) -> None:
-        self.chosen = dict(layers)
+        super().tap(layers)
         for name, layer in layers.items():
             self.network.get_submodule(layer.name).register_forward_hook(self._hook(name, layer))
 
@@ -170,13 +166,8 @@ class HookedNetwork(TapNetwork):
         return [*super().fingerprint(), *map(sha256_of, files)]
 
     def forward(self, images: Tensor) -> Taps:
-        """Return the chosen layers' features, by name.
-
-        Raises
-        ------
-        RepresentationError
-            If a module is not reached, or more than once, or does not give one row an image.
-        """
+        """As of any network; RepresentationError if a module is not reached, or more than once, or
+        does not give one row an image."""
         self._kept = {}
         with slow_attention():
             self.network(images.contiguous())
