@@ -129,7 +129,6 @@ def test_the_example_is_a_bank():
         ({"loader": "onnx", "arguments": '{"a": 1}'}, "arguments: has no effect on onnx"),
         ({"layers": "auto layer1"}, "layers: auto stands alone"),
         ({"layers": "a=layer1 a=layer2"}, "layers: a is given twice"),
-        ({"colour": "red"}, "colour: there is no such column"),
         ({"task": "juggling"}, "task: there is no task 'juggling'; there are autoencoder"),
         ({"loader": "trained", "weights": "", "sha256": ""}, "task: is empty; name the task"),
         ({"loader": "random"}, "weights: has no effect on random"),

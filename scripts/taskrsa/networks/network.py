@@ -28,13 +28,12 @@ PACKAGE = "package:"
 
 @dataclass(frozen=True)
 class Network:
-    """One row of a table; `taskrsa.networks.table` says what its columns hold.
+    """One row of a table; `config/README.md` says what its columns hold.
 
     Attributes
     ----------
     layers : the patterns, each with the name that its layer gets or "" for the module's own
-    size : side of the input in pixels, or None for the stimuli's own (of a library's network: for
-        the library's)
+    size : side of the input in pixels, or None for the library's or else the stimuli's own
     mean, std : one number for each channel; empty for those of the library
     input, clip : what an encoder of this project is shown, as `network_input` takes it
     interpolation : how photographs are resized, "bilinear" or "bicubic"
@@ -58,13 +57,13 @@ class Network:
     interpolation: str = "bilinear"
 
     @classmethod
-    def from_json(cls, values: str | Mapping) -> Network:
-        """Return the network that `to_json` wrote, as text or already decoded."""
-        values = dict(json.loads(values) if isinstance(values, str) else values)
-        values.setdefault("label", values["name"])
-        for key in ("layers", "mean", "std"):
-            if key in values:
-                values[key] = tuple(map(_as_tuple, values[key]))
+    def from_json(cls, values: Mapping) -> Network:
+        """Return the network that `to_json` wrote, once decoded."""
+        values = {"label": values["name"], **values}
+        if "layers" in values:
+            values["layers"] = tuple(map(tuple, values["layers"]))
+        for key in values.keys() & {"mean", "std"}:
+            values[key] = tuple(values[key])
         return cls(**values)
 
     def to_json(self) -> str:
@@ -78,7 +77,7 @@ class Network:
         return json.dumps(values)
 
     def features_key(self) -> str:
-        """Return the fields that features depend on, beside weights and clipping, as JSON."""
+        """Return what features depend on, beside weights and clipping, as JSON."""
         names = ("loader", "layers", "size", "mean", "std", "channels", "arguments", "input")
         values = {name: getattr(self, name) for name in (*names, "interpolation")}
         return json.dumps(values, sort_keys=True)
@@ -108,10 +107,6 @@ class Network:
         return f"bank, row {self.name}, {column}"
 
 
-def _as_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def weights_file(network: Network, fetched: str | os.PathLike | None = None) -> Path | None:
     """Return the file of a network's weights, None if the loader brings its own.
 
@@ -129,6 +124,7 @@ def weights_file(network: Network, fetched: str | os.PathLike | None = None) -> 
     if fetched is None and not network.weights:
         return None
     where = network.where("weights")
+    path = Path(os.path.expandvars(fetched or network.weights))
     if fetched is None and network.is_address:
         raise DataError(
             f"{where}: {network.weights} is not fetched yet; fetch it and name the file"
@@ -136,15 +132,13 @@ def weights_file(network: Network, fetched: str | os.PathLike | None = None) -> 
     if fetched is None and network.weights.startswith(PACKAGE):
         package, _, inside = network.weights.removeprefix(PACKAGE).partition("/")
         path = _package_folder(package, where) / inside
-    else:
-        path = Path(os.path.expandvars(fetched or network.weights))
     if not path.is_file():
         raise DataError(f"{where}: there is no file {path}; correct the path")
     return path
 
 
 def _package_folder(package: str, where: str) -> Path:
-    """Return the folder of an installed package, without running its code."""
+    """Find an installed package without running its code."""
     try:
         spec = importlib.util.find_spec(package) if package.isidentifier() else None
     except (ImportError, ValueError):

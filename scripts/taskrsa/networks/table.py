@@ -1,43 +1,19 @@
 """Tables of networks: a bank is one or several tables, a row is a network.
 
-A table is tab-separated with one header line. Its columns:
-
-name       what files and tables call the network: letters, digits, `_`, `-`, `.`
-label      what figures write; by default the task's, or the name
-type       a word or a few for its kind; networks of one type share a colour
-loader     `trained`: an encoder that this run trains for `task`; `random`: an untrained one;
-           `taskonomy`: a checkpoint of the public bank; `checkpoint`: an encoder of this project;
-           `onnx`; `timm:<model>`; `torchvision:<model>`; `package.module:function`, a function (or
-           class, or `Class.method`) that returns a torch module; `rdms`: a file of RDMs, which is
-           compared and never fine-tuned. A function is code that is run, so trust it as your own.
-weights    a file ($VARIABLES are expanded), an address (https://...), or `package:<name>/<file>`, a
-           file inside an installed Python package. Empty: those that the loader comes with.
-sha256     SHA-256 of the weights; an address needs it, a file of your own does not
-layers     `auto`, or names of modules (ONNX: of values; rdms: of RDMs) with wildcards, separated by
-           spaces; `early=layer1` gives a layer another name, so that networks of different designs
-           share its name. `taskrsa.networks.layers.choose` says what `auto` takes.
-size       side of the input, pixels; empty: the library's (timm, torchvision), else the stimuli's
-mean, std  one number, or one for each channel in the order of `channels`, separated by spaces, on
-           the scale of 0 to 1; fractions such as 1/255 may be written. Empty for the library's, and
-           for encoders of this project, which take [-1, 1].
-channels   `rgb`, `bgr`, `grey`, or `lightness` (of LAB, in one channel)
-arguments  optional: JSON object of keyword arguments for the function or the model, such as
-           {"pretrained": false} for timm
-task       optional: a task of the dictionary. It gives encoders of this project their input (kind
-           and clipping) and every network its default label and type.
-
-`taskrsa.rsa.given_rdms` says what a file of RDMs may hold.
+`config/README.md` says what loaders and columns there are. A table is tab-separated with one header
+line; empty lines and comments (#) are passed over. `mean` and `std` hold one number, or one for
+each channel in the order of `channels`, and nothing for encoders of this project: they take
+[-1, 1].
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import zip_longest
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlparse
 
@@ -66,7 +42,8 @@ _LOADERS = (
     "trained, random, taskonomy, checkpoint, onnx, rdms, timm:<model>, torchvision:<model> or "
     "package.module:function"
 )
-_NATIVE_LAYERS = ("block1", "block2", "block3", "block4", "compressed")
+_COMPRESSED = ("", "compressed")
+_NATIVE_LAYERS = (("", "block1"), ("", "block2"), ("", "block3"), ("", "block4"), _COMPRESSED)
 
 
 def read_bank(*paths: str | os.PathLike) -> dict[str, Network]:
@@ -80,24 +57,19 @@ def read_bank(*paths: str | os.PathLike) -> dict[str, Network]:
     """
     networks: dict[str, Network] = {}
     for path in paths:
-        rows = _read_rows(path)
-        if not rows:
-            raise ConfigError(f"{path}: has no row; add a network")
-        for line, row in rows:
+        for where, row in _read_rows(path):
             try:
                 found = network(row)
             except ConfigError as error:
-                raise ConfigError(f"{path}, line {line}: {error}") from None
+                raise ConfigError(f"{where}: {error}") from None
             if found.name in networks:
-                raise ConfigError(
-                    f"{path}, line {line}: name {found.name} is used twice; rename one"
-                )
+                raise ConfigError(f"{where}: name {found.name} is used twice; rename one")
             networks[found.name] = found
     return networks
 
 
-def _read_rows(path: str | os.PathLike) -> list[tuple[int, dict[str, str]]]:
-    """Return line and cells of every row of a table, without empty lines and comments (#)."""
+def _read_rows(path: str | os.PathLike) -> list[tuple[str, dict[str, str]]]:
+    """Return place and cells of every row of a table, without empty lines and comments (#)."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -105,14 +77,13 @@ def _read_rows(path: str | os.PathLike) -> list[tuple[int, dict[str, str]]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8"
         raise ConfigError(f"{path}: cannot be read ({reason}); save it as UTF-8 text") from None
+    # Cells may be JSON, so quotes are taken as they are.
     lines = [
-        (number, line)
+        (f"{path}, line {number}", [cell.strip() for cell in line.split("\t")])
         for number, line in enumerate(text.splitlines(), start=1)
         if line.strip() and not line.startswith("#")
     ]
-    # Cells may be JSON, so quotes are taken as they are.
-    cells = csv.reader((line for _, line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
-    header = [name.strip() for name in next(cells, [])]
+    header = lines[0][1] if lines else []
     for column in COLUMNS:
         if column not in header:
             raise ConfigError(
@@ -123,16 +94,14 @@ def _read_rows(path: str | os.PathLike) -> list[tuple[int, dict[str, str]]]:
             raise ConfigError(f"{path}: unknown column {column!r}; correct or remove it")
     if len(set(header)) < len(header):
         raise ConfigError(f"{path}: a column is twice in the header; remove one")
-    rows = []
-    for (number, _), values in zip(lines[1:], cells, strict=True):
-        if len(values) > len(header):
+    for where, cells in lines:
+        if len(cells) > len(header):
             raise ConfigError(
-                f"{path}, line {number}: {len(values)} cells for {len(header)} columns; "
-                "remove a tab"
+                f"{where}: {len(cells)} cells for {len(header)} columns; remove a tab"
             )
-        values = [*map(str.strip, values), *[""] * (len(header) - len(values))]
-        rows.append((number, dict(zip(header, values, strict=True))))
-    return rows
+    if len(lines) < 2:
+        raise ConfigError(f"{path}: has no row; add a network")
+    return [(where, dict(zip_longest(header, cells, fillvalue=""))) for where, cells in lines[1:]]
 
 
 def network(row: Mapping[str, str]) -> Network:
@@ -177,9 +146,6 @@ class _Cells:
                 f"bank, row {self.name or '?'}, name: {self.name!r} must be letters, digits, _, - "
                 "and ., as files are named by it"
             )
-        for column in row:
-            if column not in (*COLUMNS, *OPTIONAL):
-                self.refuse(column, "there is no such column; correct or remove it")
         self.cells = {column: row.get(column) or "" for column in (*COLUMNS, *OPTIONAL)}
         self.loader = self.cells["loader"]
         kind, _, rest = self.loader.partition(":")
@@ -187,10 +153,13 @@ class _Cells:
         known = self.loader in (*MADE_HERE, *NEED_WEIGHTS) or self.library
         if not known and not _FACTORY.fullmatch(self.loader):
             self.refuse("loader", f"there is no loader {self.loader!r}; give {_LOADERS}")
-        self._check_weights()
-        if self.loader == RDMS:
-            for column in ("size", "mean", "std", "channels"):
-                self._must_be_empty(column)
+        weights = self["weights"]
+        if self.loader in NEED_WEIGHTS and not weights:
+            self.refuse("weights", f"is empty; {self.loader} needs a file")
+        if weights.startswith(PACKAGE) and "/" not in weights:
+            self.refuse("weights", f"{weights!r} names no file; give package:<name>/<file>")
+        self._must_be_empty("weights", of=MADE_HERE)
+        self._must_be_empty("size", "mean", "std", "channels", of=(RDMS,))
 
     def __getitem__(self, column: str) -> str:
         return self.cells[column]
@@ -198,18 +167,10 @@ class _Cells:
     def refuse(self, column: str, what: str) -> None:
         raise ConfigError(f"bank, row {self.name}, {column}: {what}")
 
-    def _must_be_empty(self, column: str) -> None:
-        if self[column]:
-            self.refuse(column, f"has no effect on {self.loader}; leave it empty")
-
-    def _check_weights(self) -> None:
-        weights = self["weights"]
-        if self.loader in MADE_HERE:
-            self._must_be_empty("weights")
-        if self.loader in NEED_WEIGHTS and not weights:
-            self.refuse("weights", f"is empty; {self.loader} needs a file")
-        if weights.startswith(PACKAGE) and "/" not in weights:
-            self.refuse("weights", f"{weights!r} names no file; give package:<name>/<file>")
+    def _must_be_empty(self, *columns: str, of: Sequence[str]) -> None:
+        for column in columns:
+            if self[column] and self.loader in of:
+                self.refuse(column, f"has no effect on {self.loader}; leave it empty")
 
     def sha256(self) -> str:
         sha256, weights = self["sha256"].lower(), self["weights"]
@@ -281,8 +242,7 @@ class _Cells:
             self.refuse("arguments", f"is not JSON ({error})")
         if not isinstance(arguments, dict):
             self.refuse("arguments", 'must be a JSON object, such as {"num_classes": 10}')
-        if self.loader in (*NATIVE_LOADERS, *NEED_WEIGHTS):
-            self._must_be_empty("arguments")
+        self._must_be_empty("arguments", of=(*NATIVE_LOADERS, *NEED_WEIGHTS))
         return arguments
 
     def layers(self) -> tuple[tuple[str, str], ...]:
@@ -304,10 +264,9 @@ class _Cells:
 def _numbers(text: str) -> tuple[float, ...]:
     """Return the numbers of a cell; none if a word is not a finite number."""
     try:
-        numbers = tuple(float(Fraction(word)) for word in text.split())
+        return tuple(float(Fraction(word)) for word in text.split())
     except (ValueError, ZeroDivisionError, OverflowError):
         return ()
-    return numbers if all(map(math.isfinite, numbers)) else ()
 
 
 # --- rows that a run makes itself ---
@@ -320,21 +279,21 @@ def trained_network(task: BankTask) -> Network:
 
 def small_network(task: BankTask, name: str) -> Network:
     """Return the row of a small model of a task."""
-    return _task_network(task, name, "small", ("compressed",))
+    return _task_network(task, name, "small", (_COMPRESSED,))
 
 
 def random_network(name: str) -> Network:
     """Return the row of an untrained encoder."""
-    return Network(name, name, "", "random", layers=_named(_NATIVE_LAYERS))
+    return Network(name, name, "", "random", layers=_NATIVE_LAYERS)
 
 
-def _task_network(task: BankTask, name: str, loader: str, layers: tuple[str, ...]) -> Network:
+def _task_network(task: BankTask, name: str, loader: str, layers: tuple) -> Network:
     return Network(
         name=name,
         label=task.label,
         type=task.type,
         loader=loader,
-        layers=_named(layers),
+        layers=layers,
         mean=(0.5,) * task.input_channels,
         std=(0.5,) * task.input_channels,
         channels="lightness" if task.input == "lightness" else "rgb",
@@ -342,10 +301,6 @@ def _task_network(task: BankTask, name: str, loader: str, layers: tuple[str, ...
         input=task.input,
         clip=task.clip,
     )
-
-
-def _named(layers: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple(("", layer) for layer in layers)
 
 
 def styles(networks: Mapping[str, Network]) -> dict[str, tuple[str, str]]:
