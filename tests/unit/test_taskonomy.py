@@ -369,11 +369,15 @@ def test_unpacked_archives_are_found_with_all_domains_and_values(packed, tmp_pat
     np.testing.assert_array_equal(view.rgb, stored("rgb")[..., :3])
     np.testing.assert_array_equal(np.isfinite(view.depth), known)
     np.testing.assert_allclose(view.depth[known], z[known] / 512, rtol=1e-6)
+
+    def label(task: str, domain: str) -> np.ndarray:
+        return labels.from_level(task, stored(domain).astype(np.int32))
+
     official = {
-        "edge2d": (labels.edge2d_from_level(stored("edge_texture").astype(np.int32)), None),
-        "keypoint2d": (labels.keypoint2d_from_level(stored("keypoints2d").astype(np.int32)), None),
-        "edge3d": (labels.edge3d_from_level(stored("edge_occlusion").astype(np.int32)), known),
-        "keypoint3d": (labels.keypoint3d_from_level(stored("keypoints3d").astype(np.int32)), known),
+        "edge2d": (label("edge2d", "edge_texture"), None),
+        "keypoint2d": (label("keypoint2d", "keypoints2d"), None),
+        "edge3d": (label("edge3d", "edge_occlusion"), known),
+        "keypoint3d": (label("keypoint3d", "keypoints3d"), known),
         "rgb2depth": (np.log1p(z) / np.log(2**16), known),
     }
     for task, (expected, where) in official.items():

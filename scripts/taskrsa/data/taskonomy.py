@@ -69,11 +69,11 @@ _DOMAINS = (
     "edge_texture", "edge_occlusion", "keypoints2d", "keypoints3d", "segment_semantic",
     "segment_unsup2d", "segment_unsup25d", "point_info", "class_object", "class_scene",
 )  # fmt: skip
-_LEVELS = {  # domain: task, levels to label, whether it needs a known depth
-    "edge_texture": ("edge2d", labels.edge2d_from_level, False),
-    "keypoints2d": ("keypoint2d", labels.keypoint2d_from_level, False),
-    "edge_occlusion": ("edge3d", labels.edge3d_from_level, True),
-    "keypoints3d": ("keypoint3d", labels.keypoint3d_from_level, True),
+_LEVELS = {  # domain: task, whether it needs a known depth
+    "edge_texture": ("edge2d", False),
+    "keypoints2d": ("keypoint2d", False),
+    "edge_occlusion": ("edge3d", True),
+    "keypoints3d": ("keypoint3d", True),
 }
 _IDS = {"segment_unsup2d": "segment2d", "segment_unsup25d": "segment25d"}
 _CLASSES = {"class_object": "class_1000", "class_scene": "class_places"}
@@ -294,9 +294,9 @@ class Taskonomy:
             parts |= self._record(found["point_info"], *full.shape[:2])
         known = self._add_depth(domains, parts, official)
         self._add_surface(domains, known, parts, official)
-        for domain, (task, to_label, in_space) in _LEVELS.items():
+        for domain, (task, in_space) in _LEVELS.items():
             if domain in found:
-                values = to_label(domains.levels(domain)).astype(np.float32)
+                values = labels.from_level(task, domains.levels(domain)).astype(np.float32)
                 valid = known if in_space else np.ones_like(known)
                 official[task] = self._map(values[None], valid)
         for domain, task in _IDS.items():

@@ -46,15 +46,13 @@ class BankTask(Task):
 def _read() -> dict[str, BankTask]:
     tasks = {}
     for row in read_rows(Path(__file__).with_name("tasks.tsv")):
-        flags = {
-            name: row.pop(name) == "yes" for name in ("clip", "quarter_size", "has_small_model")
+        cells = row | {
+            "derive": f"taskrsa.tasks.labels:{row['id']}",
+            "embedding": int(row["embedding"]),
+            "affinity_name": row["affinity_name"] or None,
         }
-        numbers = {"embedding": int(row.pop("embedding"))}
-        affinity_name = row.pop("affinity_name") or None
-        derive = f"taskrsa.tasks.labels:{row['id']}"
-        tasks[row["id"]] = BankTask(
-            **row, **flags, **numbers, affinity_name=affinity_name, derive=derive
-        )
+        flags = {name: row[name] == "yes" for name in ("clip", "quarter_size", "has_small_model")}
+        tasks[row["id"]] = BankTask(**cells | flags)
     return tasks
 
 
@@ -69,8 +67,7 @@ def task(
 
     Parameters
     ----------
-    id : of letters, digits and _, for it becomes part of the names of files; networks whose name
-        starts with random are the untrained ones
+    id : of letters, digits and _, for it becomes part of the names of files
     label, type : of figures; a new type gets a colour of its own
     output, loss, more : fields of `taskrsa.tasks.task.Task`
 
@@ -85,7 +82,6 @@ def task(
         raise ConfigError(f"task {id}: names in random are for untrained networks; rename it")
     if id in TASKS:
         raise ConfigError(f"task {id}: registered twice; give the second another id")
-
     if more.get("input", "rgb") not in INPUTS:
         raise ConfigError(
             f"task {id}: no input {more['input']!r}; choose one of {', '.join(INPUTS)}"

@@ -12,9 +12,7 @@ from taskrsa.data.view import Camera, View
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 GUIDE_EPS = 0.1**2  # variance of luminance below which the guided filter averages
 GUIDE_PASSES = 2  # one leaves steps of 4 cm visible in normals and curvature
-EDGE_JUMP = (
-    0.02  # two neighbouring steps of inverse depth that differ more than this straddle an edge
-)
+EDGE_JUMP = 0.02  # neighbouring steps of inverse depth that differ by more straddle an edge
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
@@ -39,22 +37,13 @@ def _box(values: np.ndarray, radius: int) -> np.ndarray:
     return ndimage.uniform_filter(values, 2 * radius + 1, mode="constant")
 
 
-def smooth_depth(depth: np.ndarray, rgb: np.ndarray, radius: int | None = None) -> np.ndarray:
-    """Remove the steps of a coarsely stored depth map with a guided filter.
+def smooth_depth(depth: np.ndarray, rgb: np.ndarray) -> np.ndarray:
+    """Remove the steps of a coarsely stored depth map, (H, W) metres, nan where unknown.
 
-    Works on log depth, guided by luminance (He, Sun & Tang 2010), over the known pixels only.
-
-    Parameters
-    ----------
-    depth : (H, W) metres, nan where unknown
-    rgb : (H, W, 3) uint8
-    radius : of the filter's windows, pixels; 1/32 of the height, at least 2, by default
-
-    Returns
-    -------
-    (H, W) float32 metres; nan where `depth` is
+    A guided filter (He, Sun & Tang 2010) of log depth over the known pixels, guided by the
+    luminance of `rgb`, (H, W, 3) uint8. Returns (H, W) float32 metres; nan where `depth` is.
     """
-    radius = radius or max(2, round(depth.shape[0] / 32))
+    radius = max(2, round(depth.shape[0] / 32))
     known = np.isfinite(depth) & (depth > 0)
     margin = GUIDE_PASSES * 2 * radius
     # Point reflection at the border continues a slant; windows cut off there would bend it.
@@ -76,10 +65,8 @@ def smooth_depth(depth: np.ndarray, rgb: np.ndarray, radius: int | None = None) 
 
 
 def fine_depth(view: View) -> View:
-    """Return the view with a depth that can be differentiated: smoothed if its steps are coarse.
-
-    The steps of the result are 0, so that applying this again changes nothing.
-    """
+    """Return the view with a depth that can be differentiated: smoothed, once, if its steps are
+    coarse."""
     if view.depth is None or not view.depth_step:
         return view
     return replace(view, depth=smooth_depth(view.depth, view.rgb), depth_step=0.0)
@@ -131,9 +118,9 @@ def principal_curvatures(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the principal curvatures, 1/metre, each (H, W) float32, nan where unknown.
 
-    Eigenvalues of the shape operator: the change of the normal per metre along the surface, whose
-    tangents are those of the plane through each pixel. Positive where the surface bulges towards
-    the camera. The first is the larger in magnitude.
+    Eigenvalues of the shape operator, the larger in magnitude first: the change of the normal per
+    metre along the surface, whose tangents are those of the plane through each pixel. Positive
+    where the surface bulges towards the camera.
     """
     x, y = ray_slopes(camera, *depth.shape)
     ray = np.stack(np.broadcast_arrays(x, y, np.float32(1)), -1)
@@ -166,13 +153,8 @@ def principal_curvatures(
 
 
 def window_mean(values: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Return the mean of each pixel's own square window, cut at the image's border.
-
-    Parameters
-    ----------
-    values : (C, H, W)
-    half : (H, W) whole numbers: half-widths of the windows, pixels
-    """
+    """Return the mean of `values` (C, H, W) in each pixel's square window, cut at the border, of
+    half-width `half` (H, W) whole pixels."""
     height, width = values.shape[1:]
     sums = np.zeros((len(values), height + 1, width + 1))
     sums[:, 1:, 1:] = values.cumsum(1, dtype=np.float64).cumsum(2)

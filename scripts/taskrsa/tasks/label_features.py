@@ -20,7 +20,7 @@ def label_features(
 
     Parameters
     ----------
-    output : "image", "ids", "embedding", "vector" or "class", as in `taskrsa.tasks.task.Task`
+    output : of `taskrsa.tasks.task.Task`
     targets, valid : labels as `taskrsa.data.pack.read_labels` returns them
     n_outputs : number of classes, for class maps
     ab_bins : (n_outputs, 2) colours of the classes, for colorization
@@ -42,20 +42,13 @@ def label_features(
 
 
 def borders(ids: np.ndarray, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where a pixel's segment differs from its right or lower neighbour's.
-
-    Parameters
-    ----------
-    ids : (n, h, w) segment ids, which mean nothing across images
-    valid : (n, h, w) bool
+    """Return where (n, h, w) ids of segments differ from those of the pixel to the right or below.
 
     Returns
     -------
     borders : (n, h - 1, w - 1) float32 of 0 and 1; the last row and column lack a neighbour
     known : (n, h - 1, w - 1) bool, whether the pixel and both neighbours are valid
     """
-    ids = ids.astype(np.int64)
-    right, below = ids[:, :-1, 1:], ids[:, 1:, :-1]
-    here = ids[:, :-1, :-1]
+    here, right, below = ids[:, :-1, :-1], ids[:, :-1, 1:], ids[:, 1:, :-1]
     known = valid[:, :-1, :-1] & valid[:, :-1, 1:] & valid[:, 1:, :-1]
     return ((here != right) | (here != below)).astype(np.float32), known

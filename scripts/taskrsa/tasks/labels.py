@@ -23,8 +23,9 @@ room_layout   centre (3), size along right, down, forward (3), cos and sin of ya
 
 from __future__ import annotations
 
-import importlib
+import functools
 import math
+import pkgutil
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -52,12 +53,10 @@ DEPTH_FULL = 128.0  # metres of a full published depth level
 EDGE2D_SIGMA = 3.0
 KEYPOINT2D_SIGMAS = (2.0, 4.0, 8.0, 12.0, 16.0)
 KEYPOINT2D_GAIN = 40.0  # determinant of the Hessian, scale-normalised, to label
-KEYPOINT2D_LEVEL_GAIN = 65.0  # published level, as a share of 65535, to label
 SMALLEST_SIGMA = 0.7  # pixels; narrower kernels have no meaning on the grid
 EDGE3D_GAIN = 6.0
 KEYPOINT3D_WINDOW = 0.2  # metres
 KEYPOINT3D_RANGE = (0.05, 0.6)  # root of the normals' spread that becomes 0 and 1
-KEYPOINT3D_LEVEL_GAIN = 3.0  # published level, as a share of 65535, to label
 RESHADE_GAIN = 2.0  # metres
 CURVATURE_LEVELS = 4.0  # grey levels per 1/m
 CURVATURE_MEAN = np.array([123.572, 120.1], np.float32)
@@ -92,27 +91,6 @@ class Label:
 LabelFunction = Callable[[View, SourceInfo], Label]
 
 
-def edge2d_from_level(level: np.ndarray) -> np.ndarray:
-    """Turn published edge_texture levels (16-bit) into the label's unit."""
-    sobel = level / 65535 * (4 * math.sqrt(2))
-    return np.minimum(sobel * _edge2d_gain(EDGE2D_SIGMA), 1)
-
-
-def keypoint2d_from_level(level: np.ndarray) -> np.ndarray:
-    """Turn published keypoints2d levels (16-bit) into the label's unit."""
-    return np.minimum(level / 65535 * KEYPOINT2D_LEVEL_GAIN, 1)
-
-
-def edge3d_from_level(level: np.ndarray) -> np.ndarray:
-    """Turn published edge_occlusion levels (16-bit) into the label's unit."""
-    return np.minimum(level / 65535 * (4 * math.sqrt(2)) * EDGE3D_GAIN, 1)
-
-
-def keypoint3d_from_level(level: np.ndarray) -> np.ndarray:
-    """Turn published keypoints3d levels (16-bit) into the label's unit."""
-    return np.minimum(level / 65535 * KEYPOINT3D_LEVEL_GAIN, 1)
-
-
 def curvature_from_level(level: np.ndarray) -> np.ndarray:
     """Standardise principal_curvature grey levels (2, ...) as the bank does."""
     shape = (2,) + (1,) * (level.ndim - 1)
@@ -124,8 +102,21 @@ def log_depth(metres: np.ndarray) -> np.ndarray:
     return np.log1p(metres * DEPTH_UNIT) / DEPTH_LOG
 
 
-def _need(task: str, *parts: tuple[object, str]) -> None:
-    missing = [name for part, name in parts if part is None]
+_PARTS = {  # what may be missing of a view or its source
+    "depth": "depth",
+    "camera": "camera",
+    "layout": "room layout",
+    "vanishing_points": "vanishing points",
+    "semantic": "semantic classes",
+    "object_classes": "objects",
+    "scene_class": "scene class",
+    "scene_classes": "scenes",
+}
+
+
+def _need(task: str, view: View, info: SourceInfo, *needed: str) -> None:
+    known = vars(view) | {name: names or None for name, names in vars(info).items()}
+    missing = [_PARTS[name] for name in needed if known[name] is None]
     if missing:
         raise LabelUnavailable(f"{task}: the source gives no {' and no '.join(missing)}")
 
@@ -136,22 +127,25 @@ def _image(values: np.ndarray) -> Label:
     return Label(np.where(valid, values, 0).astype(np.float32), valid)
 
 
-def _official(task: str) -> Callable[[LabelFunction], LabelFunction]:
-    """Let the source's own label, where it has one, win over the derived one."""
+def _derived_from(*needed: str) -> Callable[[LabelFunction], LabelFunction]:
+    """Derive a task's label from parts of a view, its depth one that can be differentiated; the
+    source's own label, where it has one, wins."""
 
     def decorate(function: LabelFunction) -> LabelFunction:
+        task = function.__name__
+
+        @functools.wraps(function)
         def label(view: View, info: SourceInfo) -> Label:
             published = view.official.get(task)
             if published is None:
-                return function(view, info)
+                _need(task, view, info, *needed)
+                return function(geometry.fine_depth(view) if "depth" in needed else view, info)
             if published.ndim == 3:
                 return _image(published)
             if published.ndim == 2:
                 return Label(np.maximum(published, 0), published >= 0)
             return Label(published.astype(np.float32), bool(np.isfinite(published).all()))
 
-        label.__name__ = function.__name__
-        label.__doc__ = function.__doc__
         return label
 
     return decorate
@@ -160,26 +154,26 @@ def _official(task: str) -> Callable[[LabelFunction], LabelFunction]:
 # ------------------------------------------------------------------------------------ 2D tasks
 
 
-@_official("autoencoder")
+@_derived_from("rgb")
 def autoencoder(view: View, info: SourceInfo) -> Label:
     """The photograph itself in [-1, 1], (3, H, W)."""
     scaled = view.rgb.astype(np.float32) * (2 / 255) - 1
     return Label(np.ascontiguousarray(np.moveaxis(scaled, -1, 0)), np.ones(scaled.shape[:2], bool))
 
 
-@_official("denoise")
+@_derived_from("rgb")
 def denoise(view: View, info: SourceInfo) -> Label:
     """The photograph without noise in [-1, 1], (3, H, W)."""
     return autoencoder(view, info)
 
 
-@_official("inpainting_whole")
+@_derived_from("rgb")
 def inpainting_whole(view: View, info: SourceInfo) -> Label:
     """The whole photograph in [-1, 1], (3, H, W)."""
     return autoencoder(view, info)
 
 
-@_official("colorization")
+@_derived_from("rgb")
 def colorization(view: View, info: SourceInfo) -> Label:
     """Index of each pixel's CIELAB ab bin, (H, W); bins as in `taskrsa.tasks.colour`."""
     return Label(ab_index(view.rgb), np.ones(view.rgb.shape[:2], bool))
@@ -199,7 +193,23 @@ def _sobel(values: np.ndarray) -> np.ndarray:
     return np.hypot(ndimage.sobel(values, 0), ndimage.sobel(values, 1))
 
 
-@_official("edge2d")
+_LEVEL_GAINS = {  # from published levels to labels
+    "edge2d": _edge2d_gain(EDGE2D_SIGMA),
+    "keypoint2d": 65.0,
+    "edge3d": EDGE3D_GAIN,
+    "keypoint3d": 3.0,
+}
+
+
+def from_level(task: str, level: np.ndarray) -> np.ndarray:
+    """Turn the 16-bit levels that Taskonomy publishes of edges and keypoints into label units."""
+    value = level / 65535
+    if task in ("edge2d", "edge3d"):
+        value = value * (4 * math.sqrt(2))  # of SciPy's Sobel magnitude
+    return np.minimum(value * _LEVEL_GAINS[task], 1)
+
+
+@_derived_from("rgb")
 def edge2d(view: View, info: SourceInfo) -> Label:
     """Texture edges, (1, H, W): the contrast of the edge through each pixel, in [0, 1]."""
     sigma = _sigma(EDGE2D_SIGMA, len(view.rgb))
@@ -207,7 +217,7 @@ def edge2d(view: View, info: SourceInfo) -> Label:
     return _image(np.minimum(_sobel(smooth) * _edge2d_gain(sigma), 1)[None])
 
 
-@_official("keypoint2d")
+@_derived_from("rgb")
 def keypoint2d(view: View, info: SourceInfo) -> Label:
     """Blobs of all sizes, (1, H, W): the largest determinant of the Hessian, in [0, 1]."""
     grey = geometry.luminance(view.rgb)
@@ -237,7 +247,7 @@ def _segments(features: np.ndarray, scale: float) -> np.ndarray:
         ).astype(np.int32)
 
 
-@_official("segment2d")
+@_derived_from("rgb")
 def segment2d(view: View, info: SourceInfo) -> Label:
     """Segments of the photograph (Felzenszwalb & Huttenlocher 2004), ids (H, W)."""
     segments = _segments(view.rgb.astype(np.float32) / 255, SEGMENT2D_SCALE)
@@ -255,16 +265,9 @@ def _normal(view: View) -> np.ndarray:
     return geometry.normals_from_depth(view.depth, view.camera)
 
 
-def _need_normal(task: str, view: View) -> None:
-    if view.normal is None:
-        _need(task, (view.depth, "depth"), (view.camera, "camera"))
-
-
-@_official("segment25d")
+@_derived_from("depth", "camera")
 def segment25d(view: View, info: SourceInfo) -> Label:
     """Segments of colour, depth and normals together, ids (H, W)."""
-    _need("segment25d", (view.depth, "depth"), (view.camera, "camera"))
-    view = geometry.fine_depth(view)
     normal = _normal(view)
     known = np.isfinite(view.depth) & (view.depth > 0) & np.isfinite(normal).all(-1)
     x, y = geometry.ray_slopes(view.camera, *view.depth.shape)
@@ -280,33 +283,29 @@ def segment25d(view: View, info: SourceInfo) -> Label:
     return Label(np.where(known, segments, 0), known)
 
 
-@_official("rgb2depth")
+@_derived_from("depth")
 def rgb2depth(view: View, info: SourceInfo) -> Label:
     """Depth along z, (1, H, W): log(1 + v) / log(2^16), v in 1/512 m."""
-    _need("rgb2depth", (view.depth, "depth"))
-    return _image(log_depth(geometry.fine_depth(view).depth)[None])
+    return _image(log_depth(view.depth)[None])
 
 
-@_official("rgb2mist")
+@_derived_from("depth", "camera")
 def rgb2mist(view: View, info: SourceInfo) -> Label:
     """Distance from the camera, (1, H, W), in the unit of `rgb2depth`."""
-    _need("rgb2mist", (view.depth, "depth"), (view.camera, "camera"))
-    metres = geometry.distance(geometry.fine_depth(view).depth, view.camera)
-    return _image(log_depth(metres)[None])
+    return _image(log_depth(geometry.distance(view.depth, view.camera))[None])
 
 
-@_official("rgb2sfnorm")
+@_derived_from()
 def rgb2sfnorm(view: View, info: SourceInfo) -> Label:
     """Unit normals facing the camera, (3, H, W)."""
-    _need_normal("rgb2sfnorm", view)
+    if view.normal is None:
+        _need("rgb2sfnorm", view, info, "depth", "camera")
     return _image(np.moveaxis(_normal(view), -1, 0))
 
 
-@_official("reshade")
+@_derived_from("depth", "camera")
 def reshade(view: View, info: SourceInfo) -> Label:
     """Shading by a lamp at the camera, (1, H, W) in [0, 1]: 2 n.l / distance in metres."""
-    _need("reshade", (view.depth, "depth"), (view.camera, "camera"))
-    view = geometry.fine_depth(view)
     normal = _normal(view)
     x, y = geometry.ray_slopes(view.camera, *view.depth.shape)
     length = np.sqrt(1 + x**2 + y**2)
@@ -314,36 +313,30 @@ def reshade(view: View, info: SourceInfo) -> Label:
     return _image(np.clip(RESHADE_GAIN * towards / (view.depth * length), 0, 1)[None])
 
 
-@_official("curvature")
+@_derived_from("depth", "camera")
 def curvature(view: View, info: SourceInfo) -> Label:
     """Principal curvatures, (2, H, W), larger magnitude first, standardised as the bank does."""
-    _need("curvature", (view.depth, "depth"), (view.camera, "camera"))
-    view = geometry.fine_depth(view)
     both = geometry.principal_curvatures(view.depth, _normal(view), view.camera)
     levels = np.clip(127 + CURVATURE_LEVELS * np.stack(both), 0, 254)
     return _image(curvature_from_level(levels))
 
 
-@_official("edge3d")
+@_derived_from("depth", "camera")
 def edge3d(view: View, info: SourceInfo) -> Label:
     """Occlusion edges, (1, H, W) in [0, 1]: the slope of sqrt(depth), as Taskonomy publishes it.
 
     At small sizes slanted surfaces weigh more than in the published 512 pixels: the slope of a
     plane grows as pixels do, a jump's does not.
     """
-    _need("edge3d", (view.depth, "depth"), (view.camera, "camera"))
-    depth = geometry.fine_depth(view).depth
-    known = np.isfinite(depth) & (depth > 0)
-    root = np.sqrt(geometry.fill_nearest(np.where(known, depth, 0), known) / DEPTH_FULL)
+    known = np.isfinite(view.depth) & (view.depth > 0)
+    root = np.sqrt(geometry.fill_nearest(np.where(known, view.depth, 0), known) / DEPTH_FULL)
     edges = np.minimum(EDGE3D_GAIN * _sobel(root), 1)
     return _image(np.where(known, edges, np.nan)[None])
 
 
-@_official("keypoint3d")
+@_derived_from("depth", "camera")
 def keypoint3d(view: View, info: SourceInfo) -> Label:
     """Places where the surface turns, (1, H, W) in [0, 1]."""
-    _need("keypoint3d", (view.depth, "depth"), (view.camera, "camera"))
-    view = geometry.fine_depth(view)
     normal = _normal(view)
     known = np.isfinite(normal).all(-1) & np.isfinite(view.depth) & (view.depth > 0)
     depth = np.where(known, view.depth, np.inf)
@@ -361,48 +354,41 @@ def keypoint3d(view: View, info: SourceInfo) -> Label:
 # ---------------------------------------------------------------- geometric and semantic tasks
 
 
-@_official("room_layout")
+@_derived_from("layout")
 def room_layout(view: View, info: SourceInfo) -> Label:
     """The room's cuboid, (9,): `View.layout`, standardised."""
-    _need("room_layout", (view.layout, "room layout"))
     return Label(((view.layout - LAYOUT_MEAN) / LAYOUT_DEVIATION).astype(np.float32), True)
 
 
-@_official("vanishing_point")
+@_derived_from("vanishing_points")
 def vanishing_point(view: View, info: SourceInfo) -> Label:
     """Three unit vectors, (9,): the room's right, down and forward in camera coordinates."""
-    _need("vanishing_point", (view.vanishing_points, "vanishing points"))
     return Label(view.vanishing_points.astype(np.float32), True)
 
 
-@_official("class_1000")
+@_derived_from("semantic", "object_classes")
 def class_1000(view: View, info: SourceInfo) -> Label:
     """Share of each object class in the visible objects' area, (K,); the largest is dominant.
 
     Invalid where no object is seen.
     """
-    _need(
-        "class_1000", (view.semantic, "semantic classes"), (info.object_classes or None, "objects")
-    )
     ids = [info.semantic_classes.index(name) + 1 for name in info.object_classes]
     counts = np.bincount(view.semantic.ravel(), minlength=len(info.semantic_classes) + 1)[ids]
     total = counts.sum()
     return Label((counts / max(total, 1)).astype(np.float32), bool(total))
 
 
-@_official("class_places")
+@_derived_from("scene_class", "scene_classes")
 def class_places(view: View, info: SourceInfo) -> Label:
     """The scene's class, (K,), one-hot."""
-    _need("class_places", (view.scene_class, "scene class"), (info.scene_classes or None, "scenes"))
     one_hot = np.zeros(len(info.scene_classes), np.float32)
     one_hot[view.scene_class] = 1
     return Label(one_hot, True)
 
 
-@_official("segmentsemantic")
+@_derived_from("semantic")
 def segmentsemantic(view: View, info: SourceInfo) -> Label:
     """Class index of every pixel, (H, W): id - 1; id 0 is uncertain and invalid."""
-    _need("segmentsemantic", (view.semantic, "semantic classes"))
     return Label(np.maximum(view.semantic - 1, 0).astype(np.int16), view.semantic > 0)
 
 
@@ -410,11 +396,10 @@ def segmentsemantic(view: View, info: SourceInfo) -> Label:
 
 
 def _function(task: Task) -> LabelFunction:
-    module, _, name = task.derive.partition(":")
     # It may be a file outside the package, which only this makes importable.
     extensions.load()
     try:
-        return getattr(importlib.import_module(module), name)
+        return pkgutil.resolve_name(task.derive)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(
             f"{task.id}: label function {task.derive!r} cannot be found ({error}); "
@@ -430,10 +415,8 @@ def derive_label(task: Task, view: View, info: SourceInfo, size: int) -> Label:
 
     Raises
     ------
-    LabelUnavailable
-        If the view lacks what the label is made of.
-    ConfigError
-        If the task's label function cannot be found.
+    LabelUnavailable, ConfigError
+        If the view lacks what the label is made of, or the label function cannot be found.
     """
     label = _function(task)(view, info)
     if not task.dense or label.target.shape[-2:] == (size, size):
@@ -451,7 +434,7 @@ def derive_label(task: Task, view: View, info: SourceInfo, size: int) -> Label:
 def available_tasks(
     tasks: Iterable[Task], view: View, info: SourceInfo
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the ids of the tasks that a view can label, and the reason for each of the others."""
+    """Return the ids of the tasks that a view can label, and why it cannot label each other one."""
     able, reasons = [], {}
     for task in tasks:
         try:
