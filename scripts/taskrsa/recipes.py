@@ -26,6 +26,7 @@ Memory = Annotated[int, Field(ge=500, description="Memory of one job in MB.")]
 Minutes = Annotated[int, Field(ge=1, description="Time limit of one job in minutes.")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
+Rendered = Annotated[int, Field(ge=1, le=1_000_000)]  # images, whose ids have six digits
 Path = Annotated[str | None, Field(description="Environment variables are expanded.")]
 Precision = Literal["no", "bf16", "fp16", "auto"]
 

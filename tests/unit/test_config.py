@@ -42,6 +42,9 @@ def message(values: dict, added=()) -> str:
         ({"robustness": {"stages": [120]}}, "config, robustness.stages.0: 120 should be less than"),
         ({"encoder": {"units": [1, 2]}}, "config, encoder.units.2: is missing; set it"),
         ({"n_random": 1}, "config, n_random: give 0, or at least 2"),
+        ({"simulated": {"n_train": 0}}, "config, simulated.n_train: 0 should be greater than"),
+        ({"simulated": {"n_val": 10**7}}, "config, simulated.n_val: 10000000 should be less than"),
+        ({"simulated": {"seed": -1}}, "config, simulated.seed: -1 should be greater than"),
         ({"extensions": "my_task.py"}, "config, extensions: 'my_task.py' should be a valid array"),
         ({"run": "a b"}, "config, run: 'a b' should match pattern"),
         (

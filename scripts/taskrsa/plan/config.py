@@ -25,6 +25,7 @@ from taskrsa.recipes import (
     Names,
     Path,
     Positive,
+    Rendered,
     Section,
     Seeds,
     Share,
@@ -111,8 +112,8 @@ class StimuliConfig(Section):
 class SimulatedConfig(Section):
     """Simulated rooms."""
 
-    n_train: Positive = 2048
-    n_val: Positive = 256
+    n_train: Rendered = 2048
+    n_val: Rendered = 256
     seed: int = Field(0, ge=0)
 
 

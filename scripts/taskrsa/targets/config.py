@@ -15,6 +15,7 @@ from taskrsa.recipes import (
     Names,
     Path,
     Positive,
+    Rendered,
     Section,
     Seeds,
     Share,
@@ -46,9 +47,9 @@ KINDS = {
 class OutdoorConfig(Section):
     """The simulated outdoor world, a target that needs no data."""
 
-    image_size: int = Field(64, ge=16, description="Shorter side in pixels.")
-    n_train: Positive = 256
-    n_val: Positive = 96
+    image_size: int = Field(64, ge=16, le=4096, description="Shorter side in pixels.")
+    n_train: Rendered = 256
+    n_val: Rendered = 96
     seed: int = Field(0, ge=0)
 
 

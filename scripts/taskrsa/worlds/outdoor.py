@@ -22,7 +22,7 @@ import numpy as np
 
 from taskrsa.targets.pixels import VOID
 from taskrsa.worlds.numbered import SPLITS, NumberedWorld
-from taskrsa.worlds.render import albedo, cast, normals, pixel_rays, shadowed
+from taskrsa.worlds.render import AMBIENT, albedo, cast, lit, material_at, normals, pixel_rays
 from taskrsa.worlds.scene import (
     BOX,
     BUILD,
@@ -42,18 +42,15 @@ from taskrsa.worlds.scene import (
     Scene,
     camera_axes,
     placed,
-    typical_look,
 )
 
 INDOOR_CLASSES = ("chair", "plant", "ball", "barrel")
-OUTDOOR_CLASSES = ("car", "house", "person", "tree")
-CLASSES = ("background", *INDOOR_CLASSES, *OUTDOOR_CLASSES)
+CLASSES = ("background", *INDOOR_CLASSES, "car", "house", "person", "tree")
 
 _SUPERSAMPLING = 2  # rays per pixel and direction, for the colour only
 _WORLD = 160.0  # metres
 _GROUND = 4  # index of the floor among a room's surfaces
 _SHARED = 0.85  # of the objects' materials
-_AMBIENT = 0.6
 _HAZE = 60.0  # metres over which 1 - 1/e of a colour is lost to the sky's
 
 # Expected number of each object class at a place, in the order of CLASSES, and the ground's hue.
@@ -185,31 +182,22 @@ def _place(
     return None
 
 
-def _materials(
-    rng: np.random.Generator, materials: MaterialList, name: str, turn: float
-) -> list[int]:
+def _materials(materials: MaterialList, name: str, turn: float) -> list[int]:
     """Add the materials of an object, most of them such as rooms have."""
-    slots = []
-    for hue, kind in _LOOK[name]:
-        if rng.random() < _SHARED:
-            slot = typical_look(rng, materials, hue, kind, turn)
-        else:
-            slot = materials.add(None, None, 1.0, turn=turn)
-        materials.frequency[slot] *= _COARSER.get(name, 1.0)
-        slots.append(slot)
-    return slots
+    how = {"turn": turn, "scale": _COARSER.get(name, 1.0)}
+    return [
+        materials.add_typical(hue, kind, **how)
+        if materials.rng.random() < _SHARED
+        else materials.add(None, None, 1.0, **how)
+        for hue, kind in _LOOK[name]
+    ]
 
 
 def _draw_sun(rng: np.random.Generator) -> np.ndarray:
     """Return where the sun stands, (3,) metres."""
     azimuth, elevation = rng.uniform(0, 2 * math.pi), rng.uniform(0.5, 1.2)
-    return 50.0 * np.array(
-        [
-            math.cos(azimuth) * math.cos(elevation),
-            math.sin(azimuth) * math.cos(elevation),
-            math.sin(elevation),
-        ]
-    )
+    across, up = math.cos(elevation), math.sin(elevation)
+    return 50.0 * np.array([math.cos(azimuth) * across, math.sin(azimuth) * across, up])
 
 
 def _draw_sky(rng: np.random.Generator) -> np.ndarray:
@@ -231,8 +219,8 @@ def draw_scene(rng: np.random.Generator) -> OutdoorScene:
     materials = MaterialList(rng)
     hue = ground_hue if rng.random() < 0.7 else None
     turn = rng.uniform(0, math.pi / 2)
-    ground = materials.add(hue, None, ground_colour, horizontal=True, turn=turn)
-    materials.frequency[ground] *= _GROUND_COARSER
+    how = {"horizontal": True, "turn": turn, "scale": _GROUND_COARSER}
+    ground = materials.add(hue, None, ground_colour, **how)
 
     taken: list[Footprint] = []
     classes: list[int] = []
@@ -242,11 +230,10 @@ def draw_scene(rng: np.random.Generator) -> OutdoorScene:
         spot = _place(rng, name, tuple(half), view, taken)
         if spot is None:
             continue
-        rows += placed(solids, spot, len(classes), _materials(rng, materials, name, spot.turn))
+        rows += placed(solids, spot, len(classes), _materials(materials, name, spot.turn))
         taken.append(spot)
         classes.append(CLASSES.index(name))
 
-    sun = _draw_sun(rng)
     room = Scene(
         room_class=0,
         size=np.full(3, _WORLD),
@@ -254,7 +241,7 @@ def draw_scene(rng: np.random.Generator) -> OutdoorScene:
         object_class=np.array(classes),
         primitives=Primitives.of(rows),
         materials=materials.done(),
-        light=sun,
+        light=_draw_sun(rng),
         eye=np.array([0.0, 0.0, rng.uniform(1.3, 1.9)]),
         heading=0.0,
         pitch=rng.uniform(0.0, 0.25),
@@ -285,7 +272,7 @@ def _shade(scene: OutdoorScene, rays: np.ndarray, pixel: float) -> np.ndarray:
     normal = normals(room, room.eye, rays, hit)
     distance = reach * length
 
-    material = np.concatenate([room.surface_material, room.primitives.material])[hit]
+    material = material_at(room, hit)
     own = albedo(room.materials, material, points)
     # What repeats within a pixel is seen as its mean: else far textures turn into noise.
     facing = np.abs((normal * rays).sum(0)) / length
@@ -294,12 +281,9 @@ def _shade(scene: OutdoorScene, rays: np.ndarray, pixel: float) -> np.ndarray:
     mean = room.materials.colours.mean(1).T[:, material]
     own = mean + (own - mean) / (1 + (2 * rate * width) ** 2)
 
-    to_sun = room.light[:, None] - points
-    towards = (normal * to_sun).sum(0) / np.sqrt((to_sun * to_sun).sum(0))
-    lit = np.flatnonzero(towards > 0)
-    lit = lit[~shadowed(room, points[:, lit])]
-    brightness = np.full(len(hit), _AMBIENT)
-    brightness[lit] += scene.sun * towards[lit]
+    sunny, towards, _ = lit(room, points, normal)
+    brightness = np.full(len(hit), AMBIENT)
+    brightness[sunny] += scene.sun * towards
     haze = 1 - np.exp(-distance / _HAZE)
     seen = np.minimum(own * brightness, 1.0)
     colour[:, solid] = seen + haze * (scene.sky[0][:, None] - seen)
@@ -345,23 +329,15 @@ def render(scene: OutdoorScene, image_size: int) -> tuple[np.ndarray, np.ndarray
 
 
 class OutdoorWorld(NumberedWorld):
-    """The images of one world (see the module's text).
-
-    Parameters and errors are those of `NumberedWorld`; `image_size` is the shorter side.
-    """
+    """The images of one world; `image_size` is the shorter side."""
 
     classes = CLASSES
     name = "outdoor world"
     separator = "_"
     stream = (1,)
 
-    def __init__(
-        self, image_size: int = 64, n_train: int = 512, n_val: int = 128, seed: int = 0
-    ) -> None:
-        super().__init__(image_size, n_train, n_val, seed)
-
     def lists(self) -> dict[str, list[str]]:
-        """Return the ids of each split: {"train": ["train_000000", ...], "val": [...]}."""
+        """Return the ids by split."""
         return {split: self.ids(split) for split in SPLITS}
 
     def scene(self, image_id: str) -> OutdoorScene:

@@ -21,7 +21,7 @@ from taskrsa.worlds.scene import (
 )
 
 AMBIENT = 0.6
-DIFFUSE = 0.75
+_DIFFUSE = 0.75
 _FALLOFF = 0.04  # per square metre
 _TINY = 1e-12
 # The light is stopped only by what lies this share of the way before the point.
@@ -90,20 +90,13 @@ def _parts(kind: int, o: tuple, d: tuple) -> list[tuple[np.ndarray, np.ndarray]]
     """Entry and exit of rays into the convex sets whose intersection is the unit solid."""
     if kind == BOX:
         return [_slab(o[i], d[i]) for i in range(3)]
-    if kind == CYLINDER:
-        side = _quadric(
-            d[0] * d[0] + d[1] * d[1],
-            o[0] * d[0] + o[1] * d[1],
-            o[0] * o[0] + o[1] * o[1] - 1,
-        )
-        return [side, _slab(o[2], d[2])]
-    return [
-        _quadric(
-            d[0] * d[0] + d[1] * d[1] + d[2] * d[2],
-            o[0] * d[0] + o[1] * d[1] + o[2] * d[2],
-            o[0] * o[0] + o[1] * o[1] + o[2] * o[2] - 1,
-        )
-    ]
+    n = 2 if kind == CYLINDER else 3  # dimensions in which it is round
+    side = _quadric(_dot(d[:n], d[:n]), _dot(o[:n], d[:n]), _dot(o[:n], o[:n]) - 1)
+    return [side, _slab(o[2], d[2])] if kind == CYLINDER else [side]
+
+
+def _dot(first: tuple, second: tuple) -> np.ndarray:
+    return sum(a * b for a, b in zip(first, second, strict=True))
 
 
 def _entry(kind: int, o: tuple, d: tuple) -> np.ndarray:
@@ -121,18 +114,13 @@ def cast(scene: Scene, origin: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray
 
     Parameters
     ----------
-    scene
-        What is hit.
-    origin
-        (3,) metres, outside all objects.
-    rays
-        (3, N) directions of any length.
+    origin : (3,) metres, outside all objects
+    rays : (3, N) directions of any length
 
     Returns
     -------
-    reach, hit
-        (N,) multiples of the direction, and (N,) index: 0-5 the room's surfaces, then 6 + the
-        solid's index.
+    reach : (N,) multiples of the direction
+    hit : (N,) index: 0-5 the room's surfaces, then 6 + the solid's index
     """
     half = scene.size / 2
     offset = origin - np.array([0.0, 0.0, half[2]])
@@ -200,8 +188,7 @@ def normals(scene: Scene, origin: np.ndarray, rays: np.ndarray, hit: np.ndarray)
             unit = np.stack([o[i] + t * d[i] for i in range(3)])
             if kind == CYLINDER:
                 cap = entries[1] > entries[0]
-                unit[0][cap] = 0
-                unit[1][cap] = 0
+                unit[:2, cap] = 0
                 unit[2] = np.where(cap, -np.sign(d[2]), 0.0)
         gradient = unit / solids.half[p][:, None]
         gradient /= np.sqrt((gradient**2).sum(0))
@@ -249,19 +236,31 @@ def albedo(materials: Materials, material: np.ndarray, points: np.ndarray) -> np
     )
 
 
+def lit(
+    scene: Scene, points: np.ndarray, normal: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which of the points (3, N) with normals (3, N) the light reaches, and of each of
+    these the cosine of its angle and its squared distance in square metres."""
+    to_light = scene.light[:, None] - points
+    square = (to_light * to_light).sum(0)
+    facing = (normal * to_light).sum(0) / np.sqrt(square)
+    seen = np.flatnonzero(facing > 0)
+    seen = seen[~shadowed(scene, points[:, seen])]
+    return seen, facing[seen], square[seen]
+
+
+def material_at(scene: Scene, hit: np.ndarray) -> np.ndarray:
+    """Return the index of the material (N,) at the hits of `cast`."""
+    return np.concatenate([scene.surface_material, scene.primitives.material])[hit]
+
+
 def shade(
     scene: Scene, origin: np.ndarray, rays: np.ndarray, reach: np.ndarray, hit: np.ndarray
 ) -> np.ndarray:
     """Return the colour (3, N) in [0, 1] seen along each ray: ambient, and the light if seen."""
     points = origin[:, None] + reach * rays
-    normal = normals(scene, origin, rays, hit)
-    to_light = scene.light[:, None] - points
-    square = (to_light * to_light).sum(0)
-    facing = (normal * to_light).sum(0) / np.sqrt(square)
-    lit = np.flatnonzero(facing > 0)
-    dark = shadowed(scene, points[:, lit])
-    lit = lit[~dark]
+    seen, facing, square = lit(scene, points, normals(scene, origin, rays, hit))
     brightness = np.full(len(reach), AMBIENT)
-    brightness[lit] += DIFFUSE * facing[lit] / (1 + _FALLOFF * square[lit])
-    material = np.concatenate([scene.surface_material, scene.primitives.material])[hit]
-    return np.minimum(albedo(scene.materials, material, points) * brightness, 1.0)
+    brightness[seen] += _DIFFUSE * facing / (1 + _FALLOFF * square)
+    colour = albedo(scene.materials, material_at(scene, hit), points)
+    return np.minimum(colour * brightness, 1.0)

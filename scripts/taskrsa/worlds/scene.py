@@ -13,10 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-OBJECT_CLASSES = (
-    "table", "chair", "sofa", "bed", "lamp", "shelf", "plant", "ball", "barrel", "tv",
-)  # fmt: skip
-ROOMS = ("bedroom", "living room", "dining room", "office", "gym", "storage")
 SURFACE_CLASSES = ("wall", "floor", "ceiling")
 # Surfaces of the room: walls at -x, +x, -y, +y, then floor, ceiling.
 N_SURFACES = 6
@@ -29,7 +25,7 @@ LUMINANCE = np.array([0.299, 0.587, 0.114])
 MIN_CONTRAST = 0.15  # luminance between the two colours of a texture
 FIELD_OF_VIEW = math.radians(70.0)
 
-# Expected number of each object class, in the order of OBJECT_CLASSES.
+# Expected number of each object class, in the order of OBJECT_CLASSES, in each kind of room.
 _EXPECTED = {
     "bedroom": (0.3, 0.4, 0.0, 1.0, 0.7, 0.4, 0.4, 0.1, 0.0, 0.3),
     "living room": (0.5, 0.3, 1.2, 0.0, 0.5, 0.3, 0.6, 0.1, 0.0, 0.9),
@@ -38,6 +34,7 @@ _EXPECTED = {
     "gym": (0.1, 0.3, 0.0, 0.0, 0.0, 0.3, 0.3, 1.5, 0.4, 0.3),
     "storage": (0.3, 0.3, 0.0, 0.0, 0.2, 1.2, 0.0, 0.2, 1.2, 0.1),
 }
+ROOMS = tuple(_EXPECTED)
 # Shorter and longer side and height of the room, (low, high) in metres.
 _ROOM_SIZE = {
     "bedroom": ((3.2, 4.2), (3.6, 5.0), (2.4, 2.8)),
@@ -68,6 +65,7 @@ CLASS_LOOK = {
     "barrel": ((0.72, STRIPES), (0.13, PLAIN)),
     "tv": ((0.53, PLAIN), (0.56, WAVES)),
 }
+OBJECT_CLASSES = tuple(CLASS_LOOK)
 _AGAINST_WALL = {"sofa": 0.8, "bed": 0.9, "lamp": 0.7, "shelf": 0.9, "plant": 0.7, "tv": 0.85}
 _MIN_OBJECTS, _MAX_OBJECTS = 3, 8
 
@@ -307,10 +305,7 @@ class MaterialList:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.kind: list[int] = []
-        self.frequency: list[np.ndarray] = []
-        self.phase: list[np.ndarray] = []
-        self.colours: list[np.ndarray] = []
+        self.rows: list[tuple] = []  # in the order of the fields of `Materials`
 
     def add(
         self,
@@ -319,8 +314,12 @@ class MaterialList:
         saturation: float,
         horizontal: bool = False,
         turn: float = 0.0,
+        scale: float = 1.0,
     ) -> int:
-        """Draw a material; `hue` and `kind` of None are drawn from the whole range."""
+        """Draw a material; `hue` and `kind` of None are drawn from the whole range.
+
+        `turn` is about the vertical, in radians; `scale` is of the frequency.
+        """
         rng = self.rng
         hue = rng.random() if hue is None else hue + rng.normal(0, 0.02)
         if kind is None:
@@ -340,19 +339,19 @@ class MaterialList:
             rows = np.eye(3)
         c, s = math.cos(turn), math.sin(turn)
         rows = rows @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1.0]])
-        self.kind.append(kind)
-        self.frequency.append(rate * rows)
-        self.phase.append(rng.random(3))
-        self.colours.append(two_colours(rng, hue, saturation * rng.uniform(0.6, 1.4)))
-        return len(self.kind) - 1
+        phase = rng.random(3)
+        colours = two_colours(rng, hue, saturation * rng.uniform(0.6, 1.4))
+        self.rows.append((kind, rate * rows * scale, phase, colours))
+        return len(self.rows) - 1
+
+    def add_typical(self, hue: float, kind: int, turn: float, scale: float = 1.0) -> int:
+        """Draw a material that has the hue and pattern typical of an object most of the time."""
+        typical_kind = kind if self.rng.random() < 0.6 else None
+        typical_hue = hue if self.rng.random() < 0.7 else None
+        return self.add(typical_hue, typical_kind, 0.5, turn=turn, scale=scale)
 
     def done(self) -> Materials:
-        return Materials(
-            np.array(self.kind),
-            np.array(self.frequency),
-            np.array(self.phase),
-            np.array(self.colours),
-        )
+        return Materials(*map(np.array, zip(*self.rows, strict=True)))
 
 
 def _room_materials(materials: MaterialList, room: str) -> np.ndarray:
@@ -507,15 +506,6 @@ def _place_camera(
     return best
 
 
-def typical_look(
-    rng: np.random.Generator, materials: MaterialList, hue: float, kind: int, turn: float
-) -> int:
-    """Add a material that has the hue and pattern typical of an object most of the time."""
-    typical_kind = kind if rng.random() < 0.6 else None
-    typical_hue = hue if rng.random() < 0.7 else None
-    return materials.add(typical_hue, typical_kind, 0.5, turn=turn)
-
-
 def placed(solids: list[_Solid], spot: Footprint, owner: int, materials: list[int]) -> list[tuple]:
     """Return an object's solids in the world, one row each, for `Primitives.of`."""
     c, s = math.cos(spot.turn), math.sin(spot.turn)
@@ -553,19 +543,12 @@ def draw_scene(rng: np.random.Generator) -> Scene:
         footprints.append(spot)
         if name == "table":
             tables.append(spot)
-        slots = [
-            typical_look(rng, materials, hue, kind, spot.turn) for hue, kind in CLASS_LOOK[name]
-        ]
+        slots = [materials.add_typical(hue, kind, spot.turn) for hue, kind in CLASS_LOOK[name]]
         rows += placed(solids, spot, len(classes), slots)
         classes.append(OBJECT_CLASSES.index(name))
 
-    light = np.array(
-        [
-            rng.uniform(-0.35, 0.35) * size[0],
-            rng.uniform(-0.35, 0.35) * size[1],
-            size[2] - rng.uniform(0.12, 0.3),
-        ]
-    )
+    x, y = rng.uniform(-0.35, 0.35) * size[0], rng.uniform(-0.35, 0.35) * size[1]
+    light = np.array([x, y, size[2] - rng.uniform(0.12, 0.3)])
     eye, heading, pitch = _place_camera(rng, size, footprints)
     return Scene(
         room_class, size, surfaces, np.array(classes), Primitives.of(rows), materials.done(),
