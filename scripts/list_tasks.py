@@ -1,8 +1,7 @@
 """List the tasks of a run, and for those its source cannot label, the reason."""
 
-import pandas as pd
 from taskrsa.entry import run
-from taskrsa.io.files import atomic_path
+from taskrsa.io.files import write_table
 from taskrsa.tasks.dictionary import TASKS
 
 
@@ -18,8 +17,7 @@ def main(reasons: dict, table: str) -> None:
         }
         for task, reason in reasons.items()
     ]
-    with atomic_path(table) as temporary:
-        pd.DataFrame(rows).to_csv(temporary, index=False)
+    write_table(rows, table)
 
 
 if __name__ == "__main__":
