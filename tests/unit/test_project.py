@@ -85,6 +85,7 @@ def test_every_entry_script_serves_a_rule_and_has_a_docstring():
 def test_the_command_of_a_rule_is_that_of_its_code():
     for name, body in rules():
         entries = re.findall(r'code_of\("(\w+)"', body)
+        entries += ["figure"] * ("code_of_figure(" in body)
         # Whether a licence is accepted is asked before the code of what fetches is given.
         assert set(re.findall(r'command\(\s*"(\w+)"', body)) == set(entries or ["fetch"]), name
 

@@ -7,6 +7,7 @@ from itertools import groupby
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.patches import Rectangle
@@ -62,15 +63,19 @@ def draw_cells(
 ) -> QuadMesh:
     """Draw a matrix, first row on top, its types marked by strips and lines; nan is grey."""
     axes.set_facecolor(PALE)
-    mesh = axes.pcolormesh(
-        np.ma.masked_invalid(values),
-        cmap=SIMILARITY_CMAP,
+    seaborn.heatmap(
+        values,
+        mask=np.isnan(values),
+        ax=axes,
         vmin=limits[0],
         vmax=limits[1],
-        edgecolors="white",
-        linewidth=0.25,
+        cmap=SIMILARITY_CMAP,
+        cbar=False,
+        linewidths=0.25,
+        linecolor="white",
+        xticklabels=False,
+        yticklabels=False,
     )
-    axes.spines[["left", "bottom"]].set_visible(False)
     _mark_types(axes, rows, columns)
     axes.set_xlim(0, len(columns))
     axes.set_ylim(len(rows), 0)
@@ -80,7 +85,7 @@ def draw_cells(
     if column_labels:
         name_ticks(axes.xaxis, columns, start=0.5, ha="center", rotation=90)
     axes.tick_params(length=0, pad=(GAP + STRIP) * 72 + 2, labelsize=fontsize)
-    return mesh
+    return axes.collections[0]
 
 
 def _mark_types(axes: Axes, rows: Sequence[ModelStyle], columns: Sequence[ModelStyle]) -> None:
