@@ -45,7 +45,7 @@ def main(
         stacked = stack_rdms(measures, name).only(sources)
         counts = bootstrap_counts(stacked.n_images, resamples, seed)
         similarity = pd.DataFrame(compare(name, stacked.rdms, names=sources), sources, sources)
-        draws = resampled(name, stacked.rdms, counts, names=sources)
+        draws = resampled(name, stacked.rdms, counts)
         rows += selection_rows(
             kind, name, measure.label, similarity, draws, transfer, reference=reference
         )
@@ -56,13 +56,10 @@ def main(
     of_bank = of_bank.only(sources)
     counts = bootstrap_counts(of_bank.n_images, resamples, seed)
     names = {"names": sources, "other_names": of_small.models}
-    found = np.concatenate(
-        [
-            similarity_between(of_bank.rdms, of_small.rdms, **names)[None],
-            resampled_similarity(of_bank.rdms, counts, others=of_small.rdms, **names),
-        ]
-    )
+    estimate = similarity_between(of_bank.rdms, of_small.rdms, **names)
+    drawn = resampled_similarity(of_bank.rdms, counts, others=of_small.rdms)
     # The mean over the seeds of each task.
+    found = np.concatenate([estimate[None], drawn])
     found = found.reshape(1 + resamples, len(sources), -1, len(tasks)).mean(axis=2)
     similarity = pd.DataFrame(found[0], sources, tasks)
     rows += selection_rows(

@@ -96,7 +96,7 @@ def _write(
         # By name: they are code of the rule that asks for them, not of controls and small models.
         compared = import_module("taskrsa.rsa.measures")
         features = made.layer(layer, choices)
-        compared.make_measures(measures, features, list(compared.MEASURES), *about, layer)
+        compared.make_measures(measures, features, *about, layer)
 
 
 if __name__ == "__main__":

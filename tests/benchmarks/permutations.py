@@ -46,7 +46,7 @@ def main() -> None:
     bank = rng.random((options.networks, n_pairs)).astype(np.float32) + 0.002 * target
     with threadpool_limits(1):
         n = options.naive_permutations
-        ours = permutation_p(target, bank, options.images, n, options.seed)[0]
+        ours = permutation_p(target, bank, n, options.seed)[0]
         if not np.array_equal(ours, naive_p(target[0], bank, options.images, n, options.seed)):
             sys.exit("the p-values differ from those of the definition")
         times = np.array([one_round(target, bank, options) for _ in range(options.rounds)])
@@ -65,7 +65,7 @@ def main() -> None:
 def one_round(target: np.ndarray, bank: np.ndarray, options) -> tuple[float, float]:
     """Return CPU seconds of our permutations and of the naive ones."""
     start = time.process_time()
-    permutation_p(target, bank, options.images, options.permutations, options.seed)
+    permutation_p(target, bank, options.permutations, options.seed)
     middle = time.process_time()
     naive_p(target[0], bank, options.images, options.naive_permutations, options.seed)
     return middle - start, time.process_time() - middle

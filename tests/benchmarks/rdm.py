@@ -33,7 +33,12 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from taskrsa.rsa.inference import bootstrap_similarity, permutation_p
+from taskrsa.rsa.inference import (
+    bootstrap_counts,
+    bootstrap_similarity,
+    permutation_p,
+    resampled_similarity,
+)
 from taskrsa.rsa.rdm import compute_rdm, condensed, square_form
 from taskrsa.rsa.similarity import similarity_matrix
 from taskrsa.rsa.spill import SpilledFeatures
@@ -227,13 +232,13 @@ def similarity_of_a_hundred() -> tuple[int, Row]:
 def bootstrap_of_a_hundred() -> tuple[int, Row]:
     """Exact bootstrap of those: 100 resamples (ten times that for the default of 1,000)."""
     rdms = some_rdms(100, 500)
-    return 500, measured(lambda: bootstrap_similarity(rdms, 500, 100, 0), rdms.nbytes)
+    return 500, measured(lambda: bootstrap_similarity(rdms, 100, 0), rdms.nbytes)
 
 
 def permutations_of_a_hundred() -> tuple[int, Row]:
     """Randomisation of the condition labels of those: 100 permutations."""
     rdms = some_rdms(100, 500)
-    return 500, measured(lambda: permutation_p(rdms, None, 500, 100, 0), rdms.nbytes)
+    return 500, measured(lambda: permutation_p(rdms, None, 100, 0), rdms.nbytes)
 
 
 def similarity_at_2000_images() -> tuple[int, Row]:
@@ -247,7 +252,8 @@ def fifty_targets() -> tuple[int, Row]:
     rdms = some_rdms(150, 500)
     targets, bank = rdms[:50], rdms[50:]
     return 500, measured(
-        lambda: bootstrap_similarity(targets, 500, 100, 0, others=bank), rdms.nbytes
+        lambda: resampled_similarity(targets, bootstrap_counts(500, 100, 0), others=bank),
+        rdms.nbytes,
     )
 
 

@@ -79,5 +79,5 @@ def write(path, model="edges", seed=0, dead=(), images=IMAGES, layers=LAYERS, **
     ]
     origin = replace(Origin(model, "edge2d", images, digest_of(images), centre=True), **changes)
     rdms = np.array([result.dissimilarities for result in results])
-    write_rdms(path, rdms, layers, origin, dropped=[result.dropped for result in results])
+    write_rdms(path, rdms, layers, origin)
     return path

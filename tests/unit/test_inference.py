@@ -6,12 +6,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import squareform
 from scipy.stats import pearsonr, rankdata, spearmanr
-from taskrsa.errors import DataError, RepresentationError
+from taskrsa.errors import RepresentationError
 from taskrsa.rsa.inference import (
     bootstrap_counts,
     bootstrap_similarity,
     confidence_interval,
-    fdr_bh,
     mantel_p,
     noise_ceiling,
     permutation_p,
@@ -38,7 +37,7 @@ def naive_resample(rdm, drawn):
 @pytest.mark.parametrize("n", [7, 25])
 def test_bootstrap_equals_its_definition(n, levels):
     rdms = some_rdms(4, n, 11 * n, levels)
-    found = bootstrap_similarity(rdms, n, 12, seed=3)
+    found = bootstrap_similarity(rdms, 12, seed=3)
     for resample, count in zip(found, bootstrap_counts(n, 12, seed=3), strict=True):
         drawn = np.repeat(np.arange(n), count)
         expected = spearmanr(np.array([naive_resample(row, drawn) for row in rdms]).T).statistic
@@ -50,9 +49,11 @@ def test_bootstrap_equals_its_definition(n, levels):
 def test_bootstrap_between_equals_its_definition(seed, levels):
     n = 10
     rdms, others = some_rdms(2, n, seed, levels), some_rdms(3, n, seed + 1)
-    found = bootstrap_similarity(rdms, n, 2, seed, others=others)
+    counts = bootstrap_counts(n, 2, seed)
+    assume((np.count_nonzero(counts, axis=1) >= 3).all())
+    found = resampled_similarity(rdms, counts, others=others)
     assert found.shape == (2, 2, 3)
-    for resample, count in zip(found, bootstrap_counts(n, 2, seed), strict=True):
+    for resample, count in zip(found, counts, strict=True):
         drawn = np.repeat(np.arange(n), count)
         for a, b in itertools.product(range(2), range(3)):
             expected = spearmanr(naive_resample(rdms[a], drawn), naive_resample(others[b], drawn))
@@ -61,7 +62,7 @@ def test_bootstrap_between_equals_its_definition(seed, levels):
 
 def test_bootstrap_of_paper_size_equals_its_definition():
     rdms = some_rdms(2, 500, 5, levels=1000)
-    found = bootstrap_similarity(rdms, 500, 1, seed=8)[0, 0, 1]
+    found = bootstrap_similarity(rdms, 1, seed=8)[0, 0, 1]
     drawn = np.repeat(np.arange(500), bootstrap_counts(500, 1, seed=8)[0])
     i, j = np.triu_indices(500, 1)
     i, j = drawn[i], drawn[j]
@@ -102,17 +103,13 @@ def test_counts_of_0_and_1_are_subsets_of_the_images():
 def test_bootstrap_resamples_by_its_counts():
     rdms = some_rdms(3, 12, 6)
     expected = resampled_similarity(rdms, bootstrap_counts(12, 5, seed=4))
-    np.testing.assert_array_equal(bootstrap_similarity(rdms, 12, 5, seed=4), expected)
+    np.testing.assert_array_equal(bootstrap_similarity(rdms, 5, seed=4), expected)
 
 
 def test_counts_that_cannot_be_used():
     rdms = some_rdms(2, 6, 0)
     with pytest.raises(RepresentationError, match="resample 1 has 2 different images.* least 3"):
         resampled_similarity(rdms, np.array([[1, 1, 1, 0, 0, 0], [4, 2, 0, 0, 0, 0]]))
-    with pytest.raises(RepresentationError, match="hold -1"):
-        resampled_similarity(rdms, np.array([[1, 1, 1, 1, -1, 0]]))
-    with pytest.raises(RepresentationError, match="type float64; give .* whole numbers"):
-        resampled_similarity(rdms, np.ones((1, 6)))
     with pytest.raises(RepresentationError, match="of 6 images, not 5"):
         resampled_similarity(rdms, np.ones((1, 5), dtype=int))
     with pytest.raises(RepresentationError, match="resample 0 takes 60000 images"):
@@ -129,7 +126,7 @@ def test_counts_draw_as_many_images_as_there_are():
 
 def test_bootstrap_interval_covers_the_estimate():
     rdms = some_rdms(3, 60, 2)
-    low, high = confidence_interval(bootstrap_similarity(rdms, 60, 300, seed=0))
+    low, high = confidence_interval(bootstrap_similarity(rdms, 300, seed=0))
     estimate = similarity_matrix(rdms)
     off = ~np.eye(3, dtype=bool)
     assert ((low < estimate) & (estimate < high))[off].all()
@@ -138,7 +135,7 @@ def test_bootstrap_interval_covers_the_estimate():
 
 
 def test_resample_of_one_image_is_nan():
-    found = bootstrap_similarity(np.array([[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]]), 3, 400, seed=0)
+    found = bootstrap_similarity(np.array([[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]]), 400, seed=0)
     counts = bootstrap_counts(3, 400, seed=0)
     undefined = (counts > 0).sum(axis=1) < 3  # one or two different images: no two distances
     assert undefined.any()
@@ -147,10 +144,8 @@ def test_resample_of_one_image_is_nan():
 
 
 def test_confidence_interval_by_hand():
-    low, high = confidence_interval(np.arange(101.0)[:, None], level=0.9)
-    np.testing.assert_allclose([low[0], high[0]], [5, 95])
-    with pytest.raises(DataError, match="level 95"):
-        confidence_interval(np.ones((3, 1)), level=95)
+    low, high = confidence_interval(np.arange(201.0)[:, None])
+    np.testing.assert_allclose([low[0], high[0]], [5, 195])
 
 
 @pytest.mark.parametrize("m", [1, 2, 6])
@@ -164,15 +159,15 @@ def test_permutation_p_equals_its_definition(m):
         shuffled = rng.permutation(n)
         moved = [squareform(squareform(row)[np.ix_(shuffled, shuffled)]) for row in others]
         reached += similarity_between(rdms, np.array(moved)) >= observed - 1e-6
-    np.testing.assert_allclose(permutation_p(rdms, others, n, 50, seed=6), (1 + reached) / 51)
+    np.testing.assert_allclose(permutation_p(rdms, others, 50, seed=6), (1 + reached) / 51)
 
 
 def test_permutation_p_tells_related_from_unrelated():
     rng = np.random.default_rng(0)
-    n, p = 30, 435
+    p = 435
     base = rng.uniform(size=p)
     rdms = np.array([base, base + 0.5 * rng.uniform(size=p), rng.uniform(size=p)])
-    p_values = permutation_p(rdms, None, n, 199, seed=1)
+    p_values = permutation_p(rdms, None, 199, seed=1)
     np.testing.assert_array_equal(p_values, p_values.T)
     assert p_values[0, 1] == 1 / 200
     assert p_values[0, 2] > 0.05
@@ -181,9 +176,8 @@ def test_permutation_p_tells_related_from_unrelated():
 
 def test_permutation_p_is_uniform_without_a_relation():
     rng = np.random.default_rng(4)
-    p_values = permutation_p(
-        rng.uniform(size=(30, 66)), rng.uniform(size=(30, 66)), 12, 99, seed=1
-    ).ravel()
+    rdms, others = rng.uniform(size=(30, 66)), rng.uniform(size=(30, 66))
+    p_values = permutation_p(rdms, others, 99, seed=1).ravel()
     assert p_values.mean() == pytest.approx(0.5, abs=0.05)
     assert (p_values <= 0.05).mean() == pytest.approx(0.05, abs=0.03)
 
@@ -191,7 +185,7 @@ def test_permutation_p_is_uniform_without_a_relation():
 def test_permutations_that_tie_with_the_observed_count():
     # Three images: 6 relabellings, each similarity reached by the identity at least.
     rdm = np.array([[0.1, 0.2, 0.3]])
-    p = permutation_p(rdm, rdm, 3, 3000, seed=0)[0, 0]
+    p = permutation_p(rdm, rdm, 3000, seed=0)[0, 0]
     assert p == pytest.approx(1 / 6, abs=0.03)
 
 
@@ -221,17 +215,6 @@ def test_mantel_refuses():
         mantel_p(np.eye(3), np.eye(4), 10, 0)
     with pytest.raises(RepresentationError, match="constant off its diagonal"):
         mantel_p(np.eye(4), np.eye(4), 10, 0)
-    with pytest.raises(DataError, match="0 permutations"):
-        mantel_p(np.eye(4), np.eye(4), 0, 0)
-
-
-def test_fdr_by_hand():
-    # Sorted p m / rank: .01*4/1, .02*4/2, .03*4/3, .5*4/4, then the minimum from the right.
-    np.testing.assert_allclose(fdr_bh(np.array([[0.5, 0.02], [0.03, 0.01]])),
-                               [[0.5, 0.04], [0.04, 0.04]])  # fmt: skip
-    assert fdr_bh(np.array([])).shape == (0,)
-    with pytest.raises(DataError, match="p-value"):
-        fdr_bh(np.array([0.1, np.nan]))
 
 
 def test_noise_ceiling_by_hand():
@@ -250,12 +233,11 @@ def test_noise_ceiling_equals_its_definition():
     )
     np.testing.assert_allclose(noise_ceiling(rdms), (lower, upper))
     assert lower < upper
-    with pytest.raises(RepresentationError, match="at least 2 seeds"):
-        noise_ceiling(rdms[:1])
 
 
-def test_wrong_number_of_images():
-    with pytest.raises(RepresentationError, match="of 12 images, not 13"):
-        bootstrap_similarity(some_rdms(2, 12, 0), 13, 2, 0)
-    with pytest.raises(RepresentationError, match="edges: its RDM holds nan"):
-        permutation_p(np.full((1, 66), np.nan), None, 12, 2, 0, names=["edges"])
+def test_rdms_that_cannot_be_ranked():
+    unknown = np.full((1, 66), np.nan)
+    with pytest.raises(RepresentationError, match="RDM 0: its RDM holds nan"):
+        permutation_p(unknown, None, 2, 0)
+    with pytest.raises(RepresentationError, match="RDM 0: its RDM holds nan"):
+        bootstrap_similarity(unknown, 2, 0)

@@ -427,9 +427,9 @@ def test_the_file_of_matrices_holds_every_measure_and_drops_constant_images(tmp_
     origin = Origin("edges", "edge2d", images, "digest", centre=True)
     path = tmp_path / "edges.h5"
     with pytest.raises(RepresentationError, match=r"edges, compressed: .* image4"):
-        make_measures(path, values, list(MEASURES), origin, "error")
+        make_measures(path, values, origin, "error")
     assert not path.exists()
-    make_measures(path, values, list(MEASURES), origin, "drop")
+    make_measures(path, values, origin, "drop")
     found = read_rdms(path)
     assert found.layers == tuple(MEASURES)
     assert found.dropped == ((4,),) * len(MEASURES)

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from made_rdms import IMAGES, LAYERS, features, write
@@ -71,20 +69,10 @@ def test_failed_write_leaves_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_write_refuses(tmp_path):
+def test_an_entry_may_lack_with_its_image_only(tmp_path):
     values = np.ones((2, 28))
     origin = Origin("m", "t", IMAGES, "d", centre=True)
     path = tmp_path / "a.h5"
-    with pytest.raises(RepresentationError, match="for 3 layers"):
-        write_rdms(path, values, ["a", "b", "c"], origin)
-    with pytest.raises(RepresentationError, match="layer a is given twice"):
-        write_rdms(path, values, ["a", "a"], origin)
-    with pytest.raises(RepresentationError, match="image x is given twice"):
-        write_rdms(path, values, LAYERS, replace(origin, conditions=["x", "x", *"abcdef"]))
-    with pytest.raises(RepresentationError, match="8 images but 7 image ids"):
-        write_rdms(path, values, LAYERS, replace(origin, conditions=IMAGES[:7]))
-    with pytest.raises(RepresentationError, match="dropped for m are not those"):
-        write_rdms(path, values, LAYERS, origin, dropped=[[], [1]])
     values[1, 3] = np.nan
     with pytest.raises(RepresentationError, match=r"compressed of m: .* images 0 and 4 is nan"):
         write_rdms(path, values, LAYERS, origin)

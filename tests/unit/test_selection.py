@@ -189,7 +189,7 @@ def method(strength, seed=0, resamples=200):
     names = [*SOURCES, "new"]
     rdms = rdms_of(strength, seed=seed)
     estimate = pd.DataFrame(similarity_matrix(rdms), index=names, columns=names)
-    return estimate, bootstrap_similarity(rdms, 40, resamples, seed=3)
+    return estimate, bootstrap_similarity(rdms, resamples, seed=3)
 
 
 def distance_affinity():

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from made_rdms import stack_of
 from scipy.stats import spearmanr
 from taskrsa.analysis.separation import (
-    adjusted_rand,
     adjusted_rand_index,
     separable,
     separation_rows,
     type_separation,
 )
-from taskrsa.errors import DataError, RepresentationError
+from taskrsa.errors import RepresentationError
+from taskrsa.rsa.clustering import LINKAGES, cut
 
 TYPES = ["2D", "2D", "3D", "3D"]
 BLOCKS = np.array([[1, 0.9, 0.1, 0.2], [0.9, 1, 0.2, 0.1], [0.1, 0.2, 1, 0.7], [0.2, 0.1, 0.7, 1]])
@@ -70,23 +70,13 @@ def test_types_that_leave_nothing_to_compare(types):
         type_separation(BLOCKS, types, 10, 0)
 
 
-def test_refuses():
-    with pytest.raises(RepresentationError, match="3 task types"):
-        type_separation(BLOCKS, TYPES[:3], 10, 0)
-    with pytest.raises(DataError, match="0 permutations"):
-        type_separation(BLOCKS, TYPES, 0, 0)
-    bad = BLOCKS.copy()
-    bad[0, 1] = np.nan
-    with pytest.raises(RepresentationError, match="edges and depth is not a number"):
-        type_separation(bad, TYPES, 10, 0, names=["edges", "depth", "class", "layout"])
-
-
-@pytest.mark.parametrize("method", ["paper", "average"])
-def test_adjusted_rand_of_clear_blocks(method):
+@pytest.mark.parametrize("linkage", LINKAGES.values())
+def test_adjusted_rand_of_clear_blocks(linkage):
     values, labels = blocks([4, 3, 5])
     types = np.array(["2D", "3D", "semantic"])[labels]
-    assert adjusted_rand(values, types, method) == 1
-    assert adjusted_rand(values, types, method, n_clusters=2) < 1
+    tree = linkage(values)
+    assert adjusted_rand_index(types, cut(tree, 3)) == 1
+    assert adjusted_rand_index(types, cut(tree, 2)) < 1
 
 
 def test_index_by_hand():

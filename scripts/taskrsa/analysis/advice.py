@@ -31,20 +31,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import false_discovery_control
 
 from taskrsa.analysis.ranking import FEWEST, ranking_agreement
 from taskrsa.errors import DataError
-from taskrsa.rsa.inference import (
-    confidence_interval,
-    fdr_bh,
-    permutation_p,
-    resampled_similarity,
-)
+from taskrsa.rsa.inference import LEVEL, confidence_interval, permutation_p, resampled_similarity
 from taskrsa.rsa.rdm import descending_ranks, mid_ranks
 from taskrsa.rsa.similarity import similarity_between
 from taskrsa.rsa.stacks import RDMStack
 
-LEVEL = 0.95
 _ROUNDING = 1e-9  # must not tell equal networks apart
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
@@ -53,50 +48,23 @@ Styles = Mapping[str, tuple[str, str]]  # label and type of each network
 
 @dataclass(frozen=True)
 class Similarity:
-    """How similar a target is to the networks of a bank.
-
-    Attributes
-    ----------
-    networks : names of the m networks
-    values : (S, m) Spearman correlations of what stands for the target, such as the small models of
-        S seeds
-    draws : (R, S, m) of them, over resamples of the images
-    """
+    """How similar a target is to the m networks of a bank, as Spearman correlations."""
 
     networks: tuple[str, ...]
-    values: np.ndarray
-    draws: np.ndarray
-
-    def __post_init__(self) -> None:
-        if self.values.ndim != 2 or self.values.shape[1] != len(self.networks):
-            raise DataError(
-                f"similarities of shape {self.values.shape} for {len(self.networks)} networks; "
-                "give (seeds, networks)"
-            )
-        if self.draws.ndim != 3 or self.draws.shape[1:] != self.values.shape:
-            raise DataError(
-                f"resamples of shape {self.draws.shape} for similarities of shape "
-                f"{self.values.shape}; make both from the same networks"
-            )
+    values: np.ndarray  # (S, m) of what stands for the target, such as small models of S seeds
+    draws: np.ndarray  # (R, S, m) of them, over resamples of the images
 
 
 def target_similarity(target: RDMStack, bank: RDMStack, counts: np.ndarray) -> Similarity:
     """Return how similar what stands for a target is to each network of the bank.
 
-    Parameters
-    ----------
-    target : RDMs of the small models, one a seed, or of one network
-    bank : RDMs over the same images
-    counts : (R, n_images) how often each resample draws each image, as from `bootstrap_counts`
-
-    Raises
-    ------
-    RepresentationError
-        If an RDM cannot be ranked, or the images differ.
+    That are small models, one a seed, or one network, over the images of the bank. `counts` (R, n)
+    are those of `bootstrap_counts`. RepresentationError if an RDM cannot be ranked.
     """
-    names = {"names": target.models, "other_names": bank.models}
-    values = similarity_between(target.rdms, bank.rdms, **names)
-    draws = resampled_similarity(target.rdms, counts, others=bank.rdms, **names)
+    values = similarity_between(
+        target.rdms, bank.rdms, names=target.models, other_names=bank.models
+    )
+    draws = resampled_similarity(target.rdms, counts, others=bank.rdms)
     return Similarity(bank.models, values, draws)
 
 
@@ -112,30 +80,17 @@ def rank_networks(
 ) -> pd.DataFrame:
     """Return the ranking of a bank for a target, and which networks may be first as well (C9).
 
-    Parameters
-    ----------
-    target, bank, counts
-        As for `target_similarity`.
-    permutations, seed
-        Of the condition labels.
-    styles
-        Label and type of networks; others have their name and none.
-    published
-        Names of networks in the published order, most similar first.
-
-    Returns
-    -------
-    The columns of the module's text.
-
-    Raises
-    ------
-    RepresentationError
-        As `target_similarity`.
+    The columns are those of the module's text. Target, bank, counts and errors are as for
+    `target_similarity`; `permutations` are of the condition labels. Networks without a style have
+    their name for a label, and no type. `published` names networks, most similar first.
     """
     styles = styles or {}
     similarity = target_similarity(target, bank, counts)
     rs, means = similarity.values.mean(axis=0), similarity.draws.mean(axis=1)
-    p = _p_values(target, bank, permutations, seed)
+    mean_ranks = mid_ranks(target.rdms).mean(axis=0)[None]
+    p = permutation_p(mean_ranks, bank.rdms, permutations, seed)[0]
+    q = false_discovery_control(p)  # Benjamini & Hochberg (1995)
+    behind, behind_low, behind_high = _behind(rs, means)
     low, high = confidence_interval(means)
     places = np.where(np.isnan(means), np.nan, descending_ranks(means))
     rank_low, rank_high = confidence_interval(places)
@@ -147,14 +102,19 @@ def rank_networks(
             "rs": rs,
             "ci_low": low,
             "ci_high": high,
-            "rs_sd": _deviation(similarity.values, axis=0),
-            **_significance(p),
+            "rs_sd": similarity.values.std(axis=0, ddof=1) if len(target) > 1 else np.nan,
+            "p": p,
+            "q": q,
+            "stars": [next((stars for end, stars in _STARS if value < end), "") for value in q],
             "rank": descending_ranks(rs),
             # Between two ranks the outer one: an interval must not be narrower than its level.
             "rank_low": np.floor(rank_low).astype(int),
             "rank_high": np.ceil(rank_high).astype(int),
             "n_seeds": len(target),
-            **_distances(rs, means),
+            "behind": behind,
+            "behind_low": behind_low,
+            "behind_high": behind_high,
+            "tied": np.where(behind_low > _ROUNDING, "no", "yes"),
         }
     )
     if published:
@@ -163,29 +123,8 @@ def rank_networks(
     return table.sort_values("rs", ascending=False, kind="stable", ignore_index=True)
 
 
-def _p_values(target: RDMStack, bank: RDMStack, permutations: int, seed: int) -> np.ndarray:
-    mean_ranks = mid_ranks(target.rdms).mean(axis=0)[None]
-    names = {"other_names": bank.models}
-    return permutation_p(mean_ranks, bank.rdms, bank.n_images, permutations, seed, **names)[0]
-
-
-def _significance(p: np.ndarray) -> dict[str, object]:
-    """Return p-values, adjusted over the networks as well, and their stars, as columns."""
-    q = fdr_bh(p)
-    stars = [next((stars for end, stars in _STARS if value < end), "") for value in q]
-    return {"p": p, "q": q, "stars": stars}
-
-
-def _distances(rs: np.ndarray, draws: np.ndarray) -> dict[str, np.ndarray]:
-    """Return how far networks are behind the first, and whether they are tied, as columns."""
-    behind, low, high = _behind(rs, draws)
-    tied = np.where(low > _ROUNDING, "no", "yes")
-    return {"behind": behind, "behind_low": low, "behind_high": high, "tied": tied}
-
-
 def _behind(rs: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return how far each of (m,) similarities is behind the first, and the simultaneous interval
-    from their resamples (R, m)."""
+    """Return how far (m,) similarities are behind the first, and the interval from (R, m) draws."""
     first = rs.argmax()
     behind, drawn = rs[first] - rs, draws[:, [first]] - draws
     drawn = drawn[~np.isnan(drawn).any(axis=1)]
@@ -204,15 +143,8 @@ def rank_by_images(
     """Return how the ranking depends on the number of images.
 
     For each size, that many images are drawn with replacement from all (the m out of n bootstrap),
-    which gives the variation that a set of that size would have. More images than there are cannot
-    be drawn.
-
-    Parameters
-    ----------
-    target, bank
-        As for `rank_networks`.
-    sizes
-        Numbers of images; those beyond what there is are left out.
+    which gives the variation that a set of that size would have. Sizes beyond the images that there
+    are are left out; DataError if a size is below 3, or none is left.
 
     Returns
     -------
@@ -221,11 +153,6 @@ def rank_by_images(
     from it; n_tied, the number of networks that are indistinguishable from the first at this
     number of images, the first included; spearman, the mean agreement of the draws' rankings with
     that of all images (blank for fewer than three networks).
-
-    Raises
-    ------
-    DataError
-        If a size is below 3, or no size is left.
     """
     n_images = bank.n_images
     sizes = sorted({int(size) for size in sizes if size <= n_images})
@@ -260,10 +187,3 @@ def _row_of_size(size: int, rs: np.ndarray, draws: np.ndarray, tied: np.ndarray)
         "n_tied": int((~(_behind(rs, draws)[1] > _ROUNDING)).sum()),
         "spearman": agreement,
     }
-
-
-def _deviation(values: np.ndarray, axis: int) -> np.ndarray:
-    """Return the standard deviations between seeds; nan where there is one only."""
-    if values.shape[axis] < 2:
-        return np.full(values.mean(axis=axis).shape, np.nan)
-    return values.std(axis=axis, ddof=1)

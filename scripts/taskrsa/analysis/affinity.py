@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from taskrsa.analysis.ranking import CORRELATIONS
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.io.files import sha256_of
-from taskrsa.paper import published
-from taskrsa.rsa.clustering import require_similarity
+from taskrsa.paper.published import values_of
 from taskrsa.rsa.inference import bootstrap_similarity, lower_triangles, mantel_p, with_interval
 from taskrsa.rsa.rdm import mid_ranks, standardise
 from taskrsa.rsa.similarity import similarity_matrix
@@ -70,14 +70,7 @@ def affinity_matrix(affinities: Mapping[str, float], tasks: Sequence[str]) -> pd
 
     The diagonal holds the keys `t__t`: transfer from a task's own encoder to itself. The keys
     `self__t`, a network trained for t from scratch, are left out, as are transfers from
-    several sources.
-
-    Parameters
-    ----------
-    affinities
-        As from `read_affinity_pickle`.
-    tasks
-        Task ids of `taskrsa.tasks.dictionary.TASKS`.
+    several sources. `tasks` are ids of `taskrsa.tasks.dictionary.TASKS`.
 
     Raises
     ------
@@ -107,9 +100,7 @@ def affinity_matrix(affinities: Mapping[str, float], tasks: Sequence[str]) -> pd
 
 
 def transfer_similarity(
-    affinity: np.ndarray | pd.DataFrame,
-    *,
-    normalise: Normalise = "zscore",
+    affinity: np.ndarray | pd.DataFrame, *, normalise: Normalise = "zscore"
 ) -> np.ndarray:
     """Return how alike tasks are as sources of transfer: Taskonomy's similarity of tasks.
 
@@ -126,11 +117,10 @@ def transfer_similarity(
     normalise
         What is done to each target's column first. Columns sum to anything from 0.06 to 0.42 in
         the published table, so as they stand ("none") a correlation over targets mostly says which
-        targets are easy: all tasks look alike. "zscore" (the default) gives each target mean 0 and
-        deviation 1: a pattern then says to which targets a source transfers better than other
-        sources do. "log": the same after the logarithm, because a 2D target's column has one
-        source far above the rest; it needs positive affinities. "rank": ranks within the column,
-        which forgets by how much. "sum": shares of the column.
+        targets are easy. "zscore" gives each target mean 0 and deviation 1: a pattern then says to
+        which targets a source transfers better than other sources do. "log": the same after the
+        logarithm, because a 2D target's column has one source far above the rest; it needs positive
+        affinities. "rank": ranks within the column. "sum": shares of the column.
 
     Returns
     -------
@@ -143,12 +133,11 @@ def transfer_similarity(
 
     Notes
     -----
-    The paper does not say which normalisation its numbers rest on. The
-    default has the reasons above, but was settled after the alternatives below had been tried, so
-    its good figures are partly the luck of that choice. On the published 17 tasks, mean similarity
-    within and between the four task types, and the adjusted Rand index of average linkage cut at 4:
-    zscore 0.60/-0.31 (1.00), log 0.73/-0.36 (1.00), rank 0.56/-0.30 (0.38), sum 0.65/-0.07 (0.72),
-    none 0.75/0.34 (0.79).
+    The paper does not say which normalisation its numbers rest on. The default was settled after
+    the alternatives had been tried, so its good figures are partly the luck of that choice. On the
+    published 17 tasks, mean similarity within and between the four task types, and the adjusted
+    Rand index of average linkage cut at 4: zscore 0.60/-0.31 (1.00), log 0.73/-0.36 (1.00),
+    rank 0.56/-0.30 (0.38), sum 0.65/-0.07 (0.72), none 0.75/0.34 (0.79).
     """
     values = np.array(affinity, dtype=np.float64)
     m = len(values)
@@ -178,13 +167,9 @@ def transfer_similarity(
 def compare_similarity(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     """Return "pearson" and "spearman" between two similarity matrices, below the diagonal (Fig. 6).
 
-    Raises
-    ------
-    RepresentationError
-        If the matrices are not square, symmetric, finite, of one size, with at least 3 tasks, or
-        constant off the diagonal.
+    Errors are those of `lower_triangles`.
     """
-    a, b = lower_triangles(require_similarity(first), require_similarity(second))
+    a, b = lower_triangles(first, second)
     return {
         "pearson": float(standardise(a) @ standardise(b)),
         "spearman": float(standardise(mid_ranks(a)) @ standardise(mid_ranks(b))),
@@ -192,11 +177,7 @@ def compare_similarity(first: np.ndarray, second: np.ndarray) -> dict[str, float
 
 
 def agreement_rows(
-    stacked: RDMStack,
-    affinity: pd.DataFrame,
-    n_resamples: int,
-    n_permutations: int,
-    seed: int,
+    stacked: RDMStack, affinity: pd.DataFrame, n_resamples: int, n_permutations: int, seed: int
 ) -> list[dict]:
     """Compare the bank's similarity matrix with that of Taskonomy's transfers (Fig. 6, claim C4).
 
@@ -206,7 +187,7 @@ def agreement_rows(
     """
     names = list(stacked.models)
     ours = similarity_matrix(stacked.rdms, names=names)
-    drawn = bootstrap_similarity(stacked.rdms, stacked.n_images, n_resamples, seed, names=names)
+    drawn = bootstrap_similarity(stacked.rdms, n_resamples, seed)
     rows = []
     off_diagonal = affinity.to_numpy()[~np.eye(len(affinity), dtype=bool)]
     for normalise in get_args(Normalise):
@@ -219,7 +200,7 @@ def agreement_rows(
             "normalisation": normalise,
             "n_tasks": len(names),
         }
-        for method in ("pearson", "spearman"):
+        for method in CORRELATIONS:
             value, p = mantel_p(ours, theirs, n_permutations, seed, method=method)
             values = np.array([value, *(found[method] for found in resampled)])
             row |= with_interval(method, values) | {f"{method}_p": p}
@@ -229,14 +210,8 @@ def agreement_rows(
 
 def published_agreement() -> dict:
     """Return the row of the published agreement, for the public bank (section 6.1)."""
-    values = published.values_of("C4", "pearson", "spearman")
-    n_tasks = values.pop("n")
-    return {
-        "affinities": "published",
-        "similarity": "published",
-        "n_tasks": n_tasks,
-        **values,
-    }
+    names = dict.fromkeys(("affinities", "similarity"), "published")
+    return names | values_of("C4", *CORRELATIONS, n="n_tasks")
 
 
 def _normalised(column: np.ndarray, use: np.ndarray, how: Normalise, name: object) -> np.ndarray:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
-from taskrsa.errors import DataError, RepresentationError
-from taskrsa.rsa.clustering import LINKAGES, cut, require_similarity
+from taskrsa.errors import RepresentationError
+from taskrsa.rsa.clustering import LINKAGES, cut
 from taskrsa.rsa.similarity import partial_similarity_matrix, similarity_matrix
 from taskrsa.rsa.stacks import RDMStack, common_images
 
@@ -20,8 +19,6 @@ def type_separation(
     types: Sequence[str],
     n_permutations: int,
     seed: int,
-    *,
-    names: Sequence[str] | None = None,
 ) -> dict[str, float]:
     """Return the mean similarity within and between task types, and a permutation p-value.
 
@@ -31,25 +28,19 @@ def type_separation(
         (m, m) symmetric similarity matrix; its diagonal is not used.
     types
         The type of each of the m tasks.
-    n_permutations, seed
-        Type labels are permuted over the tasks.
 
     Returns
     -------
     dict with `within`, `between`, `difference` (within - between) and the one-sided
-    `p` = (1 + number of permutations with at least that difference) / (1 + n_permutations).
+    `p` = (1 + number of permutations of the types over the tasks with at least that difference) /
+    (1 + n_permutations).
 
     Raises
     ------
     RepresentationError
-        If the matrix is not symmetric and finite, or the types leave no pair within or between.
-    DataError
-        If `n_permutations` is less than 1.
+        If the types leave no pair within or between.
     """
-    similarity = require_similarity(similarity, names)
-    if n_permutations < 1:
-        raise DataError(f"{n_permutations} permutations; ask for at least 1")
-    labels = _labels(types, len(similarity))
+    labels = np.unique(types, return_inverse=True)[1]
     lower = np.tril_indices(len(similarity), -1)
     values = similarity[lower]
     same = labels[lower[0]] == labels[lower[1]]
@@ -74,45 +65,13 @@ def type_separation(
     }
 
 
-def adjusted_rand(
-    similarity: np.ndarray,
-    types: Sequence[str],
-    method: Literal["paper", "average"] = "average",
-    *,
-    n_clusters: int | None = None,
-    names: Sequence[str] | None = None,
-) -> float:
-    """Return the adjusted Rand index between the types and the cut of the tree of a similarity.
-
-    Parameters
-    ----------
-    similarity
-        (m, m) symmetric similarity matrix.
-    types
-        The type of each of the m tasks.
-    method
-        The tree: "paper" (`paper_linkage`) or "average" (`average_linkage`).
-    n_clusters
-        Clusters to cut into; by default as many as there are types.
-
-    Raises
-    ------
-    RepresentationError
-        If the matrix is not symmetric and finite.
-    """
-    labels = _labels(types, len(np.asarray(similarity)))
-    tree = LINKAGES[method](similarity, names=names)
-    return adjusted_rand_index(labels, cut(tree, n_clusters or len(set(types))))
-
-
 def adjusted_rand_index(first: Sequence, second: Sequence) -> float:
     """Return the adjusted Rand index of two partitions of the same items (Hubert & Arabie 1985).
 
     1 for equal partitions, about 0 for unrelated ones. Two partitions that are both all in one
     cluster, or both all apart, agree: 1.
     """
-    a = np.unique(np.asarray(first), return_inverse=True)[1]
-    b = np.unique(np.asarray(second), return_inverse=True)[1]
+    a, b = (np.unique(labels, return_inverse=True)[1] for labels in (first, second))
     table = np.zeros((a.max() + 1, b.max() + 1))
     np.add.at(table, (a, b), 1)
     together = _pairs(table).sum()
@@ -143,16 +102,8 @@ def separation_rows(
     """Return how types separate at one layer: a row without controls and one per set of controls.
 
     Controls are partialled out of the ranks of the RDMs: the RDM of the pixels, the mean RDM of
-    random-weight networks at the same layer, and both.
-
-    Parameters
-    ----------
-    types
-        The type of each network in `stacked`.
-    n_clusters
-        Clusters that trees are cut into.
-    random
-        Random-weight networks; None where there are none, and random_mean is then nan.
+    random-weight networks at the same layer, and both. Without these networks random_mean is nan.
+    ari is the adjusted Rand index of the types and the clusters that a tree is cut into.
 
     Raises
     ------
@@ -177,10 +128,10 @@ def separation_rows(
             {
                 "layer": layer,
                 "control": "+".join(names) or "none",
-                **type_separation(matrix, labels, n_permutations, seed, names=own.models),
+                **type_separation(matrix, labels, n_permutations, seed),
                 **{
-                    f"ari_{method}": adjusted_rand(matrix, labels, method, n_clusters=n_clusters)
-                    for method in ("paper", "average")
+                    f"ari_{method}": adjusted_rand_index(labels, cut(linkage(matrix), n_clusters))
+                    for method, linkage in LINKAGES.items()
                 },
                 "n_clusters": n_clusters,
                 "random_mean": random_mean,
@@ -193,11 +144,3 @@ def separation_rows(
 
 def _pairs(counts: np.ndarray) -> np.ndarray:
     return counts * (counts - 1) / 2
-
-
-def _labels(types: Sequence[str], m: int) -> np.ndarray:
-    if len(types) != m:
-        raise RepresentationError(
-            f"{len(types)} task types for a similarity matrix of {m} tasks; give one each"
-        )
-    return np.unique(np.asarray(types), return_inverse=True)[1]

@@ -20,18 +20,15 @@ from taskrsa.rsa.stacks import RDMStack, common_images
 def similarity_table(
     stacked: RDMStack, layer: str, n_resamples: int, n_permutations: int, seed: int
 ) -> pd.DataFrame:
-    """Return one row for every pair of models: layer, model_a, model_b, rs, ci_low, ci_high, p and
-    n_images.
+    """Return one row for every pair of models: names, rs with its interval, and p.
 
     The interval is the 95 % percentile interval of a bootstrap over images; p is that of a
     randomisation of the condition labels.
     """
-    models, n = stacked.models, stacked.n_images
+    models = stacked.models
     rs = similarity_matrix(stacked.rdms, names=models)
-    low, high = confidence_interval(
-        bootstrap_similarity(stacked.rdms, n, n_resamples, seed, names=models)
-    )
-    p = permutation_p(stacked.rdms, None, n, n_permutations, seed, names=models)
+    low, high = confidence_interval(bootstrap_similarity(stacked.rdms, n_resamples, seed))
+    p = permutation_p(stacked.rdms, None, n_permutations, seed)
     i, j = np.triu_indices(len(models), 1)
     return pd.DataFrame(
         {
@@ -42,7 +39,7 @@ def similarity_table(
             "ci_low": low[i, j],
             "ci_high": high[i, j],
             "p": p[i, j],
-            "n_images": n,
+            "n_images": stacked.n_images,
         }
     )
 
@@ -58,15 +55,8 @@ def label_agreement_rows(similarity: pd.DataFrame, n_permutations: int, seed: in
         first, second = networks.to_numpy(), labels.to_numpy()
         spearman, p = mantel_p(first, second, n_permutations, seed)
         pearson, _ = mantel_p(first, second, n_permutations, seed, method="pearson")
-        rows.append(
-            {
-                "layer": layer,
-                "spearman": spearman,
-                "pearson": pearson,
-                "p": p,
-                "n_models": len(labels),
-            }
-        )
+        row = {"layer": layer, "spearman": spearman, "pearson": pearson, "p": p}
+        rows.append(row | {"n_models": len(labels)})
     return rows
 
 
@@ -79,16 +69,8 @@ def preset_rows(
 ) -> list[dict]:
     """Return how far each choice of method moves the entries of the similarity matrix.
 
-    Parameters
-    ----------
-    ours
-        RDMs made with the run's own choices.
-    variants
-        For each variant the RDMs of networks that are among `ours`, at least 3.
-    layer
-        The layer that all are of.
-    choices, choices_of
-        The choices of the run and of each variant: of centring, clipping and the like.
+    `variants` are, by name, RDMs of at least 3 of the networks of `ours` at the same layer, made
+    with `choices_of` that variant (of centring, clipping and the like) instead of `choices`.
     """
     rows = []
     for name, other in variants.items():

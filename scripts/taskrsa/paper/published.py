@@ -93,7 +93,7 @@ FIGURE8 = _in_order("figure8")  # all 20, most similar first
 TABLE2 = _in_order("table2")  # six, most similar first
 
 
-def values_of(claim: str, *keys: str) -> dict[str, float]:
-    """Return published values of a claim by key, and "n", what they are over."""
+def values_of(claim: str, *keys: str, n: str = "n") -> dict[str, float]:
+    """Return published values of a claim by key, and what they are over under the name `n`."""
     found = {row.key: row for row in CLAIMS if row.id == claim and row.key in keys}
-    return {key: found[key].published for key in keys} | {"n": found[keys[0]].n}
+    return {key: found[key].published for key in keys} | {n: found[keys[0]].n}

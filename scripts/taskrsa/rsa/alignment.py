@@ -22,8 +22,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from taskrsa.errors import RepresentationError
-from taskrsa.rsa.inference import require_counts
+from taskrsa.rsa.inference import require_counts, with_unit_diagonal
 from taskrsa.rsa.rdm import epsilon_of, n_images_of, square_form
+from taskrsa.rsa.similarity import symmetric
 
 FEWEST_IMAGES = 4  # the additive model of 3 images fits their 3 pairs exactly
 _DRAWS = 64  # resamples whose row sums are held at a time
@@ -33,48 +34,23 @@ _LEAST = 1e-10  # share of the squares below which a difference of them is round
 
 
 def alignment_matrix(matrices: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
-    """Return the alignment of every two matrices, in [-1, 1].
+    """Return the alignments (m, m) of condensed dissimilarities or kernel values (m, p).
 
-    Parameters
-    ----------
-    matrices
-        (m, p) condensed dissimilarities or kernel values over the same n >= 4 images.
-    names
-        The m models, for messages; by default the row numbers.
-
-    Returns
-    -------
-    (m, m) float64, symmetric, with ones on the diagonal.
-
-    Raises
-    ------
-    RepresentationError
-        If a matrix holds nan or is additive in the images, so that nothing is left to compare.
+    Arguments, result and errors are as for `additive_residuals` and `similarity_matrix`.
     """
     rows = additive_residuals(matrices, names=names)
-    product = np.clip(rows @ rows.T, -1.0, 1.0)
-    np.fill_diagonal(product, 1.0)
-    return (product + product.T) / 2
+    return symmetric(rows @ rows.T)
 
 
 def additive_residuals(matrices: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
     """Return the residuals of the additive model a_i + a_j of each matrix, scaled to norm 1.
 
-    Products of such rows are alignments.
-
-    Parameters
-    ----------
-    matrices
-        (m, p) condensed, over n >= 4 images.
-
-    Returns
-    -------
-    (m, p) float64.
+    Products of such rows are alignments. Matrices and residuals are (m, p), over n >= 4 images.
 
     Raises
     ------
     RepresentationError
-        If a matrix holds nan or infinity, or is additive to rounding.
+        If a matrix holds nan or infinity, or is additive to rounding: nothing is left to compare.
     """
     matrices = np.asarray(matrices)
     if matrices.ndim != 2 or n_images_of(matrices.shape[1]) < FEWEST_IMAGES:
@@ -102,42 +78,18 @@ def additive_residuals(matrices: np.ndarray, *, names: Sequence[str] | None = No
     return residuals
 
 
-def resampled_alignment(
-    matrices: np.ndarray, counts: np.ndarray, *, names: Sequence[str] | None = None
-) -> np.ndarray:
-    """Return the alignments of matrices over images taken as often as `counts` says.
+def resampled_alignment(matrices: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the alignments (R, m, m) over images taken as often as the (R, n) `counts` say.
 
     Exactly what fitting the additive model to the pairs of each resample gives, pairs of an image
-    with itself left out.
-
-    Parameters
-    ----------
-    matrices
-        (m, p) condensed, over n images.
-    counts
-        (R, n) whole numbers: how often each image is in each resample. Rows of 0 and 1 are subsets
-        of the images.
-
-    Returns
-    -------
-    (R, m, m) float64. nan where the images of a resample leave no residual.
-
-    Raises
-    ------
-    RepresentationError
-        As `alignment_matrix`, if the number of images does not agree, or a resample has fewer than
-        4 different images.
+    with itself left out. nan where the images of a resample leave no residual. Arguments and errors
+    are as for `resampled_similarity`, but a resample needs 4 different images.
     """
-    counts = require_counts(counts, FEWEST_IMAGES)
-    n = counts.shape[1]
     # Centred once without weights, the rows lose nothing that a resample keeps, and the products
     # below are differences of small numbers.
-    rows = additive_residuals(matrices, names=names)
-    if n_images_of(rows.shape[1]) != n:
-        raise RepresentationError(
-            f"matrices with {rows.shape[1]} pairs are of {n_images_of(rows.shape[1])} images, not "
-            f"{n}; give one count for each image"
-        )
+    rows = additive_residuals(matrices)
+    n = n_images_of(rows.shape[1])
+    require_counts(counts, n, FEWEST_IMAGES)
     by_pair = np.ascontiguousarray(rows.T)  # the values of a pair are taken together
     upper = np.triu_indices(n, 1)
     result = np.empty((len(counts), len(rows), len(rows)))
@@ -148,10 +100,7 @@ def resampled_alignment(
             raw = _weighted_products(by_pair, count[upper[0]] * count[upper[1]])
             covariance = raw - (_additive_parts(row_sums, count) * count) @ row_sums.T
             result[draw] = _cosines(covariance, raw.diagonal())
-    diagonal = np.arange(len(rows))
-    own = result[:, diagonal, diagonal]
-    result[:, diagonal, diagonal] = np.where(np.isnan(own), np.nan, 1.0)
-    return result
+    return with_unit_diagonal(result)
 
 
 def _weighted_products(by_pair: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -191,8 +140,7 @@ def _cosines(covariance: np.ndarray, squares: np.ndarray) -> np.ndarray:
 
 
 def _near_one(matrix: np.ndarray, names: Sequence[str] | None, index: int) -> np.ndarray:
-    """Return a float64 copy whose largest magnitude is 1, so that squares neither over- nor
-    underflow."""
+    """Return a float64 copy whose largest magnitude is 1: its squares stay in range."""
     matrix = matrix.astype(np.float64)
     size = np.abs(matrix).max()
     if not np.isfinite(size):

@@ -9,35 +9,24 @@ import numpy as np
 from taskrsa.errors import RepresentationError
 
 
-def paper_linkage(similarity: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
+def paper_linkage(similarity: np.ndarray) -> np.ndarray:
     """Return the authors' tree: MATLAB's `linkage(S)` with its defaults, optimal leaf order.
 
     That is single linkage on the Euclidean distances between the *rows* of the (m, m) similarity
-    matrix. Returns a SciPy linkage (m - 1, 4).
-
-    Raises
-    ------
-    RepresentationError
-        As `require_similarity`.
+    matrix. Returns a SciPy linkage (m - 1, 4). Errors are those of `require_similarity`.
     """
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import pdist
 
-    similarity = require_similarity(similarity, names)
-    return linkage(pdist(similarity), method="single", optimal_ordering=True)
+    distances = pdist(require_similarity(similarity))
+    return linkage(distances, method="single", optimal_ordering=True)
 
 
-def average_linkage(similarity: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
-    """Return the tree by average linkage on 1 - similarity, optimal leaf order: (m - 1, 4).
-
-    Raises
-    ------
-    RepresentationError
-        As `require_similarity`.
-    """
+def average_linkage(similarity: np.ndarray) -> np.ndarray:
+    """Return the tree by average linkage on 1 - similarity; otherwise as `paper_linkage`."""
     from scipy.cluster.hierarchy import linkage
 
-    similarity = require_similarity(similarity, names)
+    similarity = require_similarity(similarity)
     upper = np.triu_indices(len(similarity), 1)
     distances = np.maximum(1.0 - similarity[upper], 0.0)
     return linkage(distances, method="average", optimal_ordering=True)
@@ -61,15 +50,7 @@ def to_newick(tree: np.ndarray, names: Sequence[str]) -> str:
 
     Leaves stand in the order of the linkage. Names with anything but letters, digits, "." and "-"
     are quoted (an unquoted underscore means a blank in Newick).
-
-    Raises
-    ------
-    RepresentationError
-        If there is not one name a leaf.
     """
-    m = len(tree) + 1
-    if len(names) != m:
-        raise RepresentationError(f"{len(names)} names for a tree of {m} leaves; give one per leaf")
     nodes = [(_newick_name(name), 0.0) for name in names]
     for left, right, height, _ in tree:
         # 17 digits, less trailing zeros: the text holds the height exactly.
@@ -81,40 +62,30 @@ def to_newick(tree: np.ndarray, names: Sequence[str]) -> str:
     return nodes[-1][0] + ";"
 
 
-def require_similarity(
-    similarity: np.ndarray, names: Sequence[str] | None = None, *, tolerance: float = 1e-6
-) -> np.ndarray:
+def require_similarity(similarity: np.ndarray) -> np.ndarray:
     """Return a similarity matrix (m, m) as float64, exactly symmetric, after checking it.
 
     Raises
     ------
     RepresentationError
-        If it is not square with m >= 2, or an entry is not finite or not symmetric: names the pair.
+        If it is not square with m >= 2, or an entry is not finite or not symmetric: which pair.
     """
     similarity = np.asarray(similarity, dtype=np.float64)
     if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1] or len(similarity) < 2:
         raise RepresentationError(
             f"a similarity matrix of shape {similarity.shape}; it must be square, at least 2 x 2"
         )
-    if names is not None and len(names) != len(similarity):
+    for i, j in np.argwhere(~np.isfinite(similarity)):
         raise RepresentationError(
-            f"{len(names)} names for a similarity matrix of {len(similarity)} tasks; give one each"
+            f"the similarity of {i} and {j} is not a number; leave the task out or make its RDM "
+            f"again"
         )
-    _require_none(
-        ~np.isfinite(similarity), names, "is not a number; leave the task out or make its RDM again"
-    )
-    _require_none(
-        np.abs(similarity - similarity.T) > tolerance,
-        names,
-        "differs from that of the same pair reversed; average the two first",
-    )
+    for i, j in np.argwhere(np.abs(similarity - similarity.T) > 1e-6):
+        raise RepresentationError(
+            f"the similarity of {i} and {j} differs from that of the same pair reversed; average "
+            f"the two first"
+        )
     return (similarity + similarity.T) / 2
-
-
-def _require_none(bad: np.ndarray, names: Sequence[str] | None, problem: str) -> None:
-    for i, j in np.argwhere(bad):
-        pair = f"{i} and {j}" if names is None else f"{names[i]} and {names[j]}"
-        raise RepresentationError(f"the similarity of {pair} {problem}")
 
 
 def _newick_name(name: str) -> str:

@@ -40,31 +40,18 @@ _ROUNDING = 1e-6  # relative difference of the two halves of a square RDM that i
 
 @dataclass(frozen=True)
 class GivenRDMs:
-    """The RDMs of a file.
+    """The k RDMs of a file."""
 
-    Attributes
-    ----------
-    names : one for each RDM, all different
-    rdms : (k, p) float32, condensed; nan for dropped conditions
-    conditions : n names of what the RDMs are of, or None if the file has none
-    """
-
-    names: tuple[str, ...]
-    rdms: np.ndarray
-    conditions: tuple[str, ...] | None
+    names: tuple[str, ...]  # all different
+    rdms: np.ndarray  # (k, p) float32, condensed; nan for dropped conditions
+    conditions: tuple[str, ...] | None  # n names of what the RDMs are of, if the file has them
 
     @property
-    def n(self) -> int:
-        """The number of conditions."""
+    def n(self) -> int:  # conditions
         return n_images_of(self.rdms.shape[1])
 
     def of(self, stimuli: Sequence[str], where: str) -> np.ndarray:
-        """Return the (k, p) RDMs in the order of the stimuli.
-
-        Parameters
-        ----------
-        stimuli : ids of the stimuli
-        where : the file, for messages
+        """Return the (k, p) RDMs in the order of the ids `stimuli`; `where` is for messages.
 
         Raises
         ------

@@ -48,10 +48,8 @@ def code_digest(modules: Iterable[str | os.PathLike]) -> str:
 class GramCache:
     """One network's layers under one way to make its input, as a file of a folder.
 
-    Parameters
-    ----------
-    folder : where the files of all networks lie; made when something is kept
-    key : all that features depend on but the images, as JSON can write it
+    The folder is made when something is kept; `key` is all that features depend on but the images,
+    as JSON can write it.
     """
 
     def __init__(self, folder: str | os.PathLike, key: Mapping[str, object]) -> None:
@@ -86,20 +84,9 @@ class GramCache:
     ) -> Layers | None:
         """Return layers of some images, or None where not all of them can be told.
 
-        Parameters
-        ----------
-        images : n digests of images, in the order wanted
-        layers : names of the layers wanted; by default all of the network's
-        centre : whether RDMs are to be centred over these images
-
-        Returns
-        -------
-        dict of (n, d) float32 features, or products that `compute_rdm` takes, by layer
-
-        Raises
-        ------
-        DataError
-            If the file is damaged.
+        Of n digests of `images`, in the order wanted, and names of `layers`, by default all of the
+        network's, by layer: (n, d) float32 features, or products that `compute_rdm` takes. `centre`
+        says whether RDMs are to be centred over these images. DataError if the file is damaged.
         """
         if not self.path.is_file():
             return None
@@ -134,13 +121,8 @@ class GramCache:
 
         They are not where two images are the same, or where a wide layer is not multiplied in
         single precision (`compute_rdm` says when): the features themselves would be needed.
-
-        Parameters
-        ----------
-        images : n digests of images
-        taps : (n, d) float32 features by layer
-        whole : layers whose features are needed themselves
-        all_layers : whether these are all of the network's
+        `taps` are (n, d) float32 features by layer, all of the network's or not; layers in `whole`
+        are kept as they are, because their features are needed themselves.
         """
         if len(set(images)) < len(images):
             return False

@@ -7,16 +7,17 @@ labels).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from taskrsa.errors import DataError, RepresentationError
+from taskrsa.errors import RepresentationError
 from taskrsa.rsa.clustering import require_similarity
 from taskrsa.rsa.rdm import mid_ranks, n_images_of, square_form, standardise
 from taskrsa.rsa.similarity import ranked_rows, require_rdms
+
+LEVEL = 0.95  # of intervals
 
 _FEW = 4  # RDMs that are moved themselves when labels are permuted
 _TOGETHER = 32  # permutations in one matrix product, and
@@ -38,58 +39,22 @@ class _Sorted:
     last: np.ndarray  # and the last
 
 
-def bootstrap_similarity(
-    rdms: np.ndarray,
-    n_images: int,
-    n_resamples: int,
-    seed: int,
-    *,
-    others: np.ndarray | None = None,
-    names: Sequence[str] | None = None,
-    other_names: Sequence[str] | None = None,
-) -> np.ndarray:
-    """Return Spearman similarities of RDMs over images drawn with replacement.
+def bootstrap_similarity(rdms: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
+    """Return Spearman similarities of (m, p) RDMs over images drawn with replacement: (R, m, m).
 
-    The similarities that `resampled_similarity` gives for the counts of `bootstrap_counts`.
-
-    Parameters
-    ----------
-    rdms
-        (m, p) condensed RDMs of `n_images` images.
-    n_resamples, seed
-        As for `bootstrap_counts`; the same seed gives the same resamples for every layer.
-    others
-        (k, p) RDMs to compare with; by default `rdms` themselves.
-
-    Returns
-    -------
-    (n_resamples, m, m) or (n_resamples, m, k) float64. nan where a resample leaves an RDM without
-    two different dissimilarities, which happens with very few images only.
-
-    Raises
-    ------
-    RepresentationError
-        If an RDM holds nan or the same number throughout, or the numbers of pairs do not agree.
+    They are what `resampled_similarity` gives for the counts of `bootstrap_counts`: the same seed
+    gives the same resamples for every layer. nan, too, where a resample has too few different
+    images, which happens with very few images only.
     """
-    rdms = _require_images(rdms, n_images, names)
-    if others is not None:
-        others = _require_images(others, n_images, other_names)
-    counts = bootstrap_counts(n_images, n_resamples, seed)
+    counts = bootstrap_counts(n_images_of(np.shape(rdms)[1]), n_resamples, seed)
     usable = np.count_nonzero(counts, axis=1) >= _FEWEST_IMAGES  # a chance draw is not a mistake
-    result = np.full((n_resamples, len(rdms), len(rdms if others is None else others)), np.nan)
-    result[usable] = resampled_similarity(
-        rdms, counts[usable], others=others, names=names, other_names=other_names
-    )
+    result = np.full((n_resamples, len(rdms), len(rdms)), np.nan)
+    result[usable] = resampled_similarity(rdms, counts[usable])
     return result
 
 
 def resampled_similarity(
-    rdms: np.ndarray,
-    counts: np.ndarray,
-    *,
-    others: np.ndarray | None = None,
-    names: Sequence[str] | None = None,
-    other_names: Sequence[str] | None = None,
+    rdms: np.ndarray, counts: np.ndarray, *, others: np.ndarray | None = None
 ) -> np.ndarray:
     """Return Spearman similarities of RDMs over images taken as often as `counts` says.
 
@@ -115,15 +80,14 @@ def resampled_similarity(
     Raises
     ------
     RepresentationError
-        If an RDM holds nan or the same number throughout, the numbers of pairs or images do not
-        agree, or a resample has fewer than 3 different images.
+        If an RDM holds nan or the same number throughout, the numbers of images do not agree, or a
+        resample has fewer than 3 different images or more than 46,340 in all.
     """
-    counts = require_counts(counts, _FEWEST_IMAGES)
-    n_images = counts.shape[1]
-    left = [_sort(row) for row in _require_images(rdms, n_images, names)]
-    right = None
-    if others is not None:
-        right = [_sort(row) for row in _require_images(others, n_images, other_names)]
+    rdms = require_rdms(rdms)
+    n_images = n_images_of(rdms.shape[1])
+    require_counts(counts, n_images, _FEWEST_IMAGES)
+    left = [_sort(row) for row in rdms]
+    right = None if others is None else [_sort(row) for row in require_rdms(others)]
     upper = np.triu_indices(n_images, 1)
     a = np.empty((len(left), len(upper[0])), dtype=np.float32)
     b = a if right is None else np.empty((len(right), len(upper[0])), dtype=np.float32)
@@ -135,32 +99,22 @@ def resampled_similarity(
         if right is not None:
             _weighted_rank_rows(right, weights, root, out=b)
         result[draw] = _correlations(a, b)
-    if right is None:
-        diagonal = np.arange(len(a))
-        result[:, diagonal, diagonal] = np.where(
-            np.isnan(result[:, diagonal, diagonal]), np.nan, 1.0
-        )
-    return result
+    return with_unit_diagonal(result) if right is None else result
 
 
-def require_counts(counts: np.ndarray, fewest: int) -> np.ndarray:
-    """Return `counts` as an (R, n) array after checking that it says how often images are taken.
+def with_unit_diagonal(draws: np.ndarray) -> np.ndarray:
+    """Put ones on the diagonals of (R, m, m) correlations, where these are not nan."""
+    diagonals = np.einsum("rii->ri", draws)  # a view
+    diagonals[~np.isnan(diagonals)] = 1.0
+    return draws
 
-    Raises
-    ------
-    RepresentationError
-        If it is not such an array, a number is negative, or a row has fewer than `fewest` different
-        images or more than 46,340 in all.
-    """
-    counts = np.asarray(counts)
-    if counts.ndim != 2 or counts.dtype.kind not in "iub":
+
+def require_counts(counts: np.ndarray, n_images: int, fewest: int) -> None:
+    """Refuse (R, n) numbers of times that images are taken if they cannot be used."""
+    if counts.shape[1] != n_images:
         raise RepresentationError(
-            f"counts of shape {counts.shape} and type {counts.dtype}; give (resamples, images) "
-            f"whole numbers, how often each image is taken"
-        )
-    if counts.size and counts.min() < 0:
-        raise RepresentationError(
-            f"counts hold {counts.min()}; an image is in a resample 0 times or more"
+            f"the matrices are of {n_images} images, not {counts.shape[1]}; give one count for "
+            f"each image"
         )
     present = np.count_nonzero(counts, axis=1)
     for row in np.flatnonzero(present < fewest)[:1]:
@@ -173,7 +127,6 @@ def require_counts(counts: np.ndarray, fewest: int) -> np.ndarray:
             f"resample {row} takes {counts[row].sum()} images, repeats and all; take at most "
             f"{_MOST_DRAWN}"
         )
-    return counts
 
 
 def bootstrap_counts(n_images: int, n_resamples: int, seed: int) -> np.ndarray:
@@ -185,23 +138,9 @@ def bootstrap_counts(n_images: int, n_resamples: int, seed: int) -> np.ndarray:
     return rng.multinomial(n_images, np.full(n_images, 1 / n_images), size=n_resamples)
 
 
-def confidence_interval(
-    resamples: np.ndarray, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the percentile interval over the first axis of `resamples`, leaving nan out.
-
-    Returns
-    -------
-    Two arrays of the shape of one resample: the lower and the upper bound.
-
-    Raises
-    ------
-    DataError
-        If `level` is not between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise DataError(f"level {level} of a confidence interval; choose one between 0 and 1")
-    tail = (1 - level) / 2
+def confidence_interval(resamples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds of the 95 % percentile interval over the first axis, leaving nan out."""
+    tail = (1 - LEVEL) / 2
     low, high = np.nanquantile(resamples, [tail, 1 - tail], axis=0)
     return low, high
 
@@ -209,25 +148,14 @@ def confidence_interval(
 def with_interval(name: str, values: np.ndarray) -> dict[str, float]:
     """Return a statistic as the columns `name`, `name`_low and `name`_high of a table.
 
-    Parameters
-    ----------
-    values
-        (1 + R,): the estimate, then its resamples, of which the bounds are the 95 % percentile
-        interval; nan where there are none.
+    `values` (1 + R,) are the estimate, then its resamples; the bounds are nan where there are none.
     """
     low, high = confidence_interval(values[1:]) if len(values) > 1 else (np.nan, np.nan)
     return {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
 
 
 def permutation_p(
-    rdms: np.ndarray,
-    others: np.ndarray | None,
-    n_images: int,
-    n_permutations: int,
-    seed: int,
-    *,
-    names: Sequence[str] | None = None,
-    other_names: Sequence[str] | None = None,
+    rdms: np.ndarray, others: np.ndarray | None, n_permutations: int, seed: int
 ) -> np.ndarray:
     """Return p-values of "the two RDMs are related": randomisation of the condition labels.
 
@@ -237,9 +165,9 @@ def permutation_p(
     Parameters
     ----------
     rdms
-        (m, p) condensed RDMs of `n_images` images.
+        (m, p) condensed RDMs.
     others
-        (k, p) RDMs; None compares `rdms` with themselves.
+        (k, p) RDMs of the same images; None compares `rdms` with themselves.
 
     Returns
     -------
@@ -248,11 +176,11 @@ def permutation_p(
     Raises
     ------
     RepresentationError
-        If an RDM holds nan or the same number throughout, or the numbers of pairs do not agree.
+        If an RDM holds nan or the same number throughout.
     """
-    _require_permutations(n_permutations)
-    a = ranked_rows(_require_images(rdms, n_images, names), names)
-    b = a if others is None else ranked_rows(_require_images(others, n_images, other_names))
+    a = ranked_rows(rdms)
+    b = a if others is None else ranked_rows(others)
+    n_images = n_images_of(a.shape[1])
     a = a.astype(np.float32)
     by_pair = np.ascontiguousarray(b.T, dtype=np.float32)  # the k ranks of a pair move together
     n_pairs = len(by_pair)
@@ -260,7 +188,7 @@ def permutation_p(
     upper = np.triu_indices(n_images, 1)
     upper_flat = np.ravel_multi_index(upper, (n_images, n_images))
     if others is not None and len(a) <= _FEW:
-        reached = _reached_by_few(a, by_pair, observed, upper_flat, n_images, n_permutations, seed)
+        reached = _reached_by_few(a, by_pair, observed, upper_flat, n_permutations, seed)
         return (1 + reached) / (1 + n_permutations)
     pair_of = np.zeros((n_images, n_images), dtype=np.intp)
     pair_of[upper] = pair_of.T[upper] = np.arange(n_pairs)
@@ -279,7 +207,6 @@ def _reached_by_few(
     by_pair: np.ndarray,
     observed: np.ndarray,
     upper_flat: np.ndarray,
-    n_images: int,
     n_permutations: int,
     seed: int,
 ) -> np.ndarray:
@@ -296,7 +223,7 @@ def _reached_by_few(
         rows = min(together, n_permutations - start)
         moved = np.empty((rows, *a.shape), dtype=np.float32)
         for place in range(rows):
-            back = np.argsort(rng.permutation(n_images))
+            back = np.argsort(rng.permutation(squares.shape[1]))
             for square, row in zip(squares, moved[place], strict=True):
                 square.take(back, axis=0).take(back, axis=1).take(upper_flat, out=row)
         found = _product_of_moved(moved.reshape(-1, a.shape[1]), by_pair, None)
@@ -314,21 +241,9 @@ def mantel_p(
 ) -> tuple[float, float]:
     """Return the correlation of two similarity matrices off the diagonal, and its p-value (Mantel).
 
-    The tasks of the second matrix are permuted, rows and columns together; one-sided, with
-    p = (1 + reached) / (1 + n_permutations).
-
-    Parameters
-    ----------
-    first, second
-        (m, m) symmetric matrices over the same tasks.
-
-    Raises
-    ------
-    RepresentationError
-        If the matrices are not square, symmetric, finite, of one size, with at least 3 tasks, or
-        constant off the diagonal.
+    The tasks of the second (m, m) matrix are permuted, rows and columns together; one-sided, with
+    p as in `permutation_p`. Errors are those of `lower_triangles`.
     """
-    _require_permutations(n_permutations)
     a, b = lower_triangles(first, second)
     m = len(np.asarray(first))
     lower = np.tril_indices(m, -1)
@@ -352,7 +267,8 @@ def lower_triangles(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, 
     Raises
     ------
     RepresentationError
-        As `mantel_p`.
+        If the matrices are not square, symmetric, finite, of one size, with at least 3 tasks, or
+        constant off the diagonal.
     """
     first, second = require_similarity(first), require_similarity(second)
     if first.shape != second.shape or len(first) < 3:
@@ -371,47 +287,12 @@ def lower_triangles(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, 
     return a, b
 
 
-def fdr_bh(p_values: np.ndarray) -> np.ndarray:
-    """Return the p-values adjusted for the false-discovery rate (Benjamini & Hochberg 1995).
-
-    Any shape; all values are one family.
-
-    Raises
-    ------
-    DataError
-        If a value is not between 0 and 1.
-    """
-    from scipy.stats import false_discovery_control
-
-    p_values = np.asarray(p_values, dtype=np.float64)
-    if not np.all((p_values >= 0) & (p_values <= 1)):
-        raise DataError("a p-value is nan or not between 0 and 1; drop it before the adjustment")
-    if p_values.size == 0:
-        return p_values.copy()
-    return false_discovery_control(p_values, axis=None, method="bh").reshape(p_values.shape)
-
-
-def noise_ceiling(rdms: np.ndarray, *, names: Sequence[str] | None = None) -> tuple[float, float]:
+def noise_ceiling(rdms: np.ndarray) -> tuple[float, float]:
     """Return the bounds of the best similarity that a model can reach (Nili et al. 2014).
 
-    Parameters
-    ----------
-    rdms
-        (s, p) condensed RDMs of one task from s seeds, s >= 2.
-
-    Returns
-    -------
-    lower, upper
-        Mean Spearman correlation of each RDM with the mean rank RDM of the others, and of all.
-
-    Raises
-    ------
-    RepresentationError
-        If there are fewer than 2 RDMs, or one cannot be ranked.
+    Of (s, p) condensed RDMs of one task from s >= 2 seeds: the mean Spearman correlation of each
+    with the mean rank RDM of the others (lower bound), and of all (upper bound).
     """
-    rdms = require_rdms(rdms, names)
-    if len(rdms) < 2:
-        raise RepresentationError("a noise ceiling needs the RDMs of at least 2 seeds; train more")
     ranks = mid_ranks(rdms)
     rows = standardise(ranks)
     total = ranks.sum(axis=0)
@@ -419,23 +300,6 @@ def noise_ceiling(rdms: np.ndarray, *, names: Sequence[str] | None = None) -> tu
     rest = standardise(mid_ranks(total[None, :] - ranks))
     lower = np.einsum("sp,sp->s", rows, rest).mean()
     return float(lower), float(upper)
-
-
-def _require_images(
-    rdms: np.ndarray, n_images: int, names: Sequence[str] | None = None
-) -> np.ndarray:
-    rdms = require_rdms(rdms, names)
-    if n_images_of(rdms.shape[1]) != n_images:
-        raise RepresentationError(
-            f"RDMs with {rdms.shape[1]} pairs are of {n_images_of(rdms.shape[1])} images, not "
-            f"{n_images}; make both from the same images"
-        )
-    return rdms
-
-
-def _require_permutations(n_permutations: int) -> None:
-    if n_permutations < 1:
-        raise DataError(f"{n_permutations} permutations; ask for at least 1")
 
 
 def _sort(rdm: np.ndarray) -> _Sorted:

@@ -21,14 +21,14 @@ from taskrsa import extensions
 from taskrsa.errors import ConfigError, RepresentationError
 from taskrsa.rsa.rdm import (
     BLOCK,
-    Gram,
+    Products,
     compute_rdm,
     condensed,
     epsilon_of,
     identical_error,
     image_ids,
     listed,
-    pearson_rdm_from_gram,
+    pearson_rdm,
     require_different,
     require_features,
     require_finite,
@@ -88,20 +88,8 @@ def represent(
 ) -> np.ndarray:
     """Return the dissimilarities or kernel values of all pairs of images under a measure.
 
-    Parameters
-    ----------
-    name
-        A key of `MEASURES`.
-    features
-        (n, d) array of any real type: one row per image. Not changed.
-    where
-        Network and layer, for messages.
-    conditions
-        The n image ids, for messages; by default the row numbers.
-
-    Returns
-    -------
-    (n (n - 1) / 2,) float64, finite.
+    `features` (n, d) and `conditions` are as for `compute_rdm`; `where` names network and layer,
+    for messages. Returns (n (n - 1) / 2,) float64, finite.
 
     Raises
     ------
@@ -150,30 +138,14 @@ def represent(
 def make_measures(
     path: str | os.PathLike,
     features: np.ndarray,
-    measures: Sequence[str],
     origin: Origin,
     constant: Literal["error", "drop"],
     layer: str = "compressed",
 ) -> None:
     """Write the matrix of one representation under every measure of similarity, one "layer" each.
 
-    Images that `compute_rdm` would drop, with or without centring, are dropped for all measures.
-
-    Parameters
-    ----------
-    features
-        (n, d), as for `compute_rdm`.
-    measures
-        Names of `MEASURES`.
-    constant
-        What to do about images whose representation is constant.
-    layer
-        Of the representation, for messages.
-
-    Raises
-    ------
-    RepresentationError
-        As `compute_rdm` and `represent`.
+    Features (n, d), `constant` and errors are as for `compute_rdm` and `represent`. Images that
+    `compute_rdm` would drop, with or without centring, are dropped for all measures.
     """
     n, where = len(features), f"{origin.model}, {layer}"
     kept = np.ones(n, dtype=bool)
@@ -184,10 +156,10 @@ def make_measures(
         kept[result.dropped] = False
     ids = [name for name, keep in zip(origin.conditions, kept, strict=True) if keep]
     a, b = np.triu_indices(n, 1)
-    values = np.full((len(measures), len(a)), np.nan)
-    for row, name in zip(values, measures, strict=True):
+    values = np.full((len(MEASURES), len(a)), np.nan)
+    for row, name in zip(values, MEASURES, strict=True):
         row[kept[a] & kept[b]] = represent(name, features[kept], where=where, conditions=ids)
-    write_rdms(path, values, list(measures), origin, dissimilarity="several")
+    write_rdms(path, values, list(MEASURES), origin, dissimilarity="several")
 
 
 @measure("rsa", label="RSA", compare="spearman", source="Dwivedi & Roig 2019")
@@ -237,9 +209,9 @@ def _pearson_z(features: np.ndarray) -> np.ndarray:
     if varying < d:  # the others are 0
         low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
     products -= np.outer(sums, sums) / d
-    square = pearson_rdm_from_gram(Gram(products, np.ones(n), d, centred=True), square=True)
     size = np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
-    return _undefined(square, high - low <= epsilon_of(features.dtype) * size)
+    varies = high - low > epsilon_of(features.dtype) * size
+    return pearson_rdm(Products(products), varies)
 
 
 @measure(
@@ -247,13 +219,12 @@ def _pearson_z(features: np.ndarray) -> np.ndarray:
 )
 def _cosine_z(features: np.ndarray) -> np.ndarray:
     """1 - cosine between images, each feature with mean 0 and deviation 1 over them."""
-    n, d = features.shape
+    n = len(features)
     products, size = np.zeros((n, n)), np.zeros(n)
     for columns in _z_normalised(features):
         products += columns @ columns.T
         np.maximum(size, np.abs(columns).max(axis=1), out=size)
-    square = pearson_rdm_from_gram(Gram(products, np.ones(n), d, centred=True), square=True)
-    return _undefined(square, size <= epsilon_of(features.dtype))
+    return pearson_rdm(Products(products), size > epsilon_of(features.dtype))
 
 
 @measure(
@@ -294,11 +265,6 @@ def _z_normalised(features: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the columns that vary, with mean 0 and deviation 1 over the rows, a block at a time.
 
     A column whose deviation is rounding is left out: it counts as 0 for every image.
-
-    Raises
-    ------
-    RepresentationError
-        If no column varies.
     """
     any_varies = False
     for columns in _columns(features):
@@ -315,13 +281,6 @@ def _z_normalised(features: np.ndarray) -> Iterator[np.ndarray]:
             yield columns
     if not any_varies:
         raise identical_error("z-normalisation", len(features), " to rounding")
-
-
-def _undefined(square: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Return the condensed matrix with nan in the pairs of the images in `which`."""
-    square[which, :] = np.nan
-    square[:, which] = np.nan
-    return condensed(square)
 
 
 extensions.load()

@@ -33,30 +33,13 @@ _LONG = 1024  # values in a row from which on rows are ranked one by one
 
 
 @dataclass(frozen=True)
-class Gram:
-    """Products of the rows of a feature matrix, each row free of its own mean.
-
-    `matrix[i, j]` is the covariance of images i and j times `n_features`, with row i multiplied by
-    `scale[i]`, a power of two that keeps products of huge or tiny features in range. The
-    covariances proper are `matrix / np.outer(scale, scale) / n_features`.
-    """
-
-    matrix: np.ndarray  # (n, n) float64
-    scale: np.ndarray  # (n,) float64
-    n_features: int
-    centred: bool  # each feature's mean over the images was subtracted
-
-
-@dataclass(frozen=True)
 class RDMResult:
     """One condensed RDM and the images that could not take part in it."""
 
     dissimilarities: np.ndarray  # (n (n - 1) / 2,) float64 in [0, 2]; nan for dropped images
     dropped: np.ndarray  # indices of the images left out, ascending
-    n_images: int
 
     def square(self) -> np.ndarray:
-        """Return the RDM as a symmetric (n, n) matrix with zeros on its diagonal."""
         return square_form(self.dissimilarities)
 
 
@@ -73,8 +56,8 @@ def compute_rdm(
     Parameters
     ----------
     features
-        (n, d) array of any real type, in memory or spilled: one row per image. Not copied, not
-        changed. Or their products, of which `ShiftedProducts.rdm` must not be None.
+        (n, d) array of any real type, in memory or spilled: one row per image. Not changed. Or
+        their products, of which `ShiftedProducts.rdm` must not be None.
     centre
         First subtract, for each feature, its mean over the images, as the authors do.
     name
@@ -82,34 +65,30 @@ def compute_rdm(
     conditions
         The n image ids, for messages; by default the row numbers.
     constant
-        What to do about an image all of whose features are the same, to rounding, before or after
-        centring, so that no correlation is defined: "error", or "drop": the RDM is that of
-        the other images and the image's own entries are nan.
+        About an image all of whose features are the same, to rounding, before or after centring,
+        so that no correlation is defined: "error", or "drop": its own entries are nan, and the
+        others as if it were not there.
 
     Returns
     -------
     RDMResult
-        Clipped to [0, 2]. Exactly 0 for images with identical features; products in single
-        precision make no others 0, unless one is a multiple of the other. Within 1e-14 of
-        `np.corrcoef` for float64 input, few images or up to 1,024 features; for wider input of
-        single precision within 1e-7, and 6e-7 where images come in tight clusters or differ much
-        in brightness (RDM files keep 6e-8).
+        Exactly 0 for images with identical features; products in single precision make no others
+        0, unless one is a multiple of the other. Within 1e-14 of `np.corrcoef` for float64 input,
+        few images or up to 1,024 features; for wider input of single precision within 1e-7, and
+        6e-7 where images come in tight clusters or differ much in brightness (RDM files keep 6e-8).
 
     Raises
     ------
     RepresentationError
         If a feature is NaN or infinite, all images have the same features, fewer than two images
         are left, or an image is constant and `constant` is "error".
-
-    Notes
-    -----
-    Wide input of single precision is read once: the product itself shows NaN, constant and equal
-    rows, and so whether anything needs a closer look in double precision.
     """
     if isinstance(features, ShiftedProducts):
-        return RDMResult(features.rdm(centre), np.empty(0, dtype=int), len(features))
+        return RDMResult(features.rdm(centre), np.empty(0, dtype=int))
     features = require_features(features, name)
     ids = image_ids(conditions, len(features), name)
+    # Wide input of single precision is read once: the product itself shows NaN, constant and equal
+    # rows, and so whether anything needs a closer look in double precision.
     quick = _quick_products(features, centre)
     if quick is None:
         products, flat = _careful_products(features, centre, name, ids, constant)
@@ -118,31 +97,43 @@ def compute_rdm(
         if flat.any() and constant == "error":
             raise _constant_error(name, ids, flat, "")
         require_different(features, np.flatnonzero(~flat), name)
-    rdm = _pearson_rdm(products, ~flat)
+    rdm = pearson_rdm(products, ~flat)
     if (rdm <= _NEAR).any():
         same = _equal_pairs(features, rdm)
         lost = np.setdiff1d(np.flatnonzero(rdm == 0), same)
         if quick is not None and len(lost):
             rdm[lost] = _dissimilarities_of_pairs(features, lost, ~flat, centre)
         rdm[same] = 0.0
-    return RDMResult(rdm, np.flatnonzero(flat), len(features))
+    return RDMResult(rdm, np.flatnonzero(flat))
 
 
 @dataclass(frozen=True)
-class _Products:
-    """A Gram matrix that is still to be corrected: it is `matrix + left @ right.T`."""
+class Products:
+    """Products of the rows of a feature matrix less their means: `matrix + left @ right.T`."""
 
     matrix: np.ndarray  # (n, n)
-    left: np.ndarray  # (n, k)
-    right: np.ndarray  # (n, k)
+    left: np.ndarray | None = None  # (n, k), what is still to be corrected
+    right: np.ndarray | None = None  # (n, k)
 
     def diagonal(self) -> np.ndarray:
-        return np.diag(self.matrix) + np.einsum("ik,ik->i", self.left, self.right)
+        diagonal = np.diag(self.matrix)
+        if self.left is None:
+            return diagonal
+        return diagonal + np.einsum("ik,ik->i", self.left, self.right)
+
+    def strip(self, start: int) -> np.ndarray:
+        """Return `_STRIP` rows of the sum from the diagonal on, as a copy."""
+        part = self.matrix[start : start + _STRIP, start:]
+        if self.left is None:
+            return part.copy()
+        strip = self.left[start : start + _STRIP] @ self.right[start:].T
+        strip += part
+        return strip
 
 
 def _careful_products(
     features: np.ndarray, centre: bool, name: str, ids: Sequence[str], constant: str
-) -> tuple[_Products, np.ndarray]:
+) -> tuple[Products, np.ndarray]:
     """Return the Gram matrix in double precision and which images are constant, or say why not."""
     low, high = _extremes(features)
     require_finite(features, low, high, name, ids)
@@ -152,20 +143,22 @@ def _careful_products(
         raise _constant_error(name, ids, flat, "")
     _require_two(~flat, name)
     require_different(features, np.flatnonzero(~flat), name)
-    gram = _products(features, _size(low, high), centre, ~flat, BLOCK)
+    size = _size(low, high)
+    matrix, scale = _products(features, size, centre, ~flat)
     if centre:
-        vanished = _vanished(gram, low, high, features.dtype) & ~flat
+        norm = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+        rounding = epsilon_of(features.dtype) * math.sqrt(features.shape[1])
+        vanished = (norm <= rounding * size * scale) & ~flat
         if np.all(vanished | flat):
             raise identical_error(name, vanished.sum(), " to rounding")
         if vanished.any() and constant == "error":
             raise _constant_error(name, ids, vanished, " once the mean over the images is removed")
         flat = flat | vanished
         _require_two(~flat, name)
-    nothing = np.zeros((len(features), 1))
-    return _Products(gram.matrix, nothing, nothing), flat
+    return Products(matrix), flat
 
 
-def _quick_products(features: np.ndarray, centre: bool) -> tuple[_Products, np.ndarray] | None:
+def _quick_products(features: np.ndarray, centre: bool) -> tuple[Products, np.ndarray] | None:
     """Return the Gram matrix by products in single precision, and which images are constant.
 
     None where that is not meant for such features (`SINGLE_FROM`, `SINGLE_IMAGES`) or would not be
@@ -218,12 +211,8 @@ class ShiftedProducts:
 
     def of(self, rows: np.ndarray) -> ShiftedProducts:
         """Return the products of some of the images, given by index."""
-        return replace(
-            self,
-            matrix=self.matrix[np.ix_(rows, rows)],
-            along=self.along[rows],
-            sums=self.sums[rows],
-        )
+        matrix = self.matrix[np.ix_(rows, rows)]
+        return replace(self, matrix=matrix, along=self.along[rows], sums=self.sums[rows])
 
     def rdm(self, centre: bool) -> np.ndarray | None:
         """Return the condensed RDM of features in single precision, within 2e-6.
@@ -236,7 +225,7 @@ class ShiftedProducts:
         known = len(self) >= SINGLE_IMAGES and self.finite() and len(self.suspects()) == 0
         if not known or not self.precise(centre, use, epsilon, _LEAST_LEFT_KEPT):
             return None
-        rdm = _pearson_rdm(self.products(centre, use), use)
+        rdm = pearson_rdm(self.products(centre, use), use)
         return None if (rdm <= _SAME_KEPT).any() else rdm
 
     def finite(self) -> bool:
@@ -250,11 +239,8 @@ class ShiftedProducts:
     def precise(
         self, centre: bool, use: np.ndarray, epsilon: float, least: float = _LEAST_LEFT
     ) -> bool:
-        """Return whether enough is left of the images in `use` once means are out.
-
-        `epsilon` is the rounding of the features, `least` the share of their squares that must be
-        left.
-        """
+        """Return whether enough is left of the images in `use` once means are out: at least the
+        share `least` of the squares of their features, whose rounding is `epsilon`."""
         d = self.n_features
         shifted = np.diag(self.matrix)
         left = self.products(centre, use).diagonal()[use]
@@ -268,16 +254,14 @@ class ShiftedProducts:
             and left.min() >= _LEAST_SQUARE * d
         )
 
-    def squares(self) -> np.ndarray:
-        """Return x_i x_i, (n,)."""
+    def squares(self) -> np.ndarray:  # x_i x_i, (n,)
         with np.errstate(invalid="ignore"):
             return np.diag(self.matrix) + 2 * self.along + self.shift_square
 
-    def totals(self) -> np.ndarray:
-        """Return the sums of x_i over the features, (n,)."""
+    def totals(self) -> np.ndarray:  # sums of x_i over the features, (n,)
         return self.sums + self.shift_sum
 
-    def products(self, centre: bool, use: np.ndarray) -> _Products:
+    def products(self, centre: bool, use: np.ndarray) -> Products:
         """Return the Gram matrix, centred over the images in the (n,) bool `use` or not."""
         ones = np.ones(len(self.matrix))
         if centre:  # what was subtracted from all rows alike drops out
@@ -290,7 +274,7 @@ class ShiftedProducts:
             terms = [(ones, self.along), (self.along + self.shift_square, ones)]
         terms.append((-totals / self.n_features, totals))
         left, right = (np.stack(vectors, axis=1) for vectors in zip(*terms, strict=True))
-        return _Products(self.matrix, left, right)
+        return Products(self.matrix, left, right)
 
 
 def _block_width(d: int, centre: bool) -> int:
@@ -335,43 +319,19 @@ def shifted_products(
     )
 
 
-def gram_matrix(
-    features: np.ndarray,
-    *,
-    centre: bool = True,
-    use: np.ndarray | None = None,
-    block: int = BLOCK,
-) -> Gram:
-    """Return the products of all pairs of rows, each row less its mean, block by block of features.
-
-    Parameters
-    ----------
-    features
-        (n, d) finite array.
-    centre
-        First subtract each feature's mean over the images.
-    use
-        (n,) bool: the images that the mean is taken over and that take part; the rows and columns
-        of the others are 0. By default all.
-    block
-        Features worked on at a time: the memory used is n x block numbers, never a second copy
-        of the features.
-
-    Notes
-    -----
-    All in double precision.
-    """
-    use = np.ones(len(features), dtype=bool) if use is None else use
-    return _products(features, _size(*_extremes(features)), centre, use, block)
-
-
 def _products(
-    features: np.ndarray, size: np.ndarray, centre: bool, use: np.ndarray, block: int
-) -> Gram:
+    features: np.ndarray, size: np.ndarray, centre: bool, use: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the products in double precision (n, n) of rows less their means, and their scale.
+
+    Row i is multiplied by `scale[i]`, a power of two that keeps products of huge or tiny features
+    in range. Means over the images are of those in `use`; rows and columns of the others are 0.
+    Never more than a block of the features is copied.
+    """
     n, d = features.shape
     scale = _row_scale(size, use, common=centre)
     shift = np.zeros((n, 1))
-    for rows in _blocks(features, scale, block):
+    for rows in _blocks(features, scale):
         shift[:, 0] += rows.sum(axis=1)
     shift /= d
     if centre:
@@ -379,7 +339,7 @@ def _products(
     weights = use / use.sum()
 
     matrix, row_sum = np.zeros((n, n)), np.zeros(n)
-    for rows in _blocks(features, scale, block):
+    for rows in _blocks(features, scale):
         if centre:
             rows -= weights @ rows
         rows -= shift
@@ -388,24 +348,15 @@ def _products(
     matrix -= np.outer(row_sum, row_sum) / d
     matrix[~use, :] = 0.0
     matrix[:, ~use] = 0.0
-    return Gram(matrix, scale, d, centre)
+    return matrix, scale
 
 
-def pearson_rdm_from_gram(gram: Gram, *, square: bool = False) -> np.ndarray:
-    """Return 1 - Pearson for every pair of rows, condensed or (n, n), clipped to [0, 2].
+def pearson_rdm(products: Products, use: np.ndarray) -> np.ndarray:
+    """Return 1 - Pearson of every two rows, condensed and clipped to [0, 2].
 
-    Rows without variance give nan.
-    """
-    nothing = np.zeros((len(gram.matrix), 1))
-    rdm = _pearson_rdm(_Products(gram.matrix, nothing, nothing), np.ones(len(nothing), dtype=bool))
-    return square_form(rdm) if square else rdm
-
-
-def _pearson_rdm(products: _Products, use: np.ndarray) -> np.ndarray:
-    """Return 1 - Pearson of every pair, condensed; nan for rows not in `use` or without variance.
-
-    Strips of the upper triangle are worked on at a time: they stay in the cache, and with many
-    images no further matrix of n x n is needed.
+    nan for rows that are not in the (n,) bool `use` or have no variance. Strips of the upper
+    triangle are worked on at a time: they stay in the cache, and with many images no further matrix
+    of n x n is needed.
     """
     n = len(use)
     variance = np.where(use, products.diagonal(), np.nan)
@@ -414,8 +365,7 @@ def _pearson_rdm(products: _Products, use: np.ndarray) -> np.ndarray:
     rdm = np.empty(n * (n - 1) // 2)
     parts = list(_row_parts(n))
     for start in range(0, n - 1, _STRIP):
-        strip = products.left[start : start + _STRIP] @ products.right[start:].T
-        strip += products.matrix[start : start + _STRIP, start:]
+        strip = products.strip(start)
         strip *= inverse[start : start + _STRIP, None]
         strip *= inverse[start:]
         np.subtract(1.0, strip, out=strip)
@@ -464,13 +414,7 @@ def _row_parts(n: int) -> Iterator[slice]:
 
 
 def n_images_of(n_pairs: int) -> int:
-    """Return n of a condensed RDM with `n_pairs` = n (n - 1) / 2 entries.
-
-    Raises
-    ------
-    RepresentationError
-        If there is no such n.
-    """
+    """Return n of a condensed RDM of n (n - 1) / 2 entries, or raise RepresentationError."""
     n = (1 + math.isqrt(1 + 8 * n_pairs)) // 2
     if n * (n - 1) // 2 != n_pairs:
         raise RepresentationError(
@@ -656,12 +600,6 @@ def _flat_rows(features: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.nd
     return flat
 
 
-def _vanished(gram: Gram, low: np.ndarray, high: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return which rows are constant to rounding after centring."""
-    norm = np.sqrt(np.maximum(np.diag(gram.matrix), 0.0))
-    return norm <= epsilon_of(dtype) * math.sqrt(gram.n_features) * _size(low, high) * gram.scale
-
-
 def _equal_pairs(features: np.ndarray, rdm: np.ndarray) -> list[int]:
     """Return the pairs of rows with the same features (products in blocks may differ in a bit).
 
@@ -711,12 +649,12 @@ def _dissimilarities_of_pairs(
     return found
 
 
-def _blocks(features: np.ndarray, scale: np.ndarray, width: int) -> Iterator[np.ndarray]:
-    """Yield the scaled columns in double, `width` at a time, in one buffer that is reused."""
+def _blocks(features: np.ndarray, scale: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the scaled columns in double, `BLOCK` at a time, in one buffer that is reused."""
     n, d = features.shape
-    buffer = np.empty((n, min(width, d)))
-    for start in range(0, d, width):
-        columns = features[:, start : start + width]
+    buffer = np.empty((n, min(BLOCK, d)))
+    for start in range(0, d, BLOCK):
+        columns = features[:, start : start + BLOCK]
         rows = buffer[:, : columns.shape[1]]
         np.multiply(columns, scale[:, None], out=rows, dtype=np.float64)
         yield rows

@@ -23,7 +23,7 @@ import numpy as np
 
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.io.files import atomic_path
-from taskrsa.rsa.rdm import compute_rdm, n_images_of, pair_at, pairs_among, square_form
+from taskrsa.rsa.rdm import compute_rdm, pair_at, pairs_among, square_form
 from taskrsa.rsa.spill import SpilledFeatures
 from taskrsa.text import first_few
 
@@ -54,7 +54,6 @@ def write_rdms(
     layers: Sequence[str],
     origin: Origin,
     *,
-    dropped: Sequence[Sequence[int]] | None = None,
     dissimilarity: str = "correlation",
 ) -> None:
     """Write the RDMs of one network, all or nothing; the same input gives the same bytes.
@@ -63,36 +62,21 @@ def write_rdms(
     ----------
     dissimilarities
         (n_layers, n_pairs) condensed RDMs, stored as float32. All entries of a dropped image are
-        nan, no others.
+        nan, no others (or RepresentationError).
     layers
         Names of the n_layers layers, all different.
-    dropped
-        For each layer, the indices of the dropped images; checked against the nan when given.
     dissimilarity
         What the numbers are, as rsatoolbox names it.
-
-    Raises
-    ------
-    RepresentationError
-        If shapes, names or nan do not agree.
     """
-    path = Path(path)
     values = np.asarray(dissimilarities, dtype=np.float32)
     model, conditions = origin.model, origin.conditions
-    _require_shape(path, values, layers, conditions)
-    found = tuple(_dropped(row, len(conditions), f"{path}: layer {layer} of {model}")
-                  for row, layer in zip(values, layers, strict=True))  # fmt: skip
-    if dropped is not None and found != tuple(tuple(sorted(map(int, row))) for row in dropped):
-        raise RepresentationError(
-            f"{path}: the images named as dropped for {model} are not those whose entries are nan"
-        )
-    counts = np.array([len(row) for row in found], dtype=np.int64)
+    dropped = _dropped_by_layer(values, layers, len(conditions), f"{path}: layer", f" of {model}")
     descriptors = {
         "model": model,
         "task": origin.task,
         "stimuli_digest": origin.stimuli_digest,
         "centre": bool(origin.centre),
-        "n_dropped": len(set().union(*found)),
+        "n_dropped": len(set().union(*dropped)),
     }
     with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
         file.attrs["dissimilarity_measure"] = dissimilarity
@@ -104,7 +88,7 @@ def write_rdms(
         group["layer"] = _text(layers)
         group["model"] = _text([model] * len(layers))
         group["task"] = _text([origin.task] * len(layers))
-        group["n_dropped"] = counts
+        group["n_dropped"] = np.array([len(images) for images in dropped], dtype=np.int64)
         group["index"] = np.arange(len(layers), dtype=np.int64)
         group = file.create_group("pattern_descriptors")
         group["image"] = _text(conditions)
@@ -119,21 +103,11 @@ def make_rdms(
 ) -> None:
     """Make the RDM of every representation of one model and write them to one file.
 
-    Parameters
-    ----------
-    representations
-        For each layer, its (n, d) features and whether they are centred; `compute_rdm` says how.
-    constant
-        What to do about images whose representation is constant.
-
-    Raises
-    ------
-    RepresentationError
-        As `compute_rdm` and `write_rdms`.
+    `representations` are, for each layer, its (n, d) features and whether they are centred, which
+    `compute_rdm` takes; errors are its own.
     """
     n = len(origin.conditions)
     rdms = np.empty((len(representations), n * (n - 1) // 2), dtype=np.float32)  # as they are kept
-    dropped = []
     for row, (layer, (features, centred)) in zip(rdms, representations.items(), strict=True):
         result = compute_rdm(
             features,
@@ -143,8 +117,7 @@ def make_rdms(
             constant=constant,
         )
         row[:] = result.dissimilarities
-        dropped.append(result.dropped)
-    write_rdms(path, rdms, list(representations), origin, dropped=dropped)
+    write_rdms(path, rdms, list(representations), origin)
 
 
 def write_given(
@@ -155,12 +128,7 @@ def write_given(
 ) -> None:
     """Write RDMs that were made elsewhere, (p,) by layer, as those of a network.
 
-    Parameters
-    ----------
-    origin
-        Its centring is that of the networks that the RDMs are compared with.
-    constant
-        What to do about images that the RDMs lack (nan).
+    The centring of `origin` is that of the networks that the RDMs are compared with.
 
     Raises
     ------
@@ -179,13 +147,7 @@ def write_given(
 
 
 def layers_of(path: str | os.PathLike) -> list[str]:
-    """Return the layers that an RDM file holds.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, truncated or not an RDM file.
-    """
+    """Return the layers that an RDM file holds, or raise DataError if it is not a whole one."""
     with _opened(path) as file:
         return _strings(file["rdm_descriptors/layer"])
 
@@ -219,11 +181,8 @@ def read_rdms(path: str | os.PathLike, layers: Sequence[str] | None = None) -> R
             f"{path}: {values.shape[1]} pairs for {len(conditions)} images; delete it and make it "
             f"again"
         )
-    dropped = [_dropped(row, len(conditions), f"{path}: layer {layer}")
-               for row, layer in zip(values, wanted, strict=True)]  # fmt: skip
-    return RDMs(
-        model, task, conditions, digest, centre, values, tuple(wanted), dropped=tuple(dropped)
-    )
+    dropped = _dropped_by_layer(values, wanted, len(conditions), f"{path}: layer")
+    return RDMs(model, task, conditions, digest, centre, values, tuple(wanted), dropped)
 
 
 @contextmanager
@@ -241,32 +200,15 @@ def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
         ) from None
 
 
-def _require_shape(
-    path: Path, values: np.ndarray, layers: Sequence[str], conditions: Sequence[str]
-) -> None:
-    if values.ndim != 2 or len(values) != len(layers) or len(layers) == 0:
-        raise RepresentationError(
-            f"{path}: RDMs of shape {values.shape} for {len(layers)} layers; give one row per layer"
-        )
-    if n_images_of(values.shape[1]) != len(conditions):
-        raise RepresentationError(
-            f"{path}: RDMs of {n_images_of(values.shape[1])} images but {len(conditions)} image "
-            f"ids; give one id per image"
-        )
-    for what, names in (("layer", layers), ("image", conditions)):
-        if len(set(names)) < len(names):
-            double = next(name for name in names if list(names).count(name) > 1)
-            raise RepresentationError(f"{path}: {what} {double} is given twice; give each once")
+def _dropped_by_layer(
+    values: np.ndarray, layers: Sequence[str], n: int, what: str, of: str = ""
+) -> tuple[tuple[int, ...], ...]:
+    rows = zip(values, layers, strict=True)
+    return tuple(_dropped(row, n, f"{what} {layer}{of}") for row, layer in rows)
 
 
 def _dropped(row: np.ndarray, n: int, what: str) -> tuple[int, ...]:
-    """Return the images all of whose entries are nan.
-
-    Raises
-    ------
-    RepresentationError
-        If an entry is nan or infinite for another reason.
-    """
+    """Return the images all of whose entries are nan; refuse other entries that are not finite."""
     finite = np.isfinite(row)
     if finite.all():
         return ()

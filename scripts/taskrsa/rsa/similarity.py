@@ -11,18 +11,10 @@ from taskrsa.rsa.rdm import mid_ranks, standardise
 
 
 def similarity_matrix(rdms: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
-    """Return the Spearman correlation of every two RDMs.
+    """Return the Spearman correlations (m, m) of condensed RDMs (m, p) over the same images.
 
-    Parameters
-    ----------
-    rdms
-        (m, p) condensed RDMs over the same images.
-    names
-        The m models, for messages; by default the row numbers.
-
-    Returns
-    -------
-    (m, m) float64, symmetric, with ones on the diagonal.
+    Float64, symmetric, with ones on the diagonal. `names` are the models', for messages; by default
+    the row numbers.
 
     Raises
     ------
@@ -30,7 +22,7 @@ def similarity_matrix(rdms: np.ndarray, *, names: Sequence[str] | None = None) -
         If an RDM holds nan, or the same number throughout.
     """
     rows = ranked_rows(rdms, names)
-    return _symmetric(rows @ rows.T)
+    return symmetric(rows @ rows.T)
 
 
 def similarity_between(
@@ -47,7 +39,7 @@ def similarity_between(
     RepresentationError
         As `similarity_matrix`, and if the two sets have different numbers of pairs.
     """
-    require_same_pairs(rdms, others)
+    _require_same_pairs(rdms, others)
     product = ranked_rows(rdms, names) @ ranked_rows(others, other_names).T
     return np.clip(product, -1.0, 1.0)
 
@@ -61,30 +53,18 @@ def partial_similarity_matrix(
     """Return the Spearman partial correlation of every two RDMs given the control RDMs.
 
     The ranks of the controls and an intercept are regressed out of the ranks of each RDM, and the
-    residuals correlated. Controls are, say, the RDM of the pixels and the mean RDM of networks
-    with random weights.
-
-    Parameters
-    ----------
-    rdms
-        (m, p) condensed RDMs.
-    controls
-        (k, p) condensed RDMs over the same images.
-
-    Returns
-    -------
-    (m, m) float64, symmetric, with ones on the diagonal.
+    residuals correlated. Controls (k, p) are, say, the RDM of the pixels and the mean RDM of
+    networks with random weights; k may be 0.
 
     Raises
     ------
     RepresentationError
-        As `similarity_matrix`, and if the controls explain an RDM completely.
+        As `similarity_between`, and if the controls explain an RDM completely.
     """
-    controls = np.atleast_2d(controls)
-    require_same_pairs(rdms, controls)
+    _require_same_pairs(rdms, controls)
     rows = ranked_rows(rdms, names)
     if len(controls) == 0:
-        return _symmetric(rows @ rows.T)
+        return symmetric(rows @ rows.T)
     # Rows are free of their mean, which is the intercept. The SVD copes with collinear controls.
     _, values, basis = np.linalg.svd(ranked_rows(controls), full_matrices=False)
     basis = basis[values > values[0] * 1e-10]
@@ -96,16 +76,13 @@ def partial_similarity_matrix(
             f"the control that is its copy"
         )
     residuals /= norm
-    return _symmetric(residuals @ residuals.T)
+    return symmetric(residuals @ residuals.T)
 
 
 def ranked_rows(rdms: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
     """Return the mid-ranks of (m, p) RDMs, each with mean 0 and norm 1, so products are Spearman.
 
-    Raises
-    ------
-    RepresentationError
-        If an RDM holds nan, or the same number throughout.
+    Errors are those of `require_rdms`.
     """
     rdms = require_rdms(rdms, names)
     # One by one: with many images copies of all of them would not fit into memory.
@@ -142,14 +119,7 @@ def require_rdms(rdms: np.ndarray, names: Sequence[str] | None = None) -> np.nda
     return rdms
 
 
-def require_same_pairs(a: np.ndarray, b: np.ndarray) -> None:
-    """Check that two sets of condensed RDMs have the same number of pairs.
-
-    Raises
-    ------
-    RepresentationError
-        If they do not.
-    """
+def _require_same_pairs(a: np.ndarray, b: np.ndarray) -> None:
     if np.shape(a)[-1] != np.shape(b)[-1]:
         raise RepresentationError(
             f"RDMs with {np.shape(a)[-1]} and {np.shape(b)[-1]} pairs cannot be compared; make "
@@ -161,7 +131,8 @@ def _name(names: Sequence[str] | None, index: int) -> str:
     return f"RDM {index}" if names is None else str(names[index])
 
 
-def _symmetric(matrix: np.ndarray) -> np.ndarray:
+def symmetric(matrix: np.ndarray) -> np.ndarray:
+    """Return correlations of rows with themselves free of rounding: symmetric, in [-1, 1]."""
     matrix = np.clip((matrix + matrix.T) / 2, -1.0, 1.0)
     np.fill_diagonal(matrix, 1.0)
     return matrix

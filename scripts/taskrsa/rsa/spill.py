@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -96,22 +98,17 @@ class SpilledFeatures:
         return values
 
 
-class _explained:
+@contextmanager
+def _explained(size: int) -> Iterator[None]:
     """Turn a failure to write a temporary file into a line that says how to go on."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, OSError):
-            raise DataError(
-                f"{tempfile.gettempdir()}: no room for {self.size / 1e6:,.0f} MB of features "
-                f"({error.strerror}); set TMPDIR to a folder with more, or raise rsa.features_mb "
-                f"and rsa.mem_mb"
-            ) from None
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{tempfile.gettempdir()}: no room for {size / 1e6:,.0f} MB of features "
+            f"({error.strerror}); set TMPDIR to a folder with more, or raise rsa.features_mb and "
+            f"rsa.mem_mb"
+        ) from None
 
 
 def _write(handle: int, values: np.ndarray, place: int) -> None:

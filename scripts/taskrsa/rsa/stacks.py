@@ -33,18 +33,11 @@ class RDMStack:
         return n_images_of(np.shape(self.rdms)[1])
 
     @property
-    def images(self) -> np.ndarray:
-        """The (n_images,) indices of the images in the list of stimuli."""
+    def images(self) -> np.ndarray:  # their (n_images,) indices in the list of stimuli
         return np.arange(self.n_images) if self.kept_images is None else self.kept_images
 
     def only(self, models: Sequence[str]) -> RDMStack:
-        """Return the RDMs of some of the models, in the order given, over the same images.
-
-        Raises
-        ------
-        RepresentationError
-            If a model is not among them.
-        """
+        """Return the RDMs of some models, in the order given, or say which one is missing."""
         for model in models:
             if model not in self.models:
                 raise RepresentationError(
@@ -63,13 +56,7 @@ class RDMStack:
 
 
 def having_layer(paths: Sequence[str | os.PathLike], layer: str) -> list[Path]:
-    """Return the RDM files that hold a layer; one printed line names the others.
-
-    Raises
-    ------
-    DataError
-        If a file is missing, truncated or not an RDM file.
-    """
+    """Return the RDM files that hold a layer; one printed line names the others."""
     found = {path: layer in layers_of(path) for path in map(Path, paths)}
     lacking = [path.stem for path, has in found.items() if not has]
     if lacking:
@@ -118,13 +105,8 @@ def stack_rdms(paths: Sequence[str | os.PathLike], layer: str) -> RDMStack:
 
 
 def common_images(*stacks: RDMStack) -> list[RDMStack]:
-    """Return the stacks over the images that none of them dropped.
-
-    Raises
-    ------
-    RepresentationError
-        If the stacks come from different stimuli.
-    """
+    """Return the stacks over the images that none dropped; RepresentationError if their stimuli
+    differ."""
     first, last = stacks[0], stacks[-1]
     if len({stack.stimuli_digest for stack in stacks}) > 1:
         raise RepresentationError(
@@ -143,10 +125,7 @@ def load_stacks(
 ) -> list[RDMStack]:
     """Read one layer of the bank and of other networks, over the images that none dropped.
 
-    Raises
-    ------
-    DataError, RepresentationError
-        As `stack_rdms` and `common_images`.
+    Errors are those of `stack_rdms` and `common_images`.
     """
     return common_images(stack_rdms(bank, layer), stack_rdms(others, other_layer or layer))
 
