@@ -79,8 +79,6 @@ def test_subsets_do_not_depend_on_the_other_sizes(by_images):
 
 def test_images_refuse():
     small, bank = bank_and_small()
-    with pytest.raises(DataError, match="3 RDMs of 36 images for 2 tasks"):
-        images_rows(small_models(small[:1]), stack(SOURCES, bank), TASKS[:2], [5], 1, 0)
     with pytest.raises(DataError, match="subsets of 2 images"):
         rows_by_images(small, bank, [2], 1, 0)
     bank[4] = squareform(np.where(np.add.outer(np.arange(N), np.arange(N)) == 1, 1.0, 0.0))
@@ -133,13 +131,3 @@ def test_seeds():
         assert row["pearson"] == pytest.approx(ours["pearson"].mean())
     alone = pd.DataFrame(seeds_rows(values[:1], bank, TASKS, SOURCES))
     assert set(alone["reference"]) == {"bank"}
-
-
-def test_models_refuse():
-    values, bank = rankings(3)
-    with pytest.raises(DataError, match="width 5 of the default small model is not among 4, 8"):
-        models_rows("width", [4, 8, 16], values, bank, TASKS, SOURCES, default=5)
-    with pytest.raises(DataError, match="robustness to stage: .* for 2 values"):
-        models_rows("stage", [10, 50], values, bank, TASKS, SOURCES)
-    with pytest.raises(DataError, match="robustness to seed"):
-        seeds_rows(values[:, :2], bank, TASKS, SOURCES)

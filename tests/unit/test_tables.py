@@ -15,7 +15,7 @@ def test_linkage_table_comes_back(tmp_path):
     matrix = np.array([[1, 0.9, 0.1], [0.9, 1, 0.2], [0.1, 0.2, 1]])
     tree = average_linkage(matrix)
     write_table(tables.linkage_table(tree, ["x", "y", "z"]), tmp_path / "tree.csv")
-    again, names = tables.read_linkage(tmp_path / "tree.csv")
+    again, names = tables.linkage_of(pd.read_csv(tmp_path / "tree.csv"))
     assert names == ["x", "y", "z"]
     np.testing.assert_allclose(again, tree, rtol=1e-5)
 
@@ -41,7 +41,6 @@ def test_pairs_become_a_symmetric_matrix():
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (PAIRS.drop(columns="rs"), "similarity table has no column rs; make the table again"),
         (PAIRS.assign(layer="last"), "has no layer block1; it has last"),
         (PAIRS[:2], "layer block1 has no value for b and c; add the pair or leave one"),
         (pd.concat([PAIRS, PAIRS.assign(rs=0.5)]), r"has two values for a and c \(0.1000, 0.5000"),

@@ -107,8 +107,7 @@ def transfer_similarity(
     Zamir et al. cluster tasks by their transfer-out patterns: a task's affinities to all targets.
     The similarity of two tasks is the Pearson correlation, over targets, of their normalised
     patterns. Left out are the two tasks' own columns: they hold transfer from a task to itself, the
-    largest entry of most columns, which would push every two tasks apart. Column means and
-    deviations are off the diagonal, too.
+    largest entry of most columns. Column means and deviations are off the diagonal, too.
 
     Parameters
     ----------
@@ -131,8 +130,6 @@ def transfer_similarity(
     RepresentationError
         If the matrix is not square with m >= 5 and finite, or a column or a pattern is constant.
 
-    Notes
-    -----
     The paper does not say which normalisation its numbers rest on. The default was settled after
     the alternatives had been tried, so its good figures are partly the luck of that choice. On the
     published 17 tasks, mean similarity within and between the four task types, and the adjusted

@@ -59,12 +59,6 @@ class Reference:
     scores: Mapping[str, float]
     orders: Mapping[str, Sequence[str]]
 
-    @property
-    def longest_order(self) -> list[str]:
-        """The order of most networks, those with a score."""
-        order = max(self.orders.values(), key=len)
-        return [name for name in order if name in self.scores]
-
 
 # --- scores beside the ranking ---
 
@@ -89,16 +83,10 @@ def score_rows(
     Raises
     ------
     DataError
-        If a column is missing, a network has runs but no similarity, a run is there twice or
-        absent, a score is not a number it can be, or runs were scored on different images.
+        If no ranked network has runs, a run is absent, or a score is not a number it can be.
     """
-    wide = _by_seed(runs)
-    _require_same_images(runs)
-    for column in ("model", "label", "type", "rs", "ci_low", "ci_high", "rank", "tied"):
-        if column not in ranking.columns:
-            raise DataError(f"ranking: no column {column}; make it with rank_networks")
     ranked = ranking.sort_values("rs", ascending=False, kind="stable").set_index("model")
-    networks = _ranked(list(ranked.index), wide)
+    networks = _ranked(ranked.index, _by_seed(runs))
     names = [*networks, *(name for name in UNRANKED if name in set(runs["model"]))]
     similar, by_model = ranked.reindex(names), runs.groupby("model")
     scores = by_model["score"].mean().loc[names].to_numpy()
@@ -129,15 +117,6 @@ def score_rows(
     return table.join(by_model[classes].mean().loc[names].reset_index(drop=True))
 
 
-def _require_same_images(runs: pd.DataFrame) -> None:
-    n_val = runs["n_val"].iloc[0]
-    for row in runs[runs["n_val"] != n_val].itertuples():
-        raise DataError(
-            f"{row.model}, seed {row.seed}: scored on {row.n_val} images, but "
-            f"{runs['model'].iloc[0]} on {n_val}; score all on the same ones"
-        )
-
-
 def _type(name: str, ranked: pd.DataFrame) -> str:
     if name in UNRANKED:
         return _SCRATCH_TYPE if name in RANDOM else ""
@@ -148,17 +127,7 @@ def _type(name: str, ranked: pd.DataFrame) -> str:
 
 
 def correlations(first: np.ndarray, second: np.ndarray) -> dict[str, np.ndarray]:
-    """Return "spearman" (mid-ranks), "kendall" (tau-b) and "pearson" along the last axis.
-
-    Parameters
-    ----------
-    first, second
-        (..., m) scores of the same m models; leading axes broadcast.
-
-    Returns
-    -------
-    Three arrays (...) float64 in [-1, 1]; nan where one holds nan or one number throughout.
-    """
+    """Return "spearman", "kendall" (tau-b) and "pearson", as `ranking_agreement` does."""
     found = ranking_agreement(first, second) | {"kendall": _kendall(first, second)}
     return {method: found[method] for method in _METHODS}
 
@@ -176,14 +145,8 @@ def prediction_rows(
     small model, and, for every network separately, other runs of the fine-tuning; of S seeds it
     draws S - 1 with replacement, whose mean varies as much as that of S new ones would. They do
     not cover other validation images or networks. A resample is noisier than the data, so
-    correlations next to 1 may lie above their own interval.
-
-    Parameters
-    ----------
-    runs
-        As for `score_rows`. Networks without runs, and unranked models, are left out.
-    permutations, seed
-        Of the networks among each other, and of the resamples of seeds.
+    correlations next to 1 may lie above their own interval. Runs and errors are as for
+    `score_rows`; networks without runs, and unranked models, are left out.
 
     Returns
     -------
@@ -195,11 +158,6 @@ def prediction_rows(
     small model and one run a network: what a user without repetitions gets); seeds_agree, the mean
     Spearman correlation of scores between two seeds of the fine-tuning (blank with one), which no
     ranking can beat by much; n_models, n_seeds_small (S), n_seeds (of the fine-tuning).
-
-    Raises
-    ------
-    DataError
-        If runs are not as for `score_rows`.
     """
     wide = _by_seed(runs)
     networks = _ranked(similarity.networks, wide)
@@ -225,11 +183,7 @@ def prediction_rows(
 
 
 def _published_row(
-    where: str,
-    order: Sequence[str],
-    scores: Mapping[str, float],
-    permutations: int,
-    seed: int,
+    where: str, order: Sequence[str], scores: Mapping[str, float], permutations: int, seed: int
 ) -> dict:
     """Return the agreement of a published order, most similar first, with published scores."""
     known = [name for name in order if name in scores]
@@ -251,8 +205,6 @@ def _agreement_of_seeds(scores: np.ndarray) -> float:
 
 def _permuted(x: np.ndarray, y: np.ndarray, permutations: int, seed: int) -> dict[str, float]:
     """Return one-sided p-values of the correlations of x (m,) and y (m,)."""
-    if permutations < 1:
-        raise DataError(f"{permutations} permutations; ask for at least 1")
     observed = correlations(x, y)
     reached = dict.fromkeys(_METHODS, 0)
     rng = np.random.default_rng([seed, 2])
@@ -278,13 +230,8 @@ def choice_gain(
 ) -> pd.DataFrame:
     """Return the score of the network that similarity puts first, beside other ways to choose.
 
-    Parameters
-    ----------
-    similarity, runs, seed
-        As for `prediction_rows`.
-    same_task
-        The network of the target's own task in another domain, which one would take without a
-        ranking; left out where it has no runs.
+    Arguments and errors are as for `prediction_rows`. `same_task` is the network of the target's
+    task in another domain, which one would take without a ranking; left out where it has no runs.
 
     Returns
     -------
@@ -297,11 +244,6 @@ def choice_gain(
     each of which choice, best and worst are found again. The best of several noisy means looks
     better than it is, so regret is rather too large. published: the same from the longest published
     order and published scores.
-
-    Raises
-    ------
-    DataError
-        As `prediction_rows`.
     """
     wide = _by_seed(runs)
     networks = _ranked(similarity.networks, wide)
@@ -321,7 +263,7 @@ def choice_gain(
 
 
 def _published_gains(reference: Reference, same_task: str | None) -> dict[str, float]:
-    known = reference.longest_order
+    known = [name for name in max(reference.orders.values(), key=len) if name in reference.scores]
     order = -np.arange(len(known), dtype=float)[None]
     names = [*known, *(name for name in RANDOM if name in reference.scores)]
     values = np.array([[reference.scores[name] for name in names]])
@@ -366,12 +308,7 @@ def _gains(
 
 def _by_seed(runs: pd.DataFrame) -> pd.DataFrame:
     """Return scores as models x seeds, the small model left out, after checking that every run is
-    there, once, and its score one that can be."""
-    for column in _RUN:
-        if column not in runs.columns:
-            raise DataError(f"runs: no column {column}; give {', '.join(_RUN)}, one row per run")
-    if runs.empty:
-        raise DataError("runs: no rows; fine-tune at least one network")
+    there and its score one that can be."""
     for row in runs.itertuples():
         least = -np.inf if row.metric == "error_removed" else 0
         if not least <= row.score <= 1:
@@ -379,8 +316,6 @@ def _by_seed(runs: pd.DataFrame) -> pd.DataFrame:
                 f"{row.model}, seed {row.seed}: score {row.score} is not a share; score the run "
                 "again, not in per cent"
             )
-    for row in runs[runs.duplicated(["model", "seed"])].itertuples():
-        raise DataError(f"{row.model}, seed {row.seed}: scored twice; leave one row out")
     compared = runs[runs["model"] != SMALL]
     wide = compared.pivot(index="model", columns="seed", values="score")
     wide = wide.loc[list(dict.fromkeys(compared["model"]))]
@@ -395,12 +330,6 @@ def _by_seed(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _ranked(networks: Sequence[str], wide: pd.DataFrame) -> list[str]:
     """Return the networks that have scores, in their own order."""
-    for model in wide.index:
-        if model not in networks and model not in UNRANKED:
-            raise DataError(
-                f"{model}: fine-tuned, but not among the networks that were ranked; add its RDM "
-                f"to the bank or leave its runs out"
-            )
     found = [name for name in networks if name in wide.index]
     if not found:
         raise DataError("runs: none is of a ranked network; fine-tune at least one")

@@ -1,8 +1,9 @@
 """How robust rankings by small models are: to the images, the model's width, stage and seed.
 
-Supplement S3 (claim C11). Columns of all rows: factor, value, task, draw, reference, spearman,
-pearson. Task "mean" with a draw: the mean over tasks in that draw. A task without a draw: the mean
-over its draws.
+Supplement S3 (claim C11). A ranking of a bank's m networks, the task's own left out, is compared
+with another one, the reference. Columns of all rows: factor, value, task, draw, reference,
+spearman, pearson. Task "mean" with a draw: the mean over tasks in that draw. A task without a draw:
+the mean over its draws.
 """
 
 from __future__ import annotations
@@ -29,39 +30,20 @@ def images_rows(
 ) -> list[dict]:
     """Return how far a ranking from a few images agrees with that from all, or from others (C11).
 
-    For each size, `n_subsets` random subsets of the images. The ranking from a subset (own task
-    left out) is compared with that from all images, which contain the subset, and, while two
-    such subsets fit, with that from as many other images: reference "all images" and "disjoint
-    images". All images as a subset give 1 by definition; sizes beyond them are left out.
-
-    Parameters
-    ----------
-    small
-        One small model for each of `tasks`.
-    bank
-        The bank's networks over the same images.
-    sizes
-        Numbers of images in a subset, each at least 3.
-
-    Returns
-    -------
-    Rows with factor "images", value (the size), task, draw, reference, spearman, pearson: for
-    each draw the mean over tasks, for each task the mean over draws (draw blank).
+    For each size, the value of the factor "images", `n_subsets` random subsets of the images. The
+    ranking from a subset by the small model of each task is compared with that from all images,
+    which contain the subset, and, while two such subsets fit, with that from as many other images:
+    reference "all images" and "disjoint images". All images as a subset give 1 by definition; sizes
+    beyond them are left out.
 
     Raises
     ------
     DataError
-        If there is not one small model for each task, the images differ, or a size is below 3.
+        If a size is below 3.
     RepresentationError
         If an RDM is the same number throughout within a subset.
     """
     n_images = bank.n_images
-    if len(small) != len(tasks) or small.n_images != n_images:
-        raise DataError(
-            f"{len(small)} RDMs of {small.n_images} images for {len(tasks)} tasks and a bank of "
-            f"{n_images} images; give one RDM for each task, over the same images"
-        )
-
     squares = [square_form(rdm) for rdm in (*small.rdms, *bank.rdms)]
 
     def ranking(images: np.ndarray) -> np.ndarray:
@@ -74,24 +56,20 @@ def images_rows(
 
     whole = ranking(np.arange(n_images))
     rows = []
-    for size in sorted({int(size) for size in sizes}):
+    for size in sorted({int(size) for size in sizes if size <= n_images}):
         if size < FEWEST:
             raise DataError(f"subsets of {size} images; a ranking needs at least {FEWEST}")
-        if size > n_images:
-            continue
         rng = np.random.default_rng([seed, size])  # a size's subsets do not depend on the others
-        found = {"all images": []}
-        if 2 * size <= n_images:
-            found["disjoint images"] = []
+        draws = {"all images": [], "disjoint images": []}
         for _ in range(n_subsets if size < n_images else 1):  # all images: one subset only
             order = rng.permutation(n_images)
             ours = ranking(np.sort(order[:size]))
-            found["all images"].append(task_agreement(ours, whole, tasks, bank.models))
-            if "disjoint images" in found:
+            draws["all images"].append(task_agreement(ours, whole, tasks, bank.models))
+            if 2 * size <= n_images:
                 others = ranking(np.sort(order[size : 2 * size]))
-                found["disjoint images"].append(task_agreement(ours, others, tasks, bank.models))
-        for reference, draws in found.items():
-            rows += _robustness_rows("images", size, reference, draws, tasks)
+                draws["disjoint images"].append(task_agreement(ours, others, tasks, bank.models))
+        for reference, found in draws.items():
+            rows += _means(["images", size, reference], found, tasks)
     return rows
 
 
@@ -107,75 +85,38 @@ def models_rows(
 ) -> list[dict]:
     """Return how far small models of other widths, or other training stages, rank alike (C11).
 
-    The ranking at each value (own task left out) is compared with that of the bank's network of
-    the task (reference "bank") and, with a `default`, with that of the small model at that value
-    (reference "default small model"; 1 at the value itself).
-
     Parameters
     ----------
-    factor
-        "width", "stage", ...: what varies.
-    values
-        V values of it.
+    factor, values
+        "width", "stage", ...: what varies, and V values of it.
     rankings
         (V, T, m) similarity of the small models to the bank's m networks at each value.
     bank
-        (T, m) similarity of the bank's own network of each task to the bank.
-
-    Returns
-    -------
-    Rows with factor, value, task, draw, reference, spearman, pearson: for each task (draw blank)
-    and the mean over tasks (draw 0, the only one).
-
-    Raises
-    ------
-    DataError
-        If shapes and names do not agree, or `default` is not one of the values.
+        (T, m) similarity of the bank's own network of each task to the bank: reference "bank".
+    default
+        One of the values: the small model at it is the reference "default small model".
     """
-    rankings, bank, values = np.asarray(rankings), np.asarray(bank), list(values)
-    _require_rankings(factor, rankings, bank, len(values), tasks, sources)
     references = {"bank": bank}
     if default is not None:
-        if default not in values:
-            raise DataError(
-                f"{factor} {default} of the default small model is not among "
-                f"{', '.join(map(str, values))}; add it"
-            )
-        references["default small model"] = rankings[values.index(default)]
+        references["default small model"] = rankings[list(values).index(default)]
     rows = []
     for value, ranking in zip(values, rankings, strict=True):
         for reference, other in references.items():
             draws = [task_agreement(ranking, other, tasks, sources)]
-            rows += _robustness_rows(factor, value, reference, draws, tasks)
+            rows += _means([factor, value, reference], draws, tasks)
     return rows
 
 
 def seeds_rows(
     rankings: np.ndarray, bank: np.ndarray, tasks: Sequence[str], sources: Sequence[str]
 ) -> list[dict]:
-    """Return how far small models of different seeds rank alike, and each like the bank (C11).
+    """Return how far small models of S seeds rank alike, and each like the bank (C11).
 
-    Parameters
-    ----------
-    rankings
-        (S, T, m) similarity of the small models of S seeds to the bank's m networks.
-    bank
-        (T, m) similarity of the bank's own network of each task to the bank.
-
-    Returns
-    -------
-    Rows with factor "seed", value, task, draw, reference, spearman, pearson. Reference "another
-    seed": one draw for every pair of seeds, value "0-1", ...; reference "bank": one draw for every
-    seed, value "0", .... For each draw each task and the mean over tasks; and for each task
-    the mean over draws (value "all", draw blank). With one seed there is no other to compare with.
-
-    Raises
-    ------
-    DataError
-        If shapes and names do not agree.
+    `rankings` (S, T, m) and `bank` are as for `models_rows`. Reference "another seed": one draw for
+    every pair of seeds, value "0-1" and so on; reference "bank": one draw for every seed, value
+    "0". For each draw each task and the mean over tasks; and for each task the mean over draws
+    (value "all"). With one seed there is no other to compare with.
     """
-    rankings, bank = np.asarray(rankings), np.asarray(bank)
-    _require_rankings("seed", rankings, bank, len(rankings), tasks, sources)
     compared = {
         "another seed": {
             f"{a}-{b}": task_agreement(rankings[a], rankings[b], tasks, sources)
@@ -188,66 +129,37 @@ def seeds_rows(
     }
     rows = []
     for reference, draws in compared.items():
-        if not draws:
-            continue
         for draw, (value, found) in enumerate(draws.items()):
-            for t, task in enumerate(tasks):
-                one = {name: found[name][t] for name in CORRELATIONS}
-                rows.append(_robustness_row("seed", value, task, draw, reference, one))
-            mean = {name: found[name].mean() for name in CORRELATIONS}
-            rows.append(_robustness_row("seed", value, "mean", draw, reference, mean))
-        rows += _over_draws("seed", "all", reference, list(draws.values()), tasks)
+            rows += _by_task(["seed", value, reference], draw, found, tasks)
+            rows.append(_mean_of_draw(["seed", value, reference], draw, found))
+        if draws:
+            rows += _over_draws(["seed", "all", reference], list(draws.values()), tasks)
     return rows
 
 
-def _robustness_rows(
-    factor: str, value: object, reference: str, draws: list[dict], tasks: Sequence[str]
-) -> list[dict]:
+def _means(names: list, draws: list[dict], tasks: Sequence[str]) -> list[dict]:
     """Return the mean over tasks of each draw, and the mean over draws of each task."""
-    rows = []
-    for draw, found in enumerate(draws):
-        mean = {name: found[name].mean() for name in CORRELATIONS}
-        rows.append(_robustness_row(factor, value, "mean", draw, reference, mean))
-    return rows + _over_draws(factor, value, reference, draws, tasks)
+    rows = [_mean_of_draw(names, draw, found) for draw, found in enumerate(draws)]
+    return rows + _over_draws(names, draws, tasks) if draws else []
 
 
-def _over_draws(
-    factor: str, value: object, reference: str, draws: list[dict], tasks: Sequence[str]
-) -> list[dict]:
-    mean = {name: np.mean([found[name] for found in draws], axis=0) for name in CORRELATIONS}
-    rows = []
-    for t, task in enumerate(tasks):
-        one = {name: mean[name][t] for name in CORRELATIONS}
-        rows.append(_robustness_row(factor, value, task, np.nan, reference, one))
-    return rows
+def _mean_of_draw(names: list, draw: int, found: dict) -> dict:
+    return _row(names, "mean", draw, {how: found[how].mean() for how in CORRELATIONS})
 
 
-def _robustness_row(
-    factor: str, value: object, task: str, draw: float, reference: str, found: dict
-) -> dict:
-    return {
-        "factor": factor,
-        "value": value,
-        "task": task,
-        "draw": draw,
-        "reference": reference,
-        "spearman": float(found["spearman"]),
-        "pearson": float(found["pearson"]),
-    }
+def _over_draws(names: list, draws: list[dict], tasks: Sequence[str]) -> list[dict]:
+    mean = {how: np.mean([found[how] for found in draws], axis=0) for how in CORRELATIONS}
+    return _by_task(names, np.nan, mean, tasks)
 
 
-def _require_rankings(
-    factor: str,
-    rankings: np.ndarray,
-    bank: np.ndarray,
-    n_values: int,
-    tasks: Sequence[str],
-    sources: Sequence[str],
-) -> None:
-    one = (len(tasks), len(sources))
-    if rankings.shape != (n_values, *one) or bank.shape != one:
-        raise DataError(
-            f"robustness to {factor}: rankings of shape {rankings.shape} and {bank.shape} for "
-            f"{n_values} values, {len(tasks)} tasks and {len(sources)} networks; give one number "
-            f"for each"
-        )
+def _by_task(names: list, draw: float, found: dict, tasks: Sequence[str]) -> list[dict]:
+    return [
+        _row(names, task, draw, {how: found[how][t] for how in CORRELATIONS})
+        for t, task in enumerate(tasks)
+    ]
+
+
+def _row(names: list, task: str, draw: float, found: dict) -> dict:
+    factor, value, reference = names
+    row = {"factor": factor, "value": value, "task": task, "draw": draw, "reference": reference}
+    return row | {how: float(found[how]) for how in ("spearman", "pearson")}

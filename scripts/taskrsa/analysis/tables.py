@@ -13,38 +13,15 @@ from taskrsa.errors import DataError
 # --- matrices ---
 
 
-def read_similarity(path: str | PathLike, layer: str | None = None) -> pd.DataFrame:
-    """Read a similarity table as a symmetric matrix, models in the order of the table.
-
-    Raises
-    ------
-    DataError
-        As `similarity_square`.
-    """
-    return similarity_square(pd.read_csv(path), layer, str(path))
-
-
 def similarity_square(
     table: pd.DataFrame, layer: str | None = None, name: str = "similarity table"
 ) -> pd.DataFrame:
     """Return one layer of a similarity table as a symmetric matrix with ones on its diagonal.
 
-    Parameters
-    ----------
-    table
-        Columns model_a, model_b, rs and, with a layer, layer: a row for each pair, in any order of
-        the two, once or in both orders. The diagonal need not be there.
-    name
-        Of the table, for messages.
-
-    Raises
-    ------
-    DataError
-        If a column or the layer is missing, or a pair has no value or two different ones.
+    Of the columns model_a, model_b, rs and, with a layer, layer: a row for each pair, in any order
+    of the two, once or in both orders. Models keep the order of the table, whose `name` is for
+    messages. DataError if the layer is missing, or a pair has no value or two different ones.
     """
-    for column in ("model_a", "model_b", "rs", *(["layer"] if layer is not None else [])):
-        if column not in table:
-            raise DataError(f"{name} has no column {column}; make the table again")
     where = name
     if layer is not None:
         where = f"{name}: layer {layer}"
@@ -116,24 +93,10 @@ def linkage_table(tree: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
     return pd.concat([leaves, merges], ignore_index=True)
 
 
-def read_linkage(path: str | PathLike) -> tuple[np.ndarray, list[str]]:
-    """Read what `linkage_table` wrote: (m - 1, 4) linkage and the m leaves' names.
-
-    Raises
-    ------
-    DataError
-        As `linkage_of`.
-    """
-    return linkage_of(pd.read_csv(path, dtype={"leaf": str}), str(path))
-
-
 def linkage_of(table: pd.DataFrame, name: str = "tree table") -> tuple[np.ndarray, list[str]]:
     """Return the (m - 1, 4) SciPy linkage of a table as of `linkage_table`, and its leaves.
 
-    Raises
-    ------
-    DataError
-        If a column is missing, or the rows do not join the leaves, each named once.
+    DataError if a column is missing, or the rows do not join the leaves, each named once.
     """
     columns = ["left", "right", "distance", "n_models"]
     for column in ("leaf", *columns):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -236,17 +237,14 @@ def _estimate(row: Mapping, statistic: str, **more: object) -> Found:
     )
 
 
-def _separation(layer: str, column: str = "difference") -> Callable[[Run], Found]:
-    def find(run: Run) -> Found:
-        if layer == "labels" and "labels" not in set(run.table("type_separation")["layer"]):
-            raise NotComparable(_NO_LABELS)
-        row = run.row("type_separation", layer=layer, control="none")
-        note = f"within a type {row['within']:.2f}, between types {row['between']:.2f}"
-        if column == "ari_average":
-            note = f"average linkage cut into {row['n_clusters']:.0f}; a cut is brittle"
-        return Found(float(row[column]), p=float(row["p"]), note=note)
-
-    return find
+def _separation(run: Run, layer: str, column: str = "difference") -> Found:
+    if layer == "labels" and "labels" not in set(run.table("type_separation")["layer"]):
+        raise NotComparable(_NO_LABELS)
+    row = run.row("type_separation", layer=layer, control="none")
+    note = f"within a type {row['within']:.2f}, between types {row['between']:.2f}"
+    if column == "ari_average":
+        note = f"average linkage cut into {row['n_clusters']:.0f}; a cut is brittle"
+    return Found(float(row[column]), p=float(row["p"]), note=note)
 
 
 def _alike_at_block1(run: Run) -> Found:
@@ -287,88 +285,68 @@ def _low_labels(run: Run) -> Found:
     return Found(float(labels.median()), note=note)
 
 
-def _tree(statistic: str) -> Callable[[Run], Found]:
-    def find(run: Run) -> Found:
-        table = run.table("taxonomy_agreement")
-        ours = table[table["similarity"] == "ours"].set_index("affinities")
-        kind = "measured" if "measured" in ours.index else "published"
-        row = run.row("taxonomy_agreement", similarity="ours", affinities=kind)
-        if kind == "measured":
-            note = f"{row['n_tasks']:.0f} tasks; affinities measured here by probes"
-            if "published" in ours.index:
-                other = ours.loc["published", statistic]
-                note += f"; with Taskonomy's, of another bank, {other:.2f}"
-        else:
-            note = f"{row['n_tasks']:.0f} tasks; Taskonomy's affinities"
-            if run.bank != "taskonomy":
-                note += ", which belong to another bank"
-        return _estimate(row, statistic, note=note)
-
-    return find
+def _tree(run: Run, statistic: str) -> Found:
+    table = run.table("taxonomy_agreement")
+    ours = table[table["similarity"] == "ours"].set_index("affinities")
+    kind = "measured" if "measured" in ours.index else "published"
+    row = run.row("taxonomy_agreement", similarity="ours", affinities=kind)
+    if kind == "measured":
+        note = f"{row['n_tasks']:.0f} tasks; affinities measured here by probes"
+        if "published" in ours.index:
+            other = ours.loc["published", statistic]
+            note += f"; with Taskonomy's, of another bank, {other:.2f}"
+    else:
+        note = f"{row['n_tasks']:.0f} tasks; Taskonomy's affinities"
+        if run.bank != "taskonomy":
+            note += ", which belong to another bank"
+    return _estimate(row, statistic, note=note)
 
 
-def _small(statistic: str) -> Callable[[Run], Found]:
-    def find(run: Run) -> Found:
-        row = run.row("small_vs_bank", task="mean", own_task="left out")
-        note = f"mean of {row['n_tasks']:.0f} tasks, the task's own network left out"
-        return _estimate(row, statistic, note=note)
-
-    return find
+def _small(run: Run, statistic: str) -> Found:
+    row = run.row("small_vs_bank", task="mean", own_task="left out")
+    note = f"mean of {row['n_tasks']:.0f} tasks, the task's own network left out"
+    return _estimate(row, statistic, note=note)
 
 
-def _lowest_small(key: str, kind: str, without: Sequence[str] = ()) -> Callable[[Run], Found]:
+def _lowest_small(run: Run, key: str, kind: str, without: Sequence[str] = ()) -> Found:
     published = next(c.published for c in CLAIMS if (c.id, c.key) == ("C5", key))
-
-    def find(run: Run) -> Found:
-        table = run.table("small_vs_bank")
-        tasks = [name for name, task in TASKS.items() if task.type == kind and name not in without]
-        table = table[(table["own_task"] == "left out") & table["task"].isin(tasks)]
-        table = table.dropna(subset=["pearson"])
-        if table.empty:
-            raise NotComparable(f"no small model of a {kind} task")
-        row = table.loc[table["pearson"].idxmin()]
-        reached = (table["pearson"] >= published).sum()
-        note = f"lowest of {len(table)}: {_label(row['task'])}; "
-        note += f"{reached} of {len(table)} reach {published}"
-        return _estimate(row, "pearson", note=note)
-
-    return find
+    table = run.table("small_vs_bank")
+    tasks = [name for name, task in TASKS.items() if task.type == kind and name not in without]
+    table = table[(table["own_task"] == "left out") & table["task"].isin(tasks)]
+    table = table.dropna(subset=["pearson"])
+    if table.empty:
+        raise NotComparable(f"no small model of a {kind} task")
+    row = table.loc[table["pearson"].idxmin()]
+    reached = (table["pearson"] >= published).sum()
+    note = f"lowest of {len(table)}: {_label(row['task'])}; "
+    note += f"{reached} of {len(table)} reach {published}"
+    return _estimate(row, "pearson", note=note)
 
 
-def _small_matrix(statistic: str) -> Callable[[Run], Found]:
-    def find(run: Run) -> Found:
-        row = run.row("small_agreement", seeds="mean")
-        return _estimate(row, statistic, note=f"{row['n_tasks']:.0f} tasks, mean of the seeds")
-
-    return find
+def _small_matrix(run: Run, statistic: str) -> Found:
+    row = run.row("small_agreement", seeds="mean")
+    return _estimate(row, statistic, note=f"{row['n_tasks']:.0f} tasks, mean of the seeds")
 
 
-def _transfer(statistic: str) -> Callable[[Run], Found]:
-    def find(run: Run) -> Found:
-        row = run.row("selection", method="rsa", target="mean")
-        measured = row["affinities"] == "measured"
-        kind = "measured here by probes" if measured else "of Taskonomy"
-        note = f"mean of {row['n_targets']:.0f} targets; affinities {kind}"
-        return _estimate(row, statistic, note=note)
-
-    return find
+def _transfer(run: Run, statistic: str) -> Found:
+    row = run.row("selection", method="rsa", target="mean")
+    measured = row["affinities"] == "measured"
+    kind = "measured here by probes" if measured else "of Taskonomy"
+    note = f"mean of {row['n_targets']:.0f} targets; affinities {kind}"
+    return _estimate(row, statistic, note=note)
 
 
-def _top(n: int) -> Callable[[Run], Found]:
+def _top(run: Run, n: int) -> Found:
     key = f"top{n}"
     claim = next(claim for claim in CLAIMS if (claim.id, claim.key) == ("C8", key))
-
-    def find(run: Run) -> Found:
-        row, chance = (run.row("table1", method=method) for method in ("rsa", "random"))
-        found = _estimate(row, key)
-        note = (
-            f"{found.value:.0f} of {row['n']:.0f}; published {claim.published * claim.n:.0f} of "
-            f"{claim.n}; a random order {chance[key]:.1f}"
-        )
-        share = [None if x is None else x / row["n"] for x in (found.value, found.low, found.high)]
-        return Found(*share, note=note, chance=float(chance[key] / row["n"]))
-
-    return find
+    row, chance = (run.row("table1", method=method) for method in ("rsa", "random"))
+    found = _estimate(row, key)
+    note = (
+        f"{found.value:.0f} of {row['n']:.0f}; published {claim.published * claim.n:.0f} of "
+        f"{claim.n}; a random order {chance[key]:.1f}"
+    )
+    share = [None if x is None else x / row["n"] for x in (found.value, found.low, found.high)]
+    return Found(*share, note=note, chance=float(chance[key] / row["n"]))
 
 
 def _order_by_type(run: Run) -> Found:
@@ -443,18 +421,15 @@ def _prediction(run: Run) -> Found:
     return _estimate(row, "spearman", note=note)
 
 
-def _gain(statistic: str) -> Callable[[Run], Found]:
-    def find(run: Run) -> Found:
-        _require_learnt(run)
-        row = run.row("choice", statistic=statistic)
-        if math.isnan(row["value"]):
-            raise NotComparable("the ranking has no first choice")
-        choice = run.row("choice", statistic="choice")
-        low, high = (None if math.isnan(x) else float(x) for x in (row["low"], row["high"]))
-        note = f"choice {_label(choice['model'])}, mIoU {choice['value']:.3f}"
-        return Found(float(row["value"]), low, high, note=note)
-
-    return find
+def _gain(run: Run, statistic: str) -> Found:
+    _require_learnt(run)
+    row = run.row("choice", statistic=statistic)
+    if math.isnan(row["value"]):
+        raise NotComparable("the ranking has no first choice")
+    choice = run.row("choice", statistic="choice")
+    low, high = (None if math.isnan(x) else float(x) for x in (row["low"], row["high"]))
+    note = f"choice {_label(choice['model'])}, mIoU {choice['value']:.3f}"
+    return Found(float(row["value"]), low, high, note=note)
 
 
 def _below_scratch(run: Run) -> Found:
@@ -485,25 +460,22 @@ def _robust_images(run: Run) -> Found:
     return Found(value, low, high, note=f"two sets of {most:.0f} different images; over draws")
 
 
-def _robust_models(factor: str) -> Callable[[Run], Found]:
-    def find(run: Run) -> Found:
-        """Lowest correlation with the default small model: other widths, half of the training."""
-        table = run.table(f"robustness_{factor}")
-        table = table[(table["task"] == "mean") & (table["reference"] == "default small model")]
-        table = table.assign(number=pd.to_numeric(table["value"])).dropna(subset=["spearman"])
-        if factor == "stage":
-            table = table[(table["number"] >= 50) & (table["number"] < 100)]
-        else:
-            # The default itself correlates perfectly with itself.
-            table = table[table["spearman"] < 1 - 1e-9]
-        if table.empty:
-            raise NotComparable(f"the run varies no {factor} of the small models")
-        row = table.loc[table["spearman"].idxmin()]
-        stage, width = "after {:.0f} % of the steps", "{:.0f} channels"
-        what = (stage if factor == "stage" else width).format(row["number"])
-        return Found(float(row["spearman"]), note=f"{what}, the lowest; mean over tasks")
-
-    return find
+def _robust_models(run: Run, factor: str) -> Found:
+    """Lowest correlation with the default small model: other widths, half of the training."""
+    table = run.table(f"robustness_{factor}")
+    table = table[(table["task"] == "mean") & (table["reference"] == "default small model")]
+    table = table.assign(number=pd.to_numeric(table["value"])).dropna(subset=["spearman"])
+    if factor == "stage":
+        table = table[(table["number"] >= 50) & (table["number"] < 100)]
+    else:
+        # The default itself correlates perfectly with itself.
+        table = table[table["spearman"] < 1 - 1e-9]
+    if table.empty:
+        raise NotComparable(f"the run varies no {factor} of the small models")
+    row = table.loc[table["spearman"].idxmin()]
+    stage, width = "after {:.0f} % of the steps", "{:.0f} channels"
+    what = (stage if factor == "stage" else width).format(row["number"])
+    return Found(float(row["spearman"]), note=f"{what}, the lowest; mean over tasks")
 
 
 def _seconds(run: Run, kinds: Sequence[str], lacking: str) -> list[float]:
@@ -564,30 +536,30 @@ def _label(name: str) -> str:
 
 
 FINDERS: dict[tuple[str, str], Callable[[Run], Found]] = {
-    ("C1", "separation"): _separation("compressed"),
-    ("C1", "clusters"): _separation("compressed", "ari_average"),
+    ("C1", "separation"): partial(_separation, layer="compressed"),
+    ("C1", "clusters"): partial(_separation, layer="compressed", column="ari_average"),
     ("C2", "block1"): _alike_at_block1,
     ("C2", "fall"): _fall,
     ("C2", "growth"): _growth,
-    ("C3", "labels"): _separation("labels"),
+    ("C3", "labels"): partial(_separation, layer="labels"),
     ("C3", "low"): _low_labels,
-    ("C5", "lowest_2d"): _lowest_small("lowest_2d", "2D", ("segment2d",)),
-    ("C5", "lowest_3d"): _lowest_small("lowest_3d", "3D"),
+    ("C5", "lowest_2d"): partial(_lowest_small, key="lowest_2d", kind="2D", without=["segment2d"]),
+    ("C5", "lowest_3d"): partial(_lowest_small, key="lowest_3d", kind="3D"),
     **{
-        (claim, statistic): find(statistic)
+        (claim, statistic): partial(find, statistic=statistic)
         for claim, find in (("C4", _tree), ("C5", _small), ("C6", _small_matrix), ("C7", _transfer))
         for statistic in ("pearson", "spearman")
     },
-    **{("C8", f"top{n}"): _top(n) for n in (1, 3, 5)},
+    **{("C8", f"top{n}"): partial(_top, n=n) for n in (1, 3, 5)},
     ("C9", "types"): _order_by_type,
     ("C9", "same_task"): _same_task_rank,
     ("C10", "prediction"): _prediction,
-    ("C10", "gain_mean"): _gain("gain_over_mean"),
-    ("C10", "gain_random"): _gain("gain_over_random"),
+    ("C10", "gain_mean"): partial(_gain, statistic="gain_over_mean"),
+    ("C10", "gain_random"): partial(_gain, statistic="gain_over_random"),
     ("C10", "below_scratch"): _below_scratch,
     ("C11", "images"): _robust_images,
-    ("C11", "width"): _robust_models("width"),
-    ("C11", "stage"): _robust_models("stage"),
+    ("C11", "width"): partial(_robust_models, factor="width"),
+    ("C11", "stage"): partial(_robust_models, factor="stage"),
     (COST, "network"): _cost_per_network,
     (COST, "choice"): _cost_of_choice,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from taskrsa.analysis.tables import read_linkage
+from taskrsa.analysis.tables import linkage_of
 from taskrsa.figures.registry import registered
 from taskrsa.io.files import digest_of, read_tables
 from taskrsa.report.inputs import SMALL, Picture, Tree
@@ -91,7 +91,8 @@ def pictures_of(results: str, paths: Iterable[str]) -> list[Picture]:
 def tree_of(paths: Iterable[str]) -> Tree | None:
     """Return the tree <layer>_<method>.csv, or None where there is none."""
     for path in paths:
-        return Tree(*read_linkage(path), Path(path).stem.rpartition("_")[2])
+        tree = linkage_of(pd.read_csv(path, dtype={"leaf": str}), path)
+        return Tree(*tree, Path(path).stem.rpartition("_")[2])
     return None
 
 
