@@ -20,14 +20,8 @@ CORRELATIONS = ("pearson", "spearman")
 def ranking_agreement(first: np.ndarray, second: np.ndarray) -> dict[str, np.ndarray]:
     """Return "pearson" and "spearman" (mid-ranks) between rankings along the last axis.
 
-    Parameters
-    ----------
-    first, second
-        (..., m) scores of the same m networks; leading axes broadcast.
-
-    Returns
-    -------
-    Two arrays (...) float64 in [-1, 1]; nan where a ranking holds nan or one number throughout.
+    Of scores (..., m) of the same m networks, whose leading axes broadcast, two arrays (...)
+    float64 in [-1, 1]; nan where a ranking holds nan or one number throughout.
     """
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     return {
@@ -46,18 +40,9 @@ def task_agreement(
 ) -> dict[str, np.ndarray]:
     """Return "pearson" and "spearman" between two rankings of the sources, for every task.
 
-    Parameters
-    ----------
-    first, second
-        (..., T, m): for each of T tasks, the scores of m sources; leading axes broadcast.
-    tasks, sources
-        Their names. A task that is not a source has nothing to leave out.
-    leave_out_own
-        Leave the source of the task's own name out.
-
-    Returns
-    -------
-    Two arrays (..., T) float64, as from `ranking_agreement`.
+    Of (..., T, m) scores of m sources for each of T tasks, two arrays (..., T) as from
+    `ranking_agreement`. With `leave_out_own`, the source of the task's name is left out; a task
+    that is not a source has nothing to leave out.
 
     Raises
     ------

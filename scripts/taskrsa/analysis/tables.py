@@ -65,10 +65,7 @@ def long_table(matrix: pd.DataFrame, row: str, column: str, value: str) -> pd.Da
 def read_affinity(path: str | PathLike) -> pd.DataFrame:
     """Read a table of affinities as a matrix: rows sources, columns targets, in the table's order.
 
-    Raises
-    ------
-    DataError
-        If a pair of source and target is missing or given twice.
+    DataError if a pair of source and target is missing or given twice.
     """
     table = pd.read_csv(path)
     pairs = table[["source", "target"]]

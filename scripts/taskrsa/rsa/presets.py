@@ -17,16 +17,13 @@ PRESETS: dict[str, dict] = {
 def variants_of(choices: dict) -> dict[str, dict]:
     """Return the ways to make an RDM that a run compares with its own `choices`, by name.
 
-    Each differs in one choice, the last in all that the two presets do not share.
+    Each differs in one choice, or in both in which the two presets differ.
     """
     used = {key: choices[key] for key in ("centre", "clip", "group_norm")}
-    return {
-        "centring": {**used, "centre": not used["centre"]},
-        "clipping": {**used, "clip": not used["clip"]},
-        "centring and clipping": {
-            **used,
-            "centre": not used["centre"],
-            "clip": not used["clip"],
-        },
-        "group norm": {**used, "group_norm": not used["group_norm"]},
+    changed = {
+        "centring": ["centre"],
+        "clipping": ["clip"],
+        "centring and clipping": ["centre", "clip"],
+        "group norm": ["group_norm"],
     }
+    return {name: used | {key: not used[key] for key in keys} for name, keys in changed.items()}

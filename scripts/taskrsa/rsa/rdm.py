@@ -60,10 +60,8 @@ def compute_rdm(
         their products, of which `ShiftedProducts.rdm` must not be None.
     centre
         First subtract, for each feature, its mean over the images, as the authors do.
-    name
-        Network and layer, for messages.
-    conditions
-        The n image ids, for messages; by default the row numbers.
+    name, conditions
+        Network and layer, and the n image ids, by default the row numbers, for messages.
     constant
         About an image all of whose features are the same, to rounding, before or after centring,
         so that no correlation is defined: "error", or "drop": its own entries are nan, and the
