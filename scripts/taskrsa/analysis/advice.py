@@ -58,8 +58,8 @@ class Similarity:
 def target_similarity(target: RDMStack, bank: RDMStack, counts: np.ndarray) -> Similarity:
     """Return how similar what stands for a target is to each network of the bank.
 
-    That are small models, one a seed, or one network, over the images of the bank. `counts` (R, n)
-    are those of `bootstrap_counts`. RepresentationError if an RDM cannot be ranked.
+    `target` holds small models, one for each seed, or one network, over the images of the bank;
+    `counts` (R, n) come from `bootstrap_counts`. RepresentationError if an RDM cannot be ranked.
     """
     values = similarity_between(
         target.rdms, bank.rdms, names=target.models, other_names=bank.models
@@ -80,9 +80,9 @@ def rank_networks(
 ) -> pd.DataFrame:
     """Return the ranking of a bank for a target, and which networks may be first as well (C9).
 
-    The columns are those of the module's text. Target, bank, counts and errors are as for
-    `target_similarity`; `permutations` are of the condition labels. Networks without a style have
-    their name for a label, and no type. `published` names networks, most similar first.
+    The module's text lists the columns. Target, bank, counts and errors are as for
+    `target_similarity`; `permutations` are of the condition labels. A network without a style has
+    its name for a label, and no type. `published` names networks, most similar first.
     """
     styles = styles or {}
     similarity = target_similarity(target, bank, counts)
@@ -143,8 +143,8 @@ def rank_by_images(
     """Return how the ranking depends on the number of images.
 
     For each size, that many images are drawn with replacement from all (the m out of n bootstrap),
-    which gives the variation that a set of that size would have. Sizes beyond the images that there
-    are are left out; DataError if a size is below 3, or none is left.
+    which gives the variation that a set of that size would have. Sizes beyond the number of images
+    are left out; DataError if a size is below 3, or none is left.
 
     Returns
     -------

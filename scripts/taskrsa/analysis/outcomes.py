@@ -83,7 +83,7 @@ def score_rows(
     Raises
     ------
     DataError
-        If no ranked network has runs, a run is absent, or a score is not a number it can be.
+        If no ranked network has runs, a run is missing, or a score is out of range.
     """
     ranked = ranking.sort_values("rs", ascending=False, kind="stable").set_index("model")
     networks = _ranked(ranked.index, _by_seed(runs))

@@ -37,10 +37,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Transfer:
-    """Similarities of m sources to T targets, and how well the sources transfer to them.
-
-    Errors come from what it is used for: a target needs 3 sources besides its own.
-    """
+    """Similarities of m sources to T targets, and how well the sources transfer to them."""
 
     similarity: np.ndarray  # (..., m, T); leading axes are resamples, say
     affinity: np.ndarray  # (m, T) measured transfer, higher is better
@@ -59,8 +56,8 @@ class Transfer:
 def column_correlations(transfer: Transfer) -> dict[str, np.ndarray]:
     """Return "pearson" and "spearman" (mid-ranks) of similarity with affinity, for every target.
 
-    Two arrays (..., T) float64; nan where a similarity is nan or all are the same. Errors are those
-    of `task_agreement`.
+    Two arrays (..., T) float64; nan where a similarity is nan or all are the same.
+    RepresentationError if a target has fewer than 3 sources besides its own.
     """
     similarity = transfer.similarity.swapaxes(-1, -2)
     return task_agreement(similarity, transfer.affinity.T, transfer.targets, transfer.sources)
@@ -99,7 +96,7 @@ def choices(transfer: Transfer) -> list[str]:
 def top_n(ranks: np.ndarray) -> dict[int, np.ndarray]:
     """Return the number of targets whose chosen source is among the 1, 3 and 5 best.
 
-    Of (..., T) ranks as from `choice_ranks`, for each of 1, 3 and 5 an array (...); nan where a
+    Takes the (..., T) ranks of `choice_ranks`; for each of 1, 3 and 5 an array (...), nan where a
     rank is nan.
     """
     undefined = np.isnan(ranks).any(axis=-1)
