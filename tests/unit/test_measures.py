@@ -403,7 +403,7 @@ def test_what_cannot_be_resampled():
     matrices = some_matrices(2, 8, 0)
     with pytest.raises(RepresentationError, match="resample 1 has 3 different images.* at least 4"):
         resampled("cka_linear", matrices, np.array([[1] * 8, [3, 3, 2] + [0] * 5]))
-    with pytest.raises(RepresentationError, match="28 pairs are of 8 images, not 7"):
+    with pytest.raises(RepresentationError, match="of 8 images, not 7"):
         resampled("cka_linear", matrices, np.ones((1, 7), dtype=int))
     # Among images 0 to 3 the matrix is additive: nothing is left there.
     part = np.arange(8.0)
