@@ -19,7 +19,7 @@ nyuv2: .venv/run
 	$(SNAKEMAKE) --configfile config/nyuv2.yaml
 
 test: .venv/dev lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -18,14 +18,19 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest modules first, so that the workers of pytest-xdist end together.
 
-    A worker gets whole modules (`--dist loadfile`).
+    A worker gets whole modules (`--dist loadgroup`); one gets all that look at the smoke run, which
+    is then made once.
     """
     order = ("integration", "cluster", "unit")
     with_smoke = {item.path for item in items if "smoke" in item.fixturenames}
     items.sort(key=lambda i: (i.path not in with_smoke, order.index(i.path.parent.name)))
+    for item in items:
+        group = "smoke" if item.path in with_smoke else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +98,8 @@ def project(tmp_path) -> Project:
 def smoke(tmp_path_factory) -> Project:
     """Return a copy of the project in which the smoke configuration has run."""
     project = copy_project(tmp_path_factory.mktemp("smoke") / "project")
-    project.snakemake("--configfile", "config/smoke.yaml")
+    profile = ("--workflow-profile", "workflow/profiles/default")
+    project.snakemake(*profile, "--configfile", "config/smoke.yaml")
     return project
 
 
