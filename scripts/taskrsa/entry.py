@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import json
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from jsonargparse import auto_cli
+from pydantic import validate_call
 
 from taskrsa.errors import TaskrsaError
 
 
-def run(function: Callable[..., None], argv: Sequence[str] | None = None) -> None:
+def run(function: Callable[..., None]) -> None:
     """Call `function` with the flags of the command line and end the process.
 
     Flags are the function's parameters; lists take several words, dictionaries take JSON. With
@@ -24,8 +26,8 @@ def run(function: Callable[..., None], argv: Sequence[str] | None = None) -> Non
     the user can fix ends with one line on the terminal and in the log and exit code 1; a bug ends
     with its traceback in the log.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
-    log = _take_flag(argv, "--log")
+    arguments = _arguments(function)
+    log = arguments.pop("log")
     terminal = os.dup(2)
     if log is not None:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +37,7 @@ def run(function: Callable[..., None], argv: Sequence[str] | None = None) -> Non
         os.close(stream)
     began, start_up = time.monotonic(), _processor_time()
     try:
-        auto_cli(function, args=_join_lists(function, argv), as_positional=False)
+        validate_call(function)(**arguments)
     except TaskrsaError as error:
         line = f"error: {' '.join(str(error).split())}\n"
         _tell(terminal, log, line)
@@ -79,39 +81,21 @@ def _tell(terminal: int, log: str | None, line: str) -> None:
         os.write(2, line.encode())
 
 
-def _take_flag(argv: list[str], flag: str) -> str | None:
-    if flag not in argv:
-        return None
-    at = argv.index(flag)
-    value = argv[at + 1]
-    del argv[at : at + 2]
-    return value
+def _arguments(function: Callable[..., None]) -> dict[str, Any]:
+    """Return what the flags give: texts as they stand, anything else is JSON."""
+    parser = argparse.ArgumentParser(description=function.__doc__, allow_abbrev=False)
+    parser.add_argument("--log")
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind = str(parameter.annotation)
+        parser.add_argument(
+            f"--{name}",
+            type=_text if "str" in kind else json.loads,
+            nargs="*" if kind.startswith("list") else None,
+            required=parameter.default is parameter.empty,
+            default=argparse.SUPPRESS,
+        )
+    return vars(parser.parse_args())
 
 
-def _join_lists(function: Callable[..., None], argv: list[str]) -> list[str]:
-    """Turn `--paths a b` into `--paths ["a", "b"]` for parameters annotated as lists.
-
-    Lists of numbers and of JSON objects become `[1, 2]`.
-    """
-    annotations = {
-        name: str(parameter.annotation)
-        for name, parameter in inspect.signature(function).parameters.items()
-    }
-    joined: list[str] = []
-    at = 0
-    while at < len(argv):
-        flag = argv[at]
-        at += 1
-        joined.append(flag)
-        words = []
-        while at < len(argv) and not argv[at].startswith("--"):
-            words.append(argv[at])
-            at += 1
-        annotation = annotations.get(flag.removeprefix("--").replace("-", "_"), "")
-        if annotation.startswith(("list[int]", "list[float]", "list[dict]")):
-            joined.append(f"[{','.join(words)}]")
-        elif annotation.startswith("list"):
-            joined.append(json.dumps(words))
-        else:
-            joined.extend(words)
-    return joined
+def _text(word: str) -> str | None:
+    return None if word == "null" else word

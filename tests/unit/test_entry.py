@@ -87,7 +87,7 @@ def test_an_unknown_flag_is_an_error(tmp_path):
 
 
 def test_lists_of_numbers_are_numbers(tmp_path):
-    script = tmp_path / "numbers.py"
+    script = tmp_path / "counts.py"
     script.write_text(
         "from taskrsa.entry import run\n"
         "def main(counts: list[int], shares: list[float] | None = None):\n"
