@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 import yaml
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.io.assets import Asset, check_licence, fetch, read_table, record_of, taskonomy_domains
+from taskrsa.io.assets import Asset, check_licence, fetch, read_table, taskonomy_domains
 
 ROOT = Path(__file__).parents[2]
 CONTENT = bytes(i * i % 251 for i in range(400_000))
@@ -501,7 +501,7 @@ def test_what_came_is_recorded_and_another_content_later_is_noticed(server, tmp_
     server.files["/data.tar"] = content
     asset, target = asset_at(server, "data.tar", hash=""), tmp_path / "data.tar"
     get(asset, target)
-    record = record_of(target)
+    record = Path(f"{target}.sha256")
     assert record.read_text() == f"{sha256(content)[7:]}  data.tar\n"
     target.unlink()
     get(asset, target)

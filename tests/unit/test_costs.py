@@ -27,10 +27,10 @@ def test_benchmarks_are_read_summed_and_damaged_ones_left_out(tmp_path):
     assert jobs["train_bank_edge2d"] == Job("train_bank_edge2d", 30.5, 27.5, 500)
     assert jobs["train_small_edge2d_w8_s0"] == Job("train_small_edge2d_w8_s0", 0.4, None, None)
     assert jobs["rdms_bank_edge2d"].cpu_s is None
-    stages = {stage.name: stage for stage in by_stage(jobs.values())}
+    stages = {stage["name"]: stage for stage in by_stage(jobs.values())}
     assert list(stages) == ["small models", "training of the networks", "RDMs of the networks"]
-    assert stages["training of the networks"].peak_mb == 500
-    assert stages["small models"].unsampled == 1
+    assert stages["training of the networks"]["peak_mb"] == 500
+    assert stages["small models"]["unsampled"] == 1
     assert read_jobs(tmp_path / "none") == []
 
 

@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from filelock import FileLock
 
 from taskrsa.errors import DataError
+from taskrsa.io.files import replace_folder
 from taskrsa.text import one_line
 
 # What the readers raise on files that are damaged or end too early.
@@ -66,7 +67,7 @@ class _StrictHeader(tarfile.TarInfo):
 def unpack(
     archive: str | os.PathLike,
     folder: str | os.PathLike,
-    wanted: Sequence[str] | Callable[[str], bool] = ("*",),
+    wanted: Sequence[str] = ("*",),
     flatten: bool = False,
 ) -> list[dict]:
     """Unpack the wanted members of an archive into a folder and return what it then holds.
@@ -75,7 +76,7 @@ def unpack(
     ----------
     archive : tar, plain or compressed, or zip
     folder : written whole or not at all; one that is there already is replaced
-    wanted : patterns like "*.png" (a star also matches slashes), or a function of the name
+    wanted : patterns of members like "*.png"; a star also matches slashes
     flatten : whether files lie in the folder itself, without the archive's folders
 
     Returns
@@ -98,8 +99,8 @@ def unpack(
             shutil.rmtree(part, ignore_errors=True)  # of an attempt that was killed
             try:
                 part.mkdir()
-                rows = _unpack(archive, part, _wish(wanted), flatten)
-                _replace(part, folder)
+                rows = _unpack(archive, part, wanted, flatten)
+                replace_folder(part, folder)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
                 # While it is held: who waits sees that the file has no name any more.
@@ -113,29 +114,18 @@ def unpack(
 
 
 def check(archive: str | os.PathLike) -> None:
-    """Read an archive through.
-
-    Raises
-    ------
-    DataError
-        If it is damaged, cut off, or holds a member that `unpack` refuses.
-    """
+    """Read an archive through; raise DataError as `unpack` does of what it holds."""
     with _members(Path(archive), thorough=True) as members:
         for _ in members:
             pass
 
 
-def _wish(wanted: Sequence[str] | Callable[[str], bool]) -> Callable[[str], bool]:
-    if callable(wanted):
-        return wanted
-    return lambda name: any(fnmatchcase(name, pattern) for pattern in wanted)
-
-
-def _unpack(archive: Path, part: Path, wish: Callable[[str], bool], flatten: bool) -> list[dict]:
+def _unpack(archive: Path, part: Path, wanted: Sequence[str], flatten: bool) -> list[dict]:
     sizes: dict[str, int] = {}
     with _members(archive) as members:
         for member in members:
-            if member.kind == "folder" or not wish(member.name):
+            is_wanted = any(fnmatchcase(member.name, pattern) for pattern in wanted)
+            if member.kind == "folder" or not is_wanted:
                 continue
             name = PurePosixPath(member.name).name if flatten else member.name
             if name in sizes:
@@ -153,15 +143,6 @@ def _unpack(archive: Path, part: Path, wish: Callable[[str], bool], flatten: boo
     if not sizes:
         raise DataError(f"{archive}: holds none of the wanted files; get the published archive")
     return [{"member": name, "size": sizes[name]} for name in sorted(sizes)]
-
-
-def _replace(part: Path, folder: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(part, folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
@@ -200,7 +181,8 @@ def _tar_members(file: tarfile.TarFile) -> Iterator[_Member]:
         def write(folder: Path, name: str, info: tarfile.TarInfo = info) -> None:
             file.extract(info.replace(name=name, deep=False), folder, filter="data")
 
-        yield _Member(_plain(info.name), info.size, kind, target if kind == "link" else "", write)
+        target = target if kind == "link" else ""
+        yield _Member(info.name.removeprefix("./"), info.size, kind, target, write)
 
 
 def _zip_members(archive: Path, file: zipfile.ZipFile) -> Iterator[_Member]:
@@ -220,11 +202,7 @@ def _zip_members(archive: Path, file: zipfile.ZipFile) -> Iterator[_Member]:
                 shutil.copyfileobj(source, stream)
 
         # As written in the archive: ZipInfo.filename has been cleaned by the reader.
-        yield _Member(_plain(info.orig_filename), info.file_size, kind, "", write)
-
-
-def _plain(name: str) -> str:
-    return name.removeprefix("./")
+        yield _Member(info.orig_filename.removeprefix("./"), info.file_size, kind, "", write)
 
 
 def _harmless(archive: Path, member: _Member) -> _Member:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.io.archive import check
-from taskrsa.io.files import atomic_path
+from taskrsa.io.files import atomic_path, sha256_of
 from taskrsa.io.locks import locked
 
 CHUNK = 1 << 17  # bytes read at once
@@ -96,21 +96,12 @@ class Asset:
     def of(self, **parts: str) -> Asset:
         """Return the asset with the {places} of its address and file filled in."""
         name = "/".join([self.name, *parts.values()])
-        return replace(
-            self,
-            name=name,
-            address=self.address.format(**parts),
-            file=self.file.format(**parts),
-        )
+        address, file = self.address.format(**parts), self.file.format(**parts)
+        return replace(self, name=name, address=address, file=file)
 
 
 def read_table(path: str | os.PathLike, schema: Mapping) -> dict[str, Asset]:
-    """Return the rows of a table of assets (tab-separated, one header line), by name.
-
-    Parameters
-    ----------
-    path : the table
-    schema : JSON schema of one row
+    """Return the rows of a tab-separated table by name; `schema` is the JSON schema of a row.
 
     Raises
     ------
@@ -157,15 +148,8 @@ def check_licence(asset: Asset, accepted: Collection[str]) -> None:
 # --- checks of content ---
 
 
-def _digest(path: Path, algorithm: str) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, algorithm).hexdigest()
-
-
-def record_of(target: str | os.PathLike) -> Path:
-    """Return where the SHA-256 of a file without a published hash is kept."""
-    target = Path(target)
-    return target.with_name(f"{target.name}.sha256")
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(f"{path.name}.{ending}")
 
 
 def _fault(path: Path, asset: Asset, record: Path) -> str:
@@ -175,14 +159,15 @@ def _fault(path: Path, asset: Asset, record: Path) -> str:
         return f"has {size} bytes where {asset.size} are expected"
     if asset.hash:
         algorithm, _, expected = asset.hash.partition(":")
-        found = _digest(path, algorithm)
+        with open(path, "rb") as stream:
+            found = hashlib.file_digest(stream, algorithm).hexdigest()
         if found != expected:
             name = algorithm.upper().replace("SHA256", "SHA-256")
             return f"wrong content: {name} {expected} expected, found {found}"
         return ""
     if record.exists():
         before = record.read_text(encoding="utf-8").split(maxsplit=1)[0]
-        found = _digest(path, "sha256")
+        found = sha256_of(path)
         if found != before:
             return (
                 f"its SHA-256 {found} differs from the last download's, {before}; remove "
@@ -197,11 +182,11 @@ def _fault(path: Path, asset: Asset, record: Path) -> str:
 
 
 def _write_record(target: Path, asset: Asset) -> None:
-    record = record_of(target)
+    record = _beside(target, "sha256")
     if asset.hash or record.exists():
         return
     with atomic_path(record) as temporary:
-        temporary.write_text(f"{_digest(target, 'sha256')}  {target.name}\n", encoding="utf-8")
+        temporary.write_text(f"{sha256_of(target)}  {target.name}\n", encoding="utf-8")
 
 
 # --- fetching ---
@@ -252,7 +237,7 @@ def fetch(
     if asset.how == "http":
         places.append(asset.address)
     with _alone(target):
-        if target.exists() and not _fault(target, asset, record_of(target)):
+        if target.exists() and not _fault(target, asset, _beside(target, "sha256")):
             print(f"{target}: is already there", flush=True)
             _write_record(target, asset)
             return
@@ -303,7 +288,7 @@ def _link(source: Path, asset: Asset, target: Path) -> None:
         raise _Unavailable("no such file")
     if source.resolve() == target.resolve():
         raise _Unavailable("is the file to be fetched itself")
-    fault = _fault(source, asset, record_of(target))
+    fault = _fault(source, asset, _beside(target, "sha256"))
     if fault:
         raise _Unavailable(fault)
     link = target.with_name(f".{target.name}.link")
@@ -317,13 +302,13 @@ def _link(source: Path, asset: Asset, target: Path) -> None:
             link.unlink(missing_ok=True)
             raise _unwritable(target, error) from None
     os.replace(link, target)
-    _discard(_part_of(target))
+    _discard(_beside(target, "part"))
 
 
 @contextmanager
 def _alone(target: Path) -> Iterator[None]:
     """Hold the lock of a file while it is fetched."""
-    place = target.with_name(f"{target.name}.lock")
+    place = _beside(target, "lock")
     hold = locked(
         place,
         lambda holder: f"{target}: another process is fetching it; waiting",
@@ -337,17 +322,9 @@ def _alone(target: Path) -> Iterator[None]:
             place.unlink(missing_ok=True)
 
 
-def _part_of(target: Path) -> Path:
-    return target.with_name(f"{target.name}.part")
-
-
-def _state_of(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
-
-
 def _discard(part: Path) -> None:
     part.unlink(missing_ok=True)
-    _state_of(part).unlink(missing_ok=True)
+    _beside(part, "json").unlink(missing_ok=True)
 
 
 def _unwritable(target: Path, error: OSError) -> DataError:
@@ -358,20 +335,12 @@ def _unwritable(target: Path, error: OSError) -> DataError:
 
 
 def _download(address: str, asset: Asset, target: Path, tries: int, pause_s: float) -> None:
-    """Bring `address` to `target`, whole and checked.
-
-    Raises
-    ------
-    _Unavailable
-        If it does not come, or not with the right content; the latter is thrown away.
-    DataError
-        If the disk is full; what was downloaded is kept.
-    """
-    part = _part_of(target)
+    """Bring `address` to `target`, whole and checked; wrong content is thrown away."""
+    part = _beside(target, "part")
     while True:
         old = part.exists()  # of an earlier process, perhaps of another content
         _receive(address, asset, part, tries, pause_s)
-        fault = _fault(part, asset, record_of(target))
+        fault = _fault(part, asset, _beside(target, "sha256"))
         if not fault:
             break
         _discard(part)
@@ -479,7 +448,7 @@ def _resume(address: str, asset: Asset, part: Path) -> tuple[int, dict[str, str]
     """Return how many bytes of `part` can be kept, and the headers that ask for the rest."""
     have = _size(part)
     try:
-        state = json.loads(_state_of(part).read_text(encoding="utf-8"))
+        state = json.loads(_beside(part, "json").read_text(encoding="utf-8"))
         validator = state["validator"] if state["address"] == address else None
     except (OSError, ValueError, KeyError, TypeError):
         validator = None
@@ -524,7 +493,7 @@ def _append(
     if not have:
         part.unlink(missing_ok=True)
         state = {"address": address, "validator": _validator(answer)}
-        _state_of(part).write_text(json.dumps(state), encoding="utf-8")
+        _beside(part, "json").write_text(json.dumps(state), encoding="utf-8")
     bar = tqdm(
         total=total, initial=have, desc=description, unit="B", unit_scale=True, mininterval=5
     )

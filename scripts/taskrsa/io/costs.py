@@ -8,19 +8,18 @@ damaged is left out.
 
 from __future__ import annotations
 
-import csv
-import math
 import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 # Stages by the beginning of a job's name; the first that fits counts. Their order is the page's.
 STAGES = (
     ("prepare_", "images and labels"),
     ("convert_", "images and labels"),
-    ("public_", "public encoders"),
     ("train_small_", "small models"),
     ("train_target_", "small models of the targets"),
     ("train_", "training of the networks"),
@@ -49,50 +48,22 @@ class Job:
     peak_mb: float | None
 
 
-@dataclass(frozen=True)
-class Stage:
-    """All jobs of a stage: sums of CPU and wall seconds, the largest peak memory in MiB."""
-
-    name: str
-    jobs: int
-    cpu_s: float
-    wall_s: float
-    peak_mb: float
-    unsampled: int  # jobs without a CPU time
-
-
 def read_jobs(folder: str | os.PathLike) -> list[Job]:
     """Return the timed jobs of a folder of benchmark files, by name; none where there is none."""
     jobs = []
     for path in sorted(Path(folder).glob("*.tsv")):
         try:
-            with open(path, newline="", encoding="utf-8") as stream:
-                rows = list(csv.DictReader(stream, delimiter="\t"))
-        except (OSError, UnicodeDecodeError):
+            table = pd.read_csv(path, sep="\t")
+        except (OSError, ValueError):
             continue
-        wall, cpu, peak = ([_number(row.get(key)) for row in rows] for key in _COLUMNS)
-        if _known(wall):
-            jobs.append(Job(path.stem, _sum(wall), _sum(cpu), max(_known(peak), default=None)))
+        columns = table.reindex(columns=["s", "cpu_time", "max_rss"])
+        numbers = columns.apply(pd.to_numeric, errors="coerce")
+        took = [numbers["s"].sum(), numbers["cpu_time"].sum(), numbers["max_rss"].max()]
+        sampled = numbers.notna().any()
+        if sampled["s"]:
+            known = zip(took, sampled, strict=True)
+            jobs.append(Job(path.stem, *(value if there else None for value, there in known)))
     return jobs
-
-
-_COLUMNS = ("s", "cpu_time", "max_rss")
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "nan")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _known(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None]
-
-
-def _sum(values: list[float | None]) -> float | None:
-    return sum(_known(values)) if _known(values) else None
 
 
 def stage_of(job: str) -> str:
@@ -110,20 +81,24 @@ def ranking_seconds(jobs: Iterable[Job], target: str, gpu: bool = False) -> floa
     return sum((job.wall_s if gpu else job.cpu_s) or 0.0 for job in ranked)
 
 
-def by_stage(jobs: Iterable[Job]) -> list[Stage]:
-    """Return what each stage took, in the order of the workflow; stages without jobs left out."""
+def by_stage(jobs: Iterable[Job]) -> list[dict]:
+    """Return a row for each stage that has jobs, in the order of the workflow.
+
+    Its `name`, the number of `jobs`, sums of `cpu_s` and `wall_s`, the largest `peak_mb`, and how
+    many are `unsampled`: without a CPU time.
+    """
     groups: dict[str, list[Job]] = {name: [] for _, name in STAGES} | {OTHER: []}
     for job in jobs:
         groups[stage_of(job.name)].append(job)
     return [
-        Stage(
-            name,
-            len(members),
-            sum(job.cpu_s or 0.0 for job in members),
-            sum(job.wall_s or 0.0 for job in members),
-            max((job.peak_mb or 0.0 for job in members), default=0.0),
-            sum(job.cpu_s is None for job in members),
-        )
+        {
+            "name": name,
+            "jobs": len(members),
+            "cpu_s": sum(job.cpu_s or 0.0 for job in members),
+            "wall_s": sum(job.wall_s or 0.0 for job in members),
+            "peak_mb": max(job.peak_mb or 0.0 for job in members),
+            "unsampled": sum(job.cpu_s is None for job in members),
+        }
         for name, members in groups.items()
         if members
     ]

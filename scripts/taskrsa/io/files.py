@@ -43,9 +43,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike, mark: str) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; rename it to `path` when the block succeeds.
-
-    When the block raises, the temporary folder is removed and `path` is left as it was.
+    """Yield a temporary folder beside `path`; as `atomic_path`.
 
     Parameters
     ----------
@@ -58,8 +56,7 @@ def atomic_folder(path: str | os.PathLike, mark: str) -> Iterator[Path]:
         If `path` holds anything else.
     """
     path = Path(path)
-    occupied = path.exists() and any(path.iterdir())
-    if occupied and not (path / mark).is_file():
+    if path.exists() and any(path.iterdir()) and not (path / mark).is_file():
         raise DataError(
             f"{path}: holds other files, which are not overwritten; give another folder"
         )
@@ -68,16 +65,20 @@ def atomic_folder(path: str | os.PathLike, mark: str) -> Iterator[Path]:
     try:
         yield temporary
         _make_readable(temporary, 0o777)
-        if occupied:
-            old = tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")
-            os.replace(path, old)
-            os.replace(temporary, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, path)
+        replace_folder(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Give a folder the name of another beside it, whose content is removed then."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _make_readable(temporary: Path, mode: int) -> None:

@@ -250,7 +250,7 @@ def _pairs(first: str, second: str, pairs: Mapping) -> pd.DataFrame:
 MADE = {
     "first_choices": _first_choices,
     "claims": lambda inputs: pd.DataFrame(inputs.claims),
-    "stages": lambda inputs: pd.DataFrame([vars(stage) for stage in by_stage(inputs.jobs)]),
+    "stages": lambda inputs: pd.DataFrame(by_stage(inputs.jobs)),
     "disk": lambda inputs: _pairs("folder", "bytes", inputs.disk),
     "networks": lambda inputs: inputs.networks,
     "hashes": lambda inputs: _pairs("what", "sha256", inputs.digests),
