@@ -10,7 +10,7 @@ from taskrsa.networks.layers import Layer, choose
 from taskrsa.networks.loading import layers_of, load_network
 from taskrsa.networks.network import RDMS, weights_file
 from taskrsa.networks.table import read_bank
-from taskrsa.plan.schema import schema
+from taskrsa.plan.config import schema
 from taskrsa.rsa.given_rdms import read_given
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from taskrsa.errors import ConfigError
-from taskrsa.plan.config import Config, parse, parse_section
-from taskrsa.plan.schema import schema
+from taskrsa.plan.config import Config, parse, parse_section, schema
 from taskrsa.recipes import FinetuneConfig, HeadConfig, TrainConfig
 from taskrsa.targets.config import TargetConfig
 

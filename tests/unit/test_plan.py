@@ -10,8 +10,8 @@ import pytest
 import yaml
 from taskrsa.errors import ConfigError, DataError, TaskrsaError
 from taskrsa.plan import outputs
+from taskrsa.plan.jobs import as_json
 from taskrsa.plan.plan import Plan, make_plan
-from taskrsa.plan.text import as_json
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/assets.schema.yaml").read_text())
@@ -295,7 +295,7 @@ def test_data_that_are_fetched_are_known_by_their_lists(in_project):
     files = found.data.files("taskonomy")
     assert "results/downloads/taskonomy/hanson/depth_zbuffer.csv" in files
     assert found.data.options("taskonomy")["path"] == "results/downloads/taskonomy"
-    assert {path.split("/")[3] for path in found.data.stimuli_files()} == {
+    assert {path.split("/")[3] for path in found.data.files("taskonomy", of_stimuli=True)} == {
         *("merom", "klickitat", "onaga", "leonardo", "marstons"),
     }
     assert found.targets["voc"].files() == [
@@ -353,8 +353,9 @@ def test_a_target_is_ranked_by_its_small_models_and_then_fine_tuned():
     assert target.encoder("random") == found.config.encoder
     assert target.encoder("random_small") == target.small_encoder
     assert target.encoder("edge2d") is None
-    runs = target.runs("block4", ["edge2d"])
-    assert runs == ["results/smoke/targets/outdoor/finetuned/block4/edge2d/s0/scores.csv"]
+    runs = target.runs("compressed")
+    assert runs == ["results/smoke/targets/outdoor/finetuned/compressed/edge2d/s0/scores.csv"]
+    assert len(target.runs("block4")) == len(target.finetuned())
     assert found.start("random") == []
     assert found.paper_target == "outdoor"
     assert found.same_task == "segmentsemantic"
@@ -434,5 +435,5 @@ def test_two_networks_have_no_tree(bank):
 
 def test_names_are_kept_out_of_what_jobs_get():
     """A new label or type of a figure makes no network again."""
-    row = json.loads(as_json(plan(tasks=TASKS).bank.row("edge2d")))
+    row = json.loads(as_json(plan(tasks=TASKS).bank.all["edge2d"]))
     assert "label" not in row

@@ -28,7 +28,7 @@ rule prepare_split:
 rule prepare_stimuli:
     input:
         code=code_of("prepare_images", *PLAN.data.modules(PLAN.data.stimuli)),
-        files=asked(lambda wildcards: PLAN.data.stimuli_files()),
+        files=asked(lambda wildcards: PLAN.data.files(PLAN.data.stimuli, of_stimuli=True)),
     output:
         pack=f"{RUN}/data/stimuli.h5",
         table=table("stimuli", "Data"),
@@ -39,7 +39,9 @@ rule prepare_stimuli:
         mem_mb=3000,
         runtime=60,
     params:
-        source=asked(lambda wildcards: as_json(PLAN.data.stimuli_options())),
+        source=asked(
+            lambda wildcards: as_json(PLAN.data.options(PLAN.data.stimuli, of_stimuli=True))
+        ),
         split="train",
         n=CONFIG.stimuli.n,
         seed=CONFIG.seed,

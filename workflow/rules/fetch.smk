@@ -97,7 +97,7 @@ rule convert_nyuv2:
         runtime=120,
     params:
         folder=subpath(output.table, parent=True),
-        options=asked(lambda wildcards: PLAN.data.nyuv2_options()),
+        options=asked(lambda wildcards: as_json(PLAN.data.nyuv2_options())),
     message:
         "Converting NYU Depth v2 to a folder of RGB-D images"
     shell:

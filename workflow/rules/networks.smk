@@ -6,7 +6,7 @@ rule train_encoder:
         code=code_of("train_encoder"),
         train_images=f"{RUN}/data/train.h5",
         val_images=f"{RUN}/data/val.h5",
-        labels=lambda wildcards: f"{RUN}/labels/{PLAN.bank.row(wildcards.network).task}.h5",
+        labels=lambda wildcards: f"{RUN}/labels/{PLAN.bank.all[wildcards.network].task}.h5",
     output:
         weights=f"{RUN}/bank/{{network}}/weights.safetensors",
         curve=f"{RUN}/bank/{{network}}/learning_curve.csv",
@@ -18,7 +18,7 @@ rule train_encoder:
     resources:
         **needs(CONFIG.training),
     params:
-        task=lambda wildcards: as_json(PLAN.task_of(wildcards.network).definition()),
+        task=lambda wildcards: as_json(TASKS[PLAN.bank.all[wildcards.network].task].definition()),
         encoder=as_json(CONFIG.encoder),
         training=as_json(CONFIG.training.recipe),
         steps_factor=lambda wildcards: PLAN.steps_factor(wildcards.network),

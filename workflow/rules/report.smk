@@ -1,4 +1,7 @@
 # The paper's claims, judged by this run's tables; the page that shows all of it; what git keeps.
+REPORTED_PACKAGES = (
+    "snakemake torch numpy scipy pandas scikit-image h5py safetensors pillow matplotlib"
+).split()
 
 
 rule claims:
@@ -24,7 +27,7 @@ rule report_page:
         networks=f"{RUN}/tables/networks.csv",
         tables=outputs.bank_tables(PLAN),
         target_tables=[*outputs.target_tables(PLAN), *outputs.small_scores(PLAN)],
-        curves=lambda wildcards: curves(),
+        curves=lambda wildcards: outputs.curves(PLAN, runs_of),
         claims=[f"{RUN}/claims.csv"] * PLAN.have_claims,
         pictures=outputs.pictures(PLAN),
         linkage=outputs.linkage(PLAN),

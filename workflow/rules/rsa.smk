@@ -32,7 +32,7 @@ rule network_rdms:
         **needs(CONFIG.rsa),
     params:
         **RDM_PARAMS,
-        rows=lambda wildcards: [as_json(PLAN.bank.row(wildcards.network))],
+        rows=lambda wildcards: [as_json(PLAN.bank.all[wildcards.network])],
         variants=as_json(PLAN.variants),
         layer=PLAN.bank.layer,
     message:
@@ -64,7 +64,7 @@ rule other_rdms:
         **needs(CONFIG.rsa),
     params:
         **RDM_PARAMS,
-        rows=lambda wildcards: [as_json(PLAN.bank.row(wildcards.network))],
+        rows=lambda wildcards: [as_json(PLAN.bank.all[wildcards.network])],
     message:
         "Making the RDMs of {wildcards.network}"
     shell:
@@ -157,7 +157,7 @@ rule type_separation:
     input:
         code=code_of("type_separation"),
         bank=PLAN.bank.rdms(),
-        random=PLAN.bank.random_rdms,
+        random=PLAN.bank.rdms(PLAN.bank.random, "random"),
         pixels=f"{RUN}/rdms/pixels/pixels.h5",
         labels=PLAN.label_rdms,
     output:

@@ -22,7 +22,7 @@ rule train_small:
     params:
         model="{task}_w{width}_s{seed}",
         task=lambda wildcards: as_json(TASKS[wildcards.task].definition()),
-        encoder=lambda wildcards: as_json(PLAN.small.encoder(int(wildcards.width))),
+        encoder=lambda wildcards: as_json(small_encoder(CONFIG.encoder, int(wildcards.width))),
         training=as_json(CONFIG.small.recipe),
         steps_factor=lambda wildcards: CONFIG.small.steps_factor.get(wildcards.task, 1),
         n_train=as_json(CONFIG.small.n_train),

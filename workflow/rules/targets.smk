@@ -1,6 +1,13 @@
 # Targets: small models of each rank the bank, and fine-tuning shows what a ranking is worth
 # (section 6.3, Figure 8 and Table 2).
 
+# The resources of jobs that train on a target.
+FINETUNING = {
+    "mem_mb": lambda wildcards, attempt: attempt * PLAN.targets[wildcards.target].config.mem_mb,
+    "runtime": lambda wildcards: PLAN.targets[wildcards.target].config.runtime,
+    "gpu": CONFIG.training.gpu,
+}
+
 
 rule prepare_target:
     input:

@@ -15,7 +15,7 @@ rule probe_source:
     resources:
         **needs(CONFIG.affinities.probe),
     params:
-        row=lambda wildcards: as_json(PLAN.bank.row(wildcards.network)),
+        row=lambda wildcards: as_json(PLAN.bank.all[wildcards.network]),
         targets=as_json({task: TASKS[task].definition() for task in PLAN.tasks}),
         neighbourhood=CONFIG.affinities.probe.neighbourhood,
         n_train=as_json(CONFIG.affinities.probe.n_train),

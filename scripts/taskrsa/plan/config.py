@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args
 
+import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from taskrsa.errors import ConfigError
 from taskrsa.recipes import (
     DISTINCT,
     EncoderConfig,
-    FinetuneConfig,
-    HeadConfig,
     Memory,
     Minutes,
     Names,
@@ -32,17 +32,6 @@ from taskrsa.recipes import (
     TrainConfig,
 )
 from taskrsa.targets.config import TargetConfig
-
-__all__ = [
-    "Config",
-    "EncoderConfig",
-    "FinetuneConfig",
-    "HeadConfig",
-    "TargetConfig",
-    "TrainConfig",
-    "parse",
-    "parse_section",
-]
 
 
 class TrainingConfig(Section):
@@ -392,3 +381,57 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
     for part in get_args(annotation):
         yield from _models(part)
+
+
+def expanded(section: str, values: Mapping[str, Any], hint: str = "") -> dict[str, Any]:
+    """Return a section's values with environment variables put into texts.
+
+    Parameters
+    ----------
+    section : the section's key, which errors name
+    hint : what else can be done where a `path` is empty
+
+    Raises
+    ------
+    ConfigError
+        If a variable is not set, or `path` is among the values and empty.
+    """
+    found = {
+        key: os.path.expandvars(value) if isinstance(value, str) else value
+        for key, value in values.items()
+    }
+    if "path" in found and not found["path"]:
+        raise ConfigError(f"config, {section}.path: is not set; name the folder of images{hint}")
+    for value in found.values():
+        if isinstance(value, str) and "$" in value:
+            raise ConfigError(
+                f"config, {section}: {value} names an environment variable that is not set; "
+                "export it"
+            )
+    return found
+
+
+# --- the schema, for editors and readers ---
+
+
+def schema() -> str:
+    """Return the JSON schema of a configuration, as YAML."""
+    described = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    described |= _shortened(Config.model_json_schema())
+    return "# Made by: python -m taskrsa schema\n" + yaml.safe_dump(
+        described, sort_keys=False, width=96, allow_unicode=True, default_flow_style=None
+    )
+
+
+def _shortened(values: Any) -> Any:
+    """Leave out titles, which pydantic makes from names, and defaults that the keys have."""
+    if isinstance(values, list):
+        return [*map(_shortened, values)]
+    if not isinstance(values, dict):
+        return values
+    kept = {
+        key: value for key, value in values.items() if key != "title" or not isinstance(value, str)
+    }
+    if "$ref" in kept and "default" in kept:
+        kept["default"] = {}
+    return {key: _shortened(value) for key, value in kept.items()}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from taskrsa.data import nyuv2, sources
 from taskrsa.errors import ConfigError
 from taskrsa.io.assets import taskonomy_domains
-from taskrsa.plan.config import Config, parse_section
+from taskrsa.plan.config import Config, expanded, parse_section
 from taskrsa.plan.fetching import Fetching
-from taskrsa.plan.paths import existing_file, expanded
 from taskrsa.tasks.dictionary import TASKS
 
 # Assets that stand in for the path of a source.
@@ -36,19 +35,6 @@ class Data:
     source: str
     stimuli: str
 
-    @property
-    def stimuli_changes(self) -> dict:
-        """Options of the stimuli's source that differ from those in its own section."""
-        return self.config.stimuli.options or {}
-
-    def stimuli_options(self) -> dict:
-        """Return what opens the source of the stimuli; errors as of `options`."""
-        return self.options(self.stimuli, self.stimuli_changes)
-
-    def stimuli_files(self) -> list[str]:
-        """List the files that stimuli come from; errors as of `files`."""
-        return self.files(self.stimuli, self.stimuli_changes)
-
     def modules(self, kind: str) -> list[str]:
         """Name the library's module of a source; an extension's file is known otherwise."""
         return [f"data/{kind}"] if kind and kind not in self.added else []
@@ -58,21 +44,23 @@ class Data:
         """Whether stimuli have labels: their source is the labelled one, read as for training."""
         if not self.source or self.stimuli != self.source:
             return False
-        domains = self._section(self.source).get("domains")
-        return self.stimuli_changes.get("domains", domains) == domains
+        sections = [self._section(self.source, of_stimuli) for of_stimuli in (False, True)]
+        return sections[0].get("domains") == sections[1].get("domains")
 
     @property
     def labelled_splits(self) -> list[str]:
         return ["train", "val"] + ["stimuli"] * self.have_labels
 
-    def _section(self, kind: str) -> dict:
+    def _section(self, kind: str, of_stimuli: bool = False) -> dict:
+        """Return the options of a source, those for the stimuli put in."""
         if not kind:
             raise ConfigError(
                 "config, source: is not set; name where labelled images of the tasks come from"
             )
-        if kind in self.added:
-            return dict(self.added[kind])
-        return getattr(self.config, kind).model_dump()
+        section = self.added.get(kind)
+        if section is None:
+            section = getattr(self.config, kind).model_dump()
+        return section | (self.config.stimuli.options or {} if of_stimuli else {})
 
     # --- Taskonomy and NYU Depth v2, which can be fetched ---
 
@@ -98,21 +86,21 @@ class Data:
     def nyuv2_file(self) -> str:
         """Return NYU Depth v2's file: the one of the config, or the one that is fetched."""
         mat = self.config.rgbd.mat
-        return existing_file("rgbd", "mat", mat) if mat else self.fetching.path("nyuv2")
+        return _existing("rgbd", "mat", mat) if mat else self.fetching.path("nyuv2")
 
     def nyuv2_tables(self) -> list[str]:
         """Return the tables of split and classes that the conversion of NYU Depth v2 reads."""
         options = self.config.rgbd.convert
         named = {"splits": options.splits, "classes": options.classes}
         return [
-            existing_file("rgbd.convert", key, path)
+            _existing("rgbd.convert", key, path)
             for key, path in named.items()
             if path not in (None, "names")
         ]
 
-    def nyuv2_options(self) -> str:
-        """Return the options of the conversion, as JSON."""
-        return json.dumps(expanded("rgbd.convert", self.config.rgbd.convert.model_dump()))
+    def nyuv2_options(self) -> dict:
+        """Return the options of the conversion."""
+        return expanded("rgbd.convert", self.config.rgbd.convert.model_dump())
 
     def _domains(self, values: Mapping) -> list[str]:
         """List the domains of Taskonomy to fetch: those of the config, or what the tasks need."""
@@ -123,7 +111,7 @@ class Data:
 
     # --- any source ---
 
-    def options(self, kind: str, changes: Mapping | None = None) -> dict:
+    def options(self, kind: str, of_stimuli: bool = False) -> dict:
         """Return what opens a source: its kind, its section of the config and the working size.
 
         Raises
@@ -131,7 +119,7 @@ class Data:
         ConfigError
             If a path is not set, or an environment variable in it is not.
         """
-        values = self._section(kind) | dict(changes or {})
+        values = self._section(kind, of_stimuli)
         if kind == "taskonomy" and self.taskonomy_is_fetched and not values["path"]:
             values["path"] = f"{self.fetching.folder}/taskonomy"
             # Other runs may have fetched more of the same buildings.
@@ -146,7 +134,7 @@ class Data:
         options = expanded(kind, values, hint)
         return {"kind": kind, **options, "image_size": self.config.image_size}
 
-    def files(self, kind: str, changes: Mapping | None = None) -> list[str]:
+    def files(self, kind: str, of_stimuli: bool = False) -> list[str]:
         """List the files that a source reads, so that changed data make its results stale.
 
         Of data that the workflow fetches the lists of what was unpacked stand for the files, which
@@ -157,7 +145,7 @@ class Data:
         ConfigError, DataError
             If a path or what lies there cannot be used.
         """
-        values = self._section(kind) | dict(changes or {})
+        values = self._section(kind, of_stimuli)
         if kind == "taskonomy" and self.taskonomy_is_fetched and not values["path"]:
             buildings = [*(values["train_buildings"] or ()), *(values["val_buildings"] or ())]
             if not buildings:
@@ -171,7 +159,7 @@ class Data:
             ]
         if kind == "rgbd" and self.nyuv2_is_converted:
             return [f"{self.nyuv2_folder}/images.csv", *self.nyuv2_classes.values()]
-        return sources.source_files(kind, self.options(kind, changes).get("path"))
+        return sources.source_files(kind, self.options(kind, of_stimuli).get("path"))
 
     def reasons(self) -> dict[str, str]:
         """Map every task of the config to "" or to the reason why the source cannot label it.
@@ -199,6 +187,13 @@ class Data:
         return {task: reasons.get(task, "") for task in TASKS}
 
 
+def _existing(section: str, key: str, path: str) -> str:
+    path = expanded(section, {key: path})[key]
+    if not Path(path).is_file():
+        raise ConfigError(f"config, {section}.{key}: there is no file {path}; correct the path")
+    return path
+
+
 def data_of(config: Config, fetching: Fetching, added: Mapping[str, dict]) -> Data:
     """Return the sources of a run, checked.
 
@@ -220,8 +215,7 @@ def data_of(config: Config, fetching: Fetching, added: Mapping[str, dict]) -> Da
                 sources.source_module(kind)
         except ConfigError as error:
             raise ConfigError(f"config, {key}: {str(error).removeprefix('kind: ')}") from None
-    found = Data(config, fetching, added, source, stimuli)
     if stimuli not in added:
         section = getattr(config, stimuli)
-        parse_section(type(section), found.stimuli_changes, "stimuli.options")
-    return found
+        parse_section(type(section), config.stimuli.options or {}, "stimuli.options")
+    return Data(config, fetching, added, source, stimuli)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from taskrsa.errors import ConfigError
 from taskrsa.io.assets import Asset, check_licence, read_table
-from taskrsa.plan.config import AssetsConfig
-from taskrsa.plan.paths import expanded
+from taskrsa.plan.config import AssetsConfig, expanded
 
 
 @dataclass(frozen=True)

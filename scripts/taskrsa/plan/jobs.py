@@ -1,12 +1,82 @@
-"""Jobs on a cluster that outlived the run that submitted them."""
+"""Jobs and the rules behind them: their values as text, their defaults, errors on one line."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, is_dataclass
+from functools import wraps
+from typing import Any
 
-from taskrsa.errors import ConfigError
+from pydantic import BaseModel
+
+from taskrsa.errors import ConfigError, TaskrsaError
+from taskrsa.networks.network import Network
+
+
+def as_json(value: Any) -> str:
+    """Return a value as JSON: sections of the config, networks, assets, lists of them."""
+    return json.dumps(value, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Network):
+        return json.loads(value.to_json())
+    if is_dataclass(value):
+        return asdict(value)
+    raise TypeError(f"{value!r} is not JSON")
+
+
+def asked(function: Callable) -> Callable:
+    """Return a function whose errors, which a user can fix, end the process with one line.
+
+    An exception would add where in the workflow it was raised.
+    """
+
+    @wraps(function)
+    def ask(*arguments, **named):
+        try:
+            return function(*arguments, **named)
+        except TaskrsaError as error:
+            sys.exit(f"error: {error}")
+
+    return ask
+
+
+def complete(
+    rules: Iterable, environment: str, logs: str, overwritten: Mapping[str, Mapping]
+) -> None:
+    """Give rules what they do not state: environment, log, memory and time.
+
+    A job that is submitted again (`retries` of a profile) asks for its memory once more.
+
+    Parameters
+    ----------
+    rules : of the workflow
+    environment : the file of the environment
+    logs : the folder of log files, which are named after rule and wildcards
+    overwritten : resources that the command line or a profile sets, by rule
+    """
+    for rule in rules:
+        rule.conda_env = rule.conda_env or environment
+        if not rule.log:
+            parts = [rule.name, *(f"{{{name}}}" for name in sorted(rule.wildcard_names))]
+            rule.log_modifier = rule.output_modifier
+            rule.set_log(f"{logs}/{'_'.join(parts)}.log")
+        stated = rule.ruleinfo.resources[1] if rule.ruleinfo.resources else {}
+        stated = stated | overwritten.get(rule.name, {})
+        for resource, little in (("mem_mb", 1000), ("runtime", 10)):
+            if resource not in stated:
+                rule.resources[resource] = little
+        memory = rule.resources["mem_mb"]
+        if not memory.is_evaluable() and memory.value:
+            rule.resources["mem_mb"] = lambda wildcards, attempt, mb=memory.value: attempt * mb
 
 
 def refuse_orphaned_jobs(prefix: str, folder: str | os.PathLike = ".") -> None:

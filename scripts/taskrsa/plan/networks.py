@@ -7,13 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
-from taskrsa.analysis.separation import separable
 from taskrsa.errors import ConfigError
 from taskrsa.io.assets import Asset
 from taskrsa.networks.network import AUTO, RDMS, Network, weights_file
 from taskrsa.networks.table import asset_of, random_network, read_bank, trained_network
-from taskrsa.plan.config import Config, EncoderConfig
-from taskrsa.plan.paths import expanded
+from taskrsa.plan.config import Config, EncoderConfig, expanded
 from taskrsa.rsa.given_rdms import read_given
 from taskrsa.tasks.dictionary import TASKS
 
@@ -78,11 +76,6 @@ class Bank:
         """Map networks to their types; "" is none."""
         return {name: row.type for name, row in self.networks.items()}
 
-    @property
-    def have_types(self) -> bool:
-        """Whether there are pairs of networks within a type and between types."""
-        return separable([*filter(None, self.types.values())])
-
     def labels(self) -> dict[str, dict[str, str]]:
         """Return label, type and loader of each network."""
         keys = ("label", "type", "loader")
@@ -94,9 +87,6 @@ class Bank:
         """Return the names of the networks that have a layer."""
         return [name for name, row in self.networks.items() if has_layer(row, layer)]
 
-    def row(self, name: str) -> Network:
-        return self.all[name]
-
     def weights(self, name: str) -> str | list:
         """Return the file of a network's weights, [] where its loader brings them.
 
@@ -105,7 +95,7 @@ class Bank:
         ConfigError, DataError
             If the row's file is not there.
         """
-        row = self.row(name)
+        row = self.all[name]
         if row.loader in ("trained", "random"):
             return f"{self.run}/bank/{name}/weights.safetensors"
         return str(weights_file(row) or "") or []
@@ -114,10 +104,6 @@ class Bank:
         """Return the files of RDMs of networks, by default of all."""
         names = self.networks if names is None else names
         return [f"{self.run}/rdms/{kind}/{name}.h5" for name in names]
-
-    @property
-    def random_rdms(self) -> list[str]:
-        return self.rdms(self.random, "random")
 
 
 def has_layer(row: Network, layer: str) -> bool:

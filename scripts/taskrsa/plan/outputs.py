@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from pathlib import Path
 
 from taskrsa.figures.registry import Registration, left_out, wanted
 from taskrsa.plan.networks import FEWEST
 from taskrsa.plan.plan import Plan
+from taskrsa.plan.targets import Target
 
 _ROBUSTNESS = ("images", "width", "stage")
+# Tables that only list, of the bank and of targets.
+_LISTS = ("quality", "networks", "tasks", "presets", "affinity_measured", "robustness_seed")
+_LISTS += ("images", "cost")
 
 
 def bank_tables(plan: Plan) -> list[str]:
@@ -46,18 +51,21 @@ def small_scores(plan: Plan) -> list[str]:
     return [path for target in plan.targets.values() for path in target.small_scores]
 
 
+def curves(plan: Plan, runs: Callable[[Target, str], list[str]]) -> list[str]:
+    """Return the learning curves of all targets; `runs` lists the scores at a tap."""
+    return [
+        path.replace("scores.csv", "learning_curve.csv")
+        for target in plan.targets.values()
+        for path in (*target.small_scores, *runs(target, target.config.tap))
+    ]
+
+
 def claims_tables(plan: Plan) -> list[str]:
     """Return the tables by which the paper's claims are judged, but those that only list."""
-    lists = ("quality", "networks", "tasks", "presets", "affinity_measured", "robustness_seed")
-    of_bank = [path for path in bank_tables(plan) if not path.endswith(_files(lists))]
-    if not plan.paper_target:
-        return of_bank
-    tables = plan.targets[plan.paper_target].tables()
-    return [*of_bank, *(path for path in tables if not path.endswith(_files(("images", "cost"))))]
-
-
-def _files(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"/{name}.csv" for name in names)
+    tables = bank_tables(plan)
+    if plan.paper_target:
+        tables += plan.targets[plan.paper_target].tables()
+    return [path for path in tables if Path(path).stem not in _LISTS]
 
 
 def trees(plan: Plan) -> list[str]:

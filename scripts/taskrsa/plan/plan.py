@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from taskrsa.analysis.separation import separable
 from taskrsa.errors import ConfigError
-from taskrsa.plan.config import Config, parse
+from taskrsa.networks.network import Network
+from taskrsa.plan.config import Config, expanded, parse
 from taskrsa.plan.data import Data, data_of
 from taskrsa.plan.fetching import Fetching, fetching
 from taskrsa.plan.networks import FEWEST, Bank, assets_of, bank_of, read_networks
-from taskrsa.plan.paths import expanded
-from taskrsa.plan.small import SmallModels, check_dense, small_models
+from taskrsa.plan.small import SmallModels, small_models
 from taskrsa.plan.targets import Target, targets_of
 from taskrsa.rsa.presets import PRESETS, variants_of
-from taskrsa.tasks.dictionary import TASKS, BankTask
+from taskrsa.tasks.dictionary import TASKS
 
 _CHOICES = ("centre", "clip", "group_norm")
 
@@ -53,15 +54,11 @@ class Plan:
     @property
     def task_networks(self) -> list[str]:
         """Networks that stand for tasks: encoders of this project named after one."""
-        return task_networks(self.bank)
-
-    def task_of(self, network: str) -> BankTask:
-        """Return the task of a network that stands for one."""
-        return TASKS[self.bank.row(network).task]
+        return _named_after_tasks(self.bank.networks)
 
     def steps_factor(self, network: str) -> float:
         """Return how much longer a network of the bank is trained than others."""
-        return self.config.training.steps_factor.get(self.bank.row(network).task, 1)
+        return self.config.training.steps_factor.get(self.bank.all[network].task, 1)
 
     def weights(self, network: str) -> str | list:
         """Return a network's weights: a file or what fetches it; [] where its loader brings them.
@@ -195,7 +192,7 @@ class Plan:
         kinds = self.affinity_kinds
         holds = {
             "trained networks": bool(self.bank.trained),
-            "types": self.bank.have_types,
+            "types": separable([*filter(None, self.bank.types.values())]),
             "labels": self.have_labels,
             "small models": bool(self.small.tasks),
             "several seeds": bool(self.small.tasks) and len(self.small.seeds) > 1,
@@ -255,9 +252,8 @@ class Plan:
         }
 
 
-def task_networks(bank: Bank) -> list[str]:
-    """Return the names of encoders of this project that are named after their task."""
-    return [name for name, row in bank.networks.items() if row.is_native and name == row.task]
+def _named_after_tasks(rows: Mapping[str, Network]) -> list[str]:
+    return [name for name, row in rows.items() if row.is_native and name == row.task]
 
 
 def make_plan(
@@ -290,8 +286,8 @@ def make_plan(
     data = data_of(config, what, sections)
     run = f"results/{config.run}"
     reasons = _reasons(data, rows)
-    bank = bank_of(config, run, rows, [task for task, reason in reasons.items() if not reason])
-    cache = config.rsa.gram_cache
+    tasks = [task for task, reason in reasons.items() if not reason]
+    bank = bank_of(config, run, rows, tasks)
     plan = Plan(
         config=config,
         added=sections,
@@ -300,17 +296,17 @@ def make_plan(
         data=data,
         reasons=reasons,
         bank=bank,
-        small=small_models(config, run, [task for task, reason in reasons.items() if not reason]),
+        small=small_models(config, run, tasks),
         targets=targets_of(config, bank, what),
     )
-    if cache and Path(plan.gram_cache).is_file():
+    if plan.gram_cache and Path(plan.gram_cache).is_file():
         raise ConfigError(f"config, rsa.gram_cache: {plan.gram_cache} is a file; name a folder")
     return plan
 
 
-def _reasons(data: Data, rows: Mapping) -> dict[str, str]:
+def _reasons(data: Data, rows: Mapping[str, Network]) -> dict[str, str]:
     """Map tasks to "" or why they are left out: a source cannot label them, or no network."""
-    named = {name for name, row in rows.items() if row.is_native and name == row.task}
+    named = _named_after_tasks(rows)
     if rows and not (named and data.source):
         return {}
     reasons = data.reasons()
@@ -338,5 +334,8 @@ def _check_tasks(config: Config) -> None:
                 raise ConfigError(
                     f"config, {key}: no task named {task}; there are {', '.join(TASKS)}"
                 )
-        if tasks != "auto" and key in ("small.tasks", "small.figure7", "robustness.tasks"):
-            check_dense(key, tasks)
+            is_of_maps = key in ("small.tasks", "small.figure7", "robustness.tasks")
+            if is_of_maps and not TASKS[task].dense:
+                raise ConfigError(
+                    f"config, {key}: {task} has no map to decode; small models are for dense tasks"
+                )

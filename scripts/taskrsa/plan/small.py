@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 
-from taskrsa.errors import ConfigError
 from taskrsa.networks.spec import EncoderSpec
 from taskrsa.networks.table import small_network
 from taskrsa.plan.config import Config, EncoderConfig
@@ -113,9 +112,6 @@ class SmallModels:
         pairs = product(self.tasks, self.by_seed)
         return [f"{self.run}/small/{task}/{variant}/{name}" for task, variant in pairs]
 
-    def encoder(self, width: int) -> dict:
-        return small_encoder(self.config.encoder, width)
-
     def rows(self, task: str, variants: Iterable[str]) -> list[str]:
         """Return a row for each variant of a task's small model, as JSON."""
         rows = [small_network(TASKS[task], f"{task}_{variant}") for variant in variants]
@@ -145,12 +141,3 @@ def small_encoder(encoder: EncoderConfig, width: int) -> dict:
     """Describe a small encoder whose compressed output has the dimensions of the bank's."""
     reduction = EncoderSpec(**encoder.model_dump()).reduction
     return {"family": "small", "width": width, "reduction": reduction}
-
-
-def check_dense(key: str, tasks: Iterable[str]) -> None:
-    """Raise ConfigError if a key names a task without a map, of which no small model is made."""
-    for task in tasks:
-        if not TASKS[task].dense:
-            raise ConfigError(
-                f"config, {key}: {task} has no map to decode; small models are for dense tasks"
-            )

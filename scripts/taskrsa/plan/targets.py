@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from taskrsa.errors import ConfigError
 from taskrsa.networks.network import RDMS, Network
 from taskrsa.networks.table import styles
-from taskrsa.plan.config import Config, EncoderConfig
+from taskrsa.plan.config import Config, EncoderConfig, expanded
 from taskrsa.plan.fetching import Fetching
 from taskrsa.plan.networks import BASELINES, Bank
-from taskrsa.plan.paths import expanded
 from taskrsa.plan.small import small_encoder
 from taskrsa.targets.config import TargetConfig, TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, devkit_root, is_devkit
@@ -215,10 +214,11 @@ class Target:
             chosen = [name for name in ranked if name in chosen][:TOP]
         return [*chosen, *self.baselines] if self.is_finetuned else []
 
-    def runs(self, tap: str, networks: Iterable[str], what: str = "scores.csv") -> list[str]:
-        """Return a file of every fine-tuning of networks at a tap."""
+    def runs(self, tap: str, ranking: str | os.PathLike | None = None) -> list[str]:
+        """Return the scores of all fine-tunings at a tap; `ranking` is as in `finetuned`."""
+        networks = self.finetuned(ranking) if tap == self.config.tap else self.compared_taps
         return [
-            f"{self.folder}/finetuned/{tap}/{network}/s{seed}/{what}"
+            f"{self.folder}/finetuned/{tap}/{network}/s{seed}/scores.csv"
             for network in networks
             for seed in self.config.seeds
         ]
