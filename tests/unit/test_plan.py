@@ -329,7 +329,7 @@ def test_options_of_an_added_source_are_its_own_section(monkeypatch):
     assert found.data.options("shapes") == expected
     assert found.data.modules("shapes") == []
     assert found.data.modules("rgbd") == ["data/rgbd"]
-    assert found.settings["shapes"] == {"n": 3}
+    assert found.added["shapes"] == {"n": 3}
 
 
 def test_labelled_images_that_are_not_named_are_one_line(bank):

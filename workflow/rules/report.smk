@@ -40,7 +40,7 @@ rule report_page:
         # Not inputs: timings are not results, and their jobs ran before the tables above.
         benchmarks=lambda wildcards, output: f"{Path(output.page).parent}/benchmarks",
         gpu=as_json(CONFIG.training.gpu > 0),
-        settings=as_json(PLAN.settings),
+        settings=as_json(CONFIG.model_dump(mode="json") | PLAN.added),
         hashes=as_json(PLAN.hashes),
         left_out=outputs.lacking(PLAN),
         paper_target=PLAN.paper_target,

@@ -27,7 +27,7 @@ JOINED = [
     (
         "affinity",
         f"{RUN}/tables/affinity.csv",
-        f"{RUN}/tables/affinity_{PLAN.affinity_kind}.csv",
+        f"{RUN}/tables/affinity_{CONFIG.affinities.use}.csv",
         ["source", "target", "affinity"],
     ),
     (

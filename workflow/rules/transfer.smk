@@ -40,7 +40,7 @@ rule published_affinity:
         table=f"{RUN}/tables/affinity_published.csv",
     params:
         sha256=PLAN.fetching.assets["affinities"].hash.removeprefix("sha256:"),
-        tasks=PLAN.affinity_tasks,
+        tasks=[task for task in PLAN.task_networks if TASKS[task].affinity_name],
     message:
         "Reading Taskonomy's published affinities"
     shell:
@@ -94,7 +94,7 @@ rule model_selection:
         mem_mb=3000,
         runtime=120,
     params:
-        kind=PLAN.affinity_kind,
+        kind=CONFIG.affinities.use,
         tasks=PLAN.small.tasks,
         resamples=CONFIG.rsa.bootstraps,
         seed=CONFIG.seed,

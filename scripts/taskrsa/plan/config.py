@@ -283,16 +283,9 @@ _FORMER = {
 def parse(values: Mapping[str, Any], added: Iterable[str] = ()) -> tuple[Config, dict[str, dict]]:
     """Return the configuration of a run, and the sections of sources that extensions added.
 
-    Parameters
-    ----------
-    values : the keys, as YAML gives them
-    added : kinds of sources that extensions added; the options of each, in the section of its
-        name, are checked by the source itself
-
-    Raises
-    ------
-    ConfigError
-        If a key is unknown, missing or of another form: one line that names the first such key.
+    `values` are as YAML gives them. The section of a kind of source in `added` is checked by the
+    source itself. A key that is unknown, missing or of another form raises ConfigError: one line
+    that names the first such key.
     """
     values, sections = dict(values), {}
     for kind in added:
@@ -311,13 +304,7 @@ def parse(values: Mapping[str, Any], added: Iterable[str] = ()) -> tuple[Config,
 
 
 def parse_section(kind: type[Section], values: Mapping[str, Any], where: str = "") -> Section:
-    """Return a section from its keys; `where` is the section's own key.
-
-    Raises
-    ------
-    ConfigError
-        If a key is unknown, missing or of another form.
-    """
+    """Return a section, whose own key is `where`, from its keys; errors as in `parse`."""
     try:
         # As JSON, so that neither "5" nor true passes for a number.
         return kind.model_validate_json(json.dumps(values, default=str), strict=True)
@@ -386,15 +373,8 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 def expanded(section: str, values: Mapping[str, Any], hint: str = "") -> dict[str, Any]:
     """Return a section's values with environment variables put into texts.
 
-    Parameters
-    ----------
-    section : the section's key, which errors name
-    hint : what else can be done where a `path` is empty
-
-    Raises
-    ------
-    ConfigError
-        If a variable is not set, or `path` is among the values and empty.
+    A variable that is not set raises ConfigError, and so does an empty `path` among the values;
+    `hint` says what else can be done there.
     """
     found = {
         key: os.path.expandvars(value) if isinstance(value, str) else value

@@ -1,4 +1,7 @@
-"""Where a run's images come from: options and files of its sources, and what they can label."""
+"""Where a run's images come from: options and files of its sources, and what they can label.
+
+What cannot be used, such as a path that is not set, is a ConfigError or a DataError.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,9 @@ class Data:
 
     Attributes
     ----------
-    config, fetching : of the run
     added : the sections of sources that extensions added
-    source : where labelled images of the tasks come from; "" where none are needed
-    stimuli : where stimuli come from
+    source, stimuli : where labelled images of the tasks ("" where none are needed) and stimuli
+        come from
     """
 
     config: Config
@@ -112,13 +114,7 @@ class Data:
     # --- any source ---
 
     def options(self, kind: str, of_stimuli: bool = False) -> dict:
-        """Return what opens a source: its kind, its section of the config and the working size.
-
-        Raises
-        ------
-        ConfigError
-            If a path is not set, or an environment variable in it is not.
-        """
+        """Return what opens a source: its kind, its section of the config and the working size."""
         values = self._section(kind, of_stimuli)
         if kind == "taskonomy" and self.taskonomy_is_fetched and not values["path"]:
             values["path"] = f"{self.fetching.folder}/taskonomy"
@@ -139,11 +135,6 @@ class Data:
 
         Of data that the workflow fetches the lists of what was unpacked stand for the files, which
         are not there yet when the rules are read.
-
-        Raises
-        ------
-        ConfigError, DataError
-            If a path or what lies there cannot be used.
         """
         values = self._section(kind, of_stimuli)
         if kind == "taskonomy" and self.taskonomy_is_fetched and not values["path"]:
@@ -162,13 +153,7 @@ class Data:
         return sources.source_files(kind, self.options(kind, of_stimuli).get("path"))
 
     def reasons(self) -> dict[str, str]:
-        """Map every task of the config to "" or to the reason why the source cannot label it.
-
-        Raises
-        ------
-        ConfigError, DataError
-            If the source's first image has to be looked at and cannot be.
-        """
+        """Map every task of the config to "" or to the reason why the source cannot label it."""
         if self.config.tasks != "auto":
             return dict.fromkeys(self.config.tasks, "")
         tasks = list(TASKS.values())
@@ -195,13 +180,7 @@ def _existing(section: str, key: str, path: str) -> str:
 
 
 def data_of(config: Config, fetching: Fetching, added: Mapping[str, dict]) -> Data:
-    """Return the sources of a run, checked.
-
-    Raises
-    ------
-    ConfigError
-        If a source does not exist, or the stimuli's options are not of their source.
-    """
+    """Return the sources of a run, checked: they exist, the stimuli's options are of theirs."""
     source = config.source or ("simulated" if config.networks == "trained" else "")
     stimuli = config.stimuli.source or source
     if not stimuli:

@@ -18,7 +18,6 @@ class Fetching:
 
     Attributes
     ----------
-    assets : everything that can be fetched
     accepted : ids of the licences that count as accepted
     folder : where files are kept, for all runs
     settings : what `taskrsa.io.assets.fetch` takes

@@ -23,13 +23,9 @@ BASELINES = ("random", "random_small")  # untrained networks that are fine-tuned
 
 @dataclass(frozen=True)
 class Bank:
-    """The networks that are compared.
+    """The networks that are compared: rows by name, those of the untrained controls apart.
 
-    Attributes
-    ----------
-    run : the folder of the run's results
-    networks, random : rows by name
-    layers : where networks are compared; rankings are made at the last
+    Rankings are made at the last of the `layers`; `run` is the folder of the run's results.
     """
 
     run: str
@@ -73,7 +69,7 @@ class Bank:
 
     @property
     def types(self) -> dict[str, str]:
-        """Map networks to their types; "" is none."""
+        """Types by the names of networks; "" is none."""
         return {name: row.type for name, row in self.networks.items()}
 
     def labels(self) -> dict[str, dict[str, str]]:
@@ -88,13 +84,7 @@ class Bank:
         return [name for name, row in self.networks.items() if has_layer(row, layer)]
 
     def weights(self, name: str) -> str | list:
-        """Return the file of a network's weights, [] where its loader brings them.
-
-        Raises
-        ------
-        ConfigError, DataError
-            If the row's file is not there.
-        """
+        """Return the file of a network's weights, [] where its loader brings them."""
         row = self.all[name]
         if row.loader in ("trained", "random"):
             return f"{self.run}/bank/{name}/weights.safetensors"
@@ -107,13 +97,7 @@ class Bank:
 
 
 def has_layer(row: Network, layer: str) -> bool:
-    """Tell whether a network has a layer, as far as its row, or its file of RDMs, says.
-
-    Raises
-    ------
-    ConfigError, DataError
-        If the file of RDMs has to be looked at and cannot be read.
-    """
+    """Tell whether a network has a layer, as far as its row, or its file of RDMs, says."""
     for name, pattern in row.layers:
         if name:
             found = name == layer
@@ -138,13 +122,7 @@ def _common_layers(row: Network) -> tuple[str, ...]:
 
 
 def read_networks(config: Config) -> dict[str, Network]:
-    """Return the rows of the tables that the config names; none where all are trained here.
-
-    Raises
-    ------
-    ConfigError
-        If a table or a row cannot be used, or a name is one of the baselines.
-    """
+    """Return the rows of the tables that the config names, checked; none to train all here."""
     if config.networks == "trained":
         return {}
     tables = [config.networks] if isinstance(config.networks, str) else config.networks
@@ -175,13 +153,7 @@ def assets_of(networks: Mapping[str, Network]) -> dict[str, Asset]:
 
 
 def bank_of(config: Config, run: str, rows: Mapping[str, Network], tasks: Iterable[str]) -> Bank:
-    """Return the networks of a run.
-
-    Parameters
-    ----------
-    run : the folder of its results
-    rows : what `read_networks` returned
-    tasks : the tasks of the run, each of which has a network where the config names no table
+    """Return the networks of a run: `rows` of tables, or a network for each of the `tasks`.
 
     Raises
     ------

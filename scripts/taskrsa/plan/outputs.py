@@ -42,7 +42,6 @@ def bank_tables(plan: Plan) -> list[str]:
 
 
 def target_tables(plan: Plan) -> list[str]:
-    """Return the tables of all targets."""
     return [path for target in plan.targets.values() for path in target.tables()]
 
 
@@ -106,7 +105,6 @@ def _files_of(plan: Plan, figure: Registration) -> list[str]:
 
 
 def pictures(plan: Plan) -> list[str]:
-    """Return the figures as pictures."""
     return [path for path in figures(plan) if path.endswith(".png")]
 
 

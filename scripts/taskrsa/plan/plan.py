@@ -29,13 +29,14 @@ class Plan:
 
     Attributes
     ----------
-    config : every key
+    config : every key but those of sources that extensions added
+    added : the sections of these, by name
     run : the folder of its results
     reasons : for every task "", or why it is left out
     """
 
     config: Config
-    added: Mapping[str, dict]
+    added: dict[str, dict]
     run: str
     fetching: Fetching
     data: Data
@@ -61,13 +62,7 @@ class Plan:
         return self.config.training.steps_factor.get(self.bank.all[network].task, 1)
 
     def weights(self, network: str) -> str | list:
-        """Return a network's weights: a file or what fetches it; [] where its loader brings them.
-
-        Raises
-        ------
-        ConfigError, DataError
-            If the file that its row names is not there.
-        """
+        """Return what `Bank.weights` does, or the file that is fetched from the row's address."""
         if self.bank.all[network].is_address:
             return self.fetching.path(f"bank/{network}")
         return self.bank.weights(network)
@@ -154,8 +149,8 @@ class Plan:
         path = os.path.expandvars(self.config.affinities.path or "")
         if path and "$" not in path and Path(path).exists():
             return path
-        fetched = self.fetching.is_accepted("affinities")
-        return self.fetching.path("affinities") if fetched else None
+        is_fetched = self.fetching.is_accepted("affinities")
+        return self.fetching.path("affinities") if is_fetched else None
 
     def required_affinities(self) -> str:
         """Return the file of published affinities, or raise ConfigError: how to have it."""
@@ -168,21 +163,12 @@ class Plan:
         return self.affinities
 
     @property
-    def affinity_kind(self) -> str:
-        """Affinities that belong to the bank they were measured on; published: Taskonomy's."""
-        return self.config.affinities.use
-
-    @property
     def affinity_kinds(self) -> list[str]:
         """Affinities that the bank is compared with: its own, and the published ones."""
         if len(self.task_networks) < FEWEST:
             return []
-        measured = self.affinity_kind == "measured" and len(self.tasks) >= FEWEST
+        measured = self.config.affinities.use == "measured" and len(self.tasks) >= FEWEST
         return ["measured"] * measured + ["published"] * bool(self.affinities)
-
-    @property
-    def affinity_tasks(self) -> list[str]:
-        return [task for task in self.task_networks if TASKS[task].affinity_name]
 
     # --- what there is, and what is left out ---
 
@@ -206,7 +192,7 @@ class Plan:
     @property
     def have_selection(self) -> bool:
         """Whether similarity can be set beside the affinities that belong to the bank."""
-        return self.affinity_kind in self.affinity_kinds and bool(self.small.tasks)
+        return self.config.affinities.use in self.affinity_kinds and bool(self.small.tasks)
 
     @property
     def have_claims(self) -> bool:
@@ -215,9 +201,13 @@ class Plan:
 
     @property
     def paper_target(self) -> str:
-        """The target that the claims are about, "" where they are about none."""
-        chosen = [name for name, target in self.targets.items() if target.is_papers]
-        return chosen[0] if chosen and self.have_claims else ""
+        """The target that the claims are about, of the paper's kind; "" if there is none."""
+        chosen = (
+            name
+            for name, target in self.targets.items()
+            if target.config.kind == "segmentation" and target.is_finetuned
+        )
+        return next(chosen, "") if self.have_claims else ""
 
     @property
     def same_task(self) -> str:
@@ -236,17 +226,12 @@ class Plan:
         return hashes
 
     @property
-    def settings(self) -> dict:
-        """The whole configuration, for the report."""
-        return self.config.model_dump(mode="json") | dict(self.added)
-
-    @property
     def figure_settings(self) -> dict[str, Any]:
         """What figures take of the run (`taskrsa.figures.registry.SETTINGS`)."""
         return {
             "layer": self.bank.layer,
             "linkage": self.choices["linkage"],
-            "affinities": self.affinity_kind,
+            "affinities": self.config.affinities.use,
             "figure7": self.small.figure7,
             "trained": self.bank.trained,
         }
@@ -277,7 +262,7 @@ def make_plan(
     Raises
     ------
     ConfigError, DataError
-        If a key, a table or data cannot be used: one line that names it.
+        If a key, a table or data cannot be used.
     """
     config, sections = parse(values, added)
     _check_tasks(config)
@@ -318,7 +303,7 @@ def _reasons(data: Data, rows: Mapping[str, Network]) -> dict[str, str]:
 
 
 def _check_tasks(config: Config) -> None:
-    """Raise ConfigError if a key names a task that does not exist, or one without a map."""
+    """Refuse a key that names a task that does not exist, or one without a map."""
     small, robustness = config.small, config.robustness
     named = {
         "tasks": config.tasks,

@@ -16,13 +16,9 @@ FEWEST = 3  # tasks of which rankings can be compared
 
 @dataclass(frozen=True)
 class Factor:
-    """What small models differ in: of which tasks, by which variants.
+    """What small models of some tasks differ in: a value for each variant, one the default.
 
-    Attributes
-    ----------
-    values : one for each of the variants
-    default : the value that the others are compared with
-    rdms : the files of RDMs, all tasks of the first variant, then of the next
+    `rdms` are files, all tasks of the first variant, then of the next.
     """
 
     tasks: list[str]
@@ -36,13 +32,8 @@ class Factor:
 class SmallModels:
     """Small models of a run.
 
-    Variants are named w8_s0_p25: width 8, seed 0, after 25 % of the steps.
-
-    Attributes
-    ----------
-    run : the folder of the run's results
-    tasks : tasks of which there are small models; empty where there are none
-    repeated : those of them that are trained at other widths as well
+    Variants are named w8_s0_p25: width 8, seed 0, after 25 % of the steps. Of the `tasks`, those
+    `repeated` are trained at other widths as well; `run` is the folder of the run's results.
     """
 
     config: Config
@@ -89,7 +80,6 @@ class SmallModels:
 
     @property
     def figure7(self) -> list[str]:
-        """The tasks of Figure 7."""
         chosen = [task for task in self.config.small.figure7 if task in self.tasks]
         return chosen or self.tasks[:2]
 
@@ -119,11 +109,9 @@ class SmallModels:
 
 
 def small_models(config: Config, run: str, tasks: Iterable[str]) -> SmallModels:
-    """Return the small models of a run; none where it has too few tasks to compare rankings of.
+    """Return the small models of a run, whose `tasks` have labels and a network in the bank.
 
-    Parameters
-    ----------
-    tasks : tasks that have labels and a network in the bank
+    There are none where the tasks are too few to compare rankings of.
     """
     chosen = config.small.tasks
     if chosen == "auto":

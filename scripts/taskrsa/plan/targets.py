@@ -24,14 +24,7 @@ TOP = 3  # networks that are fine-tuned for `finetune: top3`
 
 @dataclass(frozen=True)
 class Target:
-    """One target.
-
-    Attributes
-    ----------
-    config : its section; sizes filled in, environment variables put in
-    run : the whole run's configuration
-    bank : the networks that are ranked for it
-    """
+    """One target: its section, with sizes and environment variables put in, and what it is of."""
 
     name: str
     config: TargetConfig
@@ -41,13 +34,7 @@ class Target:
 
     @property
     def folder(self) -> str:
-        """Where its results lie."""
         return f"{self.bank.run}/targets/{self.name}"
-
-    @property
-    def is_papers(self) -> bool:
-        """Whether it is of the paper's kind: a segmentation on which networks are fine-tuned."""
-        return self.config.kind == "segmentation" and self.is_finetuned
 
     @property
     def is_pascal(self) -> bool:
@@ -81,13 +68,7 @@ class Target:
         return self.is_fetched and not self.config.sbd and self.fetching.is_accepted("sbd")
 
     def data(self) -> TargetData:
-        """Return what its labelled images are read from.
-
-        Raises
-        ------
-        ConfigError
-            If its path is not set and nothing is fetched in its place.
-        """
+        """Return what its images are read from, or raise ConfigError where nothing is named."""
         data = self.config.data
         if data.source == "outdoor" or data.kind == "network":
             return data
@@ -101,13 +82,7 @@ class Target:
         return data
 
     def files(self) -> list[str]:
-        """List the files that it is read from, so that changed data make its results stale.
-
-        Raises
-        ------
-        ConfigError, DataError
-            If its path, or what lies there, cannot be used.
-        """
+        """List the files that it is read from, so that changed data make its results stale."""
         if self.is_fetched:
             lists = [f"{self.fetching.folder}/voc2012.csv"]
             return [*lists, *[f"{self.fetching.folder}/sbd.csv"] * self._sbd_is_fetched]
@@ -124,7 +99,6 @@ class Target:
         return small_encoder(self.run.encoder, self.config.small.width)
 
     def small_row(self, seed: int | str) -> Network:
-        """Return the row of one of its small models."""
         name = f"{self.name}_s{seed}"
         return Network(name, name, "", "small", layers=(("", "compressed"),), clip=False)
 
@@ -141,23 +115,20 @@ class Target:
 
     @property
     def layer(self) -> str:
-        """The layer of these RDMs."""
         return "compressed" if self.is_labelled else self.bank.layer
 
     @property
     def ranked(self) -> list[str]:
-        """The networks that are ranked."""
         return [name for name in self.bank.networks if name != self.config.network]
 
     @property
     def labels(self) -> dict[str, tuple[str, str]]:
-        """Label and type of each of them, by name."""
+        """Label and type of the networks that are ranked, by name."""
         return styles({name: self.bank.networks[name] for name in self.ranked})
 
     # --- fine-tuning ---
 
     def tables(self) -> list[str]:
-        """List its tables."""
         names = ["ranking", "ranking_images"]
         names += ["images", "cost"] if self.is_labelled else []
         names += ["scores", "prediction", "choice"] if self.is_finetuned else []
@@ -203,9 +174,7 @@ class Target:
     def finetuned(self, ranking: str | os.PathLike | None = None) -> list[str]:
         """Return the networks that are fine-tuned at the target's own tap.
 
-        Parameters
-        ----------
-        ranking : the table of the ranking, which `finetune: top3` needs
+        `finetune: top3` needs the table of the ranking.
         """
         chosen = self.trainable
         if self.config.finetune == "top3":
@@ -225,13 +194,7 @@ class Target:
 
 
 def targets_of(config: Config, bank: Bank, fetching: Fetching) -> dict[str, Target]:
-    """Return the targets of a run, by name.
-
-    Raises
-    ------
-    ConfigError
-        If one names a network that is not in the bank, or an environment variable is not set.
-    """
+    """Return the targets of a run by name, their networks and environment variables checked."""
     targets = {}
     for name, values in config.targets.items():
         if values is None:
