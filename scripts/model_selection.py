@@ -32,9 +32,8 @@ def main(
     resamples: int,
     seed: int,
     selection: str,
+    layer: str,
     quality: str | None = None,
-    layer: str = "compressed",
-    small_layer: str = "compressed",
 ) -> None:
     """`kind` is measured or published; `small` holds the files of all `tasks` of the first seed,
     then of the next; `quality` is what the sources have learnt, where they were trained here."""
@@ -52,7 +51,7 @@ def main(
         # The paper's own measure comes first; the others are compared with it.
         reference = reference or (similarity, draws)
 
-    of_bank, of_small = load_stacks(bank, small, layer, small_layer)
+    of_bank, of_small = load_stacks(bank, small, layer, "compressed")
     of_bank = of_bank.only(sources)
     counts = bootstrap_counts(of_bank.n_images, resamples, seed)
     names = {"names": sources, "other_names": of_small.models}

@@ -14,11 +14,10 @@ def main(
     subsets: int,
     seed: int,
     table: str,
-    layer: str = "compressed",
-    small_layer: str = "compressed",
+    layer: str,
 ) -> None:
     """`small` holds one file for each of `tasks`."""
-    of_bank, of_small = load_stacks(bank, small, layer, small_layer)
+    of_bank, of_small = load_stacks(bank, small, layer, "compressed")
     write_table(images_rows(of_small, of_bank, tasks, sizes, subsets, seed), table)
 
 

@@ -19,12 +19,11 @@ def main(
     small: list[str],
     tasks: list[str],
     table: str,
-    layer: str = "compressed",
-    small_layer: str = "compressed",
+    layer: str,
 ) -> None:
     """`small` holds the files of all `tasks` at the first of `values`, then at the next;
     `default` is the value that the others are compared with."""
-    of_bank, of_small = load_stacks(bank, small, layer, small_layer)
+    of_bank, of_small = load_stacks(bank, small, layer, "compressed")
     sources = of_bank.models
     rankings = similarity_between(
         of_small.rdms, of_bank.rdms, names=of_small.models, other_names=sources

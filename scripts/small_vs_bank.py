@@ -23,11 +23,10 @@ def main(
     agreement: str,
     pairs: str,
     matrices: str,
-    layer: str = "compressed",
-    small_layer: str = "compressed",
+    layer: str,
 ) -> None:
     """`small` holds the files of all `tasks` of the first seed, then of the next."""
-    of_bank, of_small = load_stacks(bank, small, layer, small_layer)
+    of_bank, of_small = load_stacks(bank, small, layer, "compressed")
     counts = bootstrap_counts(of_bank.n_images, resamples, seed)
     tables = small_vs_bank(of_small, of_bank, tasks, counts, permutations, seed)
     write_table(tables.rankings, rankings)

@@ -15,13 +15,7 @@ from taskrsa.rsa.given_rdms import read_given
 
 
 def layers(table: str, row: str, weights: str | None, size: int) -> None:
-    """Print name, kind and shape of every layer of a network, and which the row chooses.
-
-    Raises
-    ------
-    ConfigError, DataError
-        If the table or the row cannot be used, or the network cannot be loaded.
-    """
+    """Print name, kind and shape of every layer of a network, and which the row chooses."""
     networks = read_bank(table)
     if row not in networks:
         raise ConfigError(f"{table}: has no row {row}; there are {', '.join(networks)}")

@@ -5,7 +5,8 @@ workflow knows; the workflow sets it from the config. A file is imported once in
 as something is asked for that it may add to. It is code that is run: trust it as your own.
 
 They are imported by path, and their folders come last in what is searched for modules: what else
-lies there must not stand in for a module of Python's.
+lies there must not stand in for a module of Python's. A file that is missing, cannot be imported or
+adds what cannot be added is a ConfigError.
 """
 
 from __future__ import annotations
@@ -23,13 +24,7 @@ VARIABLE = "TASKRSA_EXTENSIONS"
 
 
 def use(paths: Sequence[str | os.PathLike]) -> list[str]:
-    """Make files known to this process and to those that it starts; return their full paths.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such file, or its name cannot be that of a module.
-    """
+    """Make files known to this process and to those that it starts; return their full paths."""
     found = [Path(os.path.expandvars(path)) for path in paths]
     found = [path.parent.resolve() / path.name for path in found]
     for path in found:
@@ -59,13 +54,7 @@ def _is_other(path: Path) -> bool:
 
 
 def load() -> None:
-    """Import the files that are in use and not yet imported.
-
-    Raises
-    ------
-    ConfigError
-        If one of them cannot be imported, or adds what cannot be added.
-    """
+    """Import the files that are in use and not yet imported."""
     for path in map(Path, filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))):
         # One that is just being imported is there as well.
         if path.stem not in sys.modules:

@@ -20,12 +20,8 @@ def is_known(value: object) -> bool:
 def number(value: object, digits: int = 2, *, leading_zero: bool = True, unknown: str = "") -> str:
     """Return a number with `digits` decimals and a true minus sign.
 
-    Parameters
-    ----------
-    leading_zero
-        Write 0.84; otherwise .84, as journals write numbers that cannot exceed 1.
-    unknown
-        What stands for None, nan, infinity and whatever is not a number.
+    Without `leading_zero` 0.84 is .84, as journals write numbers that cannot exceed 1. `unknown`
+    stands for None, nan, infinity and whatever is not a number.
     """
     if not is_known(value):
         return unknown

@@ -74,7 +74,6 @@ def unpack(
 
     Parameters
     ----------
-    archive : tar, plain or compressed, or zip
     folder : written whole or not at all; one that is there already is replaced
     wanted : patterns of members like "*.png"; a star also matches slashes
     flatten : whether files lie in the folder itself, without the archive's folders

@@ -67,19 +67,10 @@ def taskonomy_domains(tasks: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Asset:
-    """One row of the table.
+    """One row of the table (workflow/schemas/assets.schema.yaml).
 
-    Attributes
-    ----------
-    name : what the workflow calls it
-    address : where it is published; may hold {places} that `of` fills
-    file : its name on disk, in mirrors and in folders of copies
-    how : "http", or "hand" where only a browser can get it
-    hash : "sha256:..." or "md5:..." in hexadecimal digits; empty if none is published
-    size : bytes; None if not published
-    licence, licence_address : a short id, and where it is stated
-    accept : whether the user must have accepted the licence
-    needs : what needs the file
+    `address` and `file` may hold {places} that `of` fills. `hash` is empty and `size` (bytes) None
+    where none is published. `accept` says whether the user must have accepted the licence.
     """
 
     name: str
@@ -193,7 +184,7 @@ def _write_record(target: Path, asset: Asset) -> None:
 
 
 class _Unavailable(Exception):
-    """A place does not give the asset; the message says why."""
+    """A place does not give the asset, for the reason that is the message."""
 
 
 class _Cut(Exception):
@@ -213,7 +204,7 @@ def fetch(
 
     Parameters
     ----------
-    asset : what to fetch, without unfilled {places}
+    asset : without unfilled {places}
     target : its path; `.part`, `.part.json`, `.lock` and `.sha256` lie beside it
     local : folders and addresses of mirrors (http...) to look into first, by the asset's file name
     accepted : ids of the licences that the user has accepted

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; rename it to `path` when the block succeeds.
+    """Yield a temporary path beside `path` of its suffix; rename it when the block succeeds.
 
-    The temporary name keeps the suffix, which several writers use to choose a format. When the
-    block raises, the temporary file is removed and `path` is left as it was.
+    When the block raises, the temporary file is removed and `path` is left as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,17 +42,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | os.PathLike, mark: str) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; as `atomic_path`.
+    """Yield a temporary folder, as `atomic_path` does; DataError if `path` holds other files.
 
-    Parameters
-    ----------
-    path : replaced only if it is empty or holds the file `mark`
-    mark : name of a file that the block writes, by which a folder made here is known again
-
-    Raises
-    ------
-    DataError
-        If `path` holds anything else.
+    By the file `mark`, which the block writes, a folder made here is known again and replaced.
     """
     path = Path(path)
     if path.exists() and any(path.iterdir()) and not (path / mark).is_file():
@@ -91,9 +82,8 @@ def _make_readable(temporary: Path, mode: int) -> None:
 def write_table(rows: pd.DataFrame | Iterable[dict], path: str | os.PathLike) -> None:
     """Write a table as CSV with six significant digits, atomically.
 
-    Rows are dictionaries, the columns all their keys in the order they come; what a row lacks, or
-    is nan or None, is left empty. Rows are written without pandas, which takes a job half a second
-    to import.
+    The columns are all keys of the rows in the order they come; what a row lacks, or is nan or
+    None, is left empty. Without pandas, which takes a job half a second to import.
     """
     with atomic_path(path) as temporary:
         if hasattr(rows, "to_csv"):
@@ -109,13 +99,7 @@ def write_table(rows: pd.DataFrame | Iterable[dict], path: str | os.PathLike) ->
 
 
 def read_tables(paths: Iterable[str | os.PathLike]) -> dict[str, pd.DataFrame]:
-    """Read CSV tables by the name of their file; empty files count as tables without rows.
-
-    Raises
-    ------
-    DataError
-        If a file is not there or is not a table.
-    """
+    """Read CSV tables by the name of their file; empty files count as tables without rows."""
     import pandas as pd
 
     tables = {}

@@ -19,18 +19,9 @@ POLL_SECONDS = 0.5  # between two looks at the lock of another process
 def locked(place: Path, waiting: Callable[[str], str], remedy: str) -> Iterator[bool]:
     """Hold the lock file `place`; yield whether another process held it before.
 
-    A lock file that a killed holder leaves behind holds nobody up.
-
-    Parameters
-    ----------
-    place : the lock file, made where there is none and left when the block ends
-    waiting : makes the line to print while another holds it, from who that is
-    remedy : what the user can do where no lock can be had, for the error
-
-    Raises
-    ------
-    DataError
-        If the folder cannot be written, or its file system has no locks.
+    A lock file that a killed holder leaves behind holds nobody up. `waiting` makes the line to
+    print while another holds it, from who that is; `remedy` is what the user can do where no lock
+    can be had (DataError): the folder cannot be written, or its file system has no locks.
     """
     lock = FileLock(place, fallback_to_soft=False, on_acquired=_sign)
     waited = False
