@@ -74,9 +74,9 @@ class Bank:
 
     def labels(self) -> dict[str, dict[str, str]]:
         """Return label, type and loader of each network."""
-        keys = ("label", "type", "loader")
         return {
-            name: {key: getattr(row, key) for key in keys} for name, row in self.networks.items()
+            name: {"label": row.label, "type": row.type, "loader": row.loader}
+            for name, row in self.networks.items()
         }
 
     def at(self, layer: str) -> list[str]:
@@ -98,16 +98,13 @@ class Bank:
 
 def has_layer(row: Network, layer: str) -> bool:
     """Tell whether a network has a layer, as far as its row, or its file of RDMs, says."""
-    for name, pattern in row.layers:
-        if name:
-            found = name == layer
-        elif pattern == AUTO:
-            found = layer in _common_layers(row)
-        else:
-            found = fnmatchcase(layer, pattern)
-        if found:
-            return True
-    return False
+    named = {name for name, _ in row.layers if name}
+    patterns = {pattern for name, pattern in row.layers if not name}
+    return (
+        layer in named
+        or (AUTO in patterns and layer in _common_layers(row))
+        or any(fnmatchcase(layer, pattern) for pattern in patterns - {AUTO})
+    )
 
 
 def _common_layers(row: Network) -> tuple[str, ...]:
@@ -152,27 +149,25 @@ def assets_of(networks: Mapping[str, Network]) -> dict[str, Asset]:
     return {f"bank/{name}": asset_of(row) for name, row in networks.items() if row.is_address}
 
 
-def bank_of(config: Config, run: str, rows: Mapping[str, Network], tasks: Iterable[str]) -> Bank:
-    """Return the networks of a run: `rows` of tables, or a network for each of the `tasks`.
+def bank_of(config: Config, run: str, read: Mapping[str, Network], tasks: Iterable[str]) -> Bank:
+    """Return the networks of a run: those of the tables, or one for each of the `tasks`.
 
     Raises
     ------
     ConfigError
         If there are fewer than two networks, or one lacks the layer of the rankings.
     """
-    networks = dict(rows) or {task: trained_network(TASKS[task]) for task in tasks}
+    networks = dict(read) or {task: trained_network(TASKS[task]) for task in tasks}
     if len(networks) < 2:
         raise ConfigError("config, networks: has one network; add others to compare it with")
-    layers = config.layers
+    rows = networks.values()
+    are_native = all(row.is_native for row in rows)
+    layers, n_random = config.layers, config.n_random
     if layers == "auto":
-        named = all(
-            all(has_layer(row, layer) for layer in NATIVE_LAYERS) and row.is_native
-            for row in networks.values()
-        )
+        named = are_native and all(has_layer(row, name) for row in rows for name in NATIVE_LAYERS)
         layers = NATIVE_LAYERS if named else COMMON_LAYERS
-    n_random = config.n_random
     if n_random is None:
-        n_random = 5 if all(row.is_native for row in networks.values()) else 0
+        n_random = 5 if are_native else 0
     names = [f"random_{number:02d}" for number in range(n_random)]
     random = {name: random_network(name) for name in names}
     if not set(layers) <= set(NATIVE_LAYERS):
