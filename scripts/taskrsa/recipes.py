@@ -27,6 +27,7 @@ Minutes = Annotated[int, Field(ge=1, description="Time limit of one job in minut
 Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 Rendered = Annotated[int, Field(ge=1, le=1_000_000)]  # images, whose ids have six digits
+Stride = Annotated[int, Field(ge=1, le=2)]
 Path = Annotated[str | None, Field(description="Environment variables are expanded.")]
 Precision = Literal["no", "bf16", "fp16", "auto"]
 
@@ -106,9 +107,4 @@ class EncoderConfig(Section):
 
     width: Positive = 64
     units: tuple[Positive, Positive, Positive, Positive] = (3, 4, 6, 3)
-    strides: tuple[
-        Annotated[int, Field(ge=1, le=2)],
-        Annotated[int, Field(ge=1, le=2)],
-        Annotated[int, Field(ge=1, le=2)],
-        Annotated[int, Field(ge=1, le=2)],
-    ] = (2, 2, 1, 1)
+    strides: tuple[Stride, Stride, Stride, Stride] = (2, 2, 1, 1)

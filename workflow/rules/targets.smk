@@ -46,7 +46,7 @@ rule train_target_model:
         **FINETUNING,
     params:
         model="small",
-        encoder=of_target(lambda target: target.small_encoder),
+        encoder=of_target(lambda target: as_json(target.small_encoder)),
         head=of_target(lambda target: as_json(target.config.small.head)),
         recipe=of_target(lambda target: as_json(target.config.small.recipe)),
         n_train=of_target(lambda target: as_json(target.config.n_train)),

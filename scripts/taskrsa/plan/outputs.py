@@ -123,8 +123,7 @@ def everything(plan: Plan) -> list[str]:
 
 def cheap(plan: Plan) -> list[str]:
     """Return what needs no training of small models: similarity, trees, Figures 4 to 6."""
-    names = ("figure4", "figure5", *["figure6"] * bool(plan.affinity_kinds))
-    drawn = [one for one in wanted(plan.has) if one.name in names]
+    drawn = [one for one in wanted(plan.has) if one.name in ("figure4", "figure5", "figure6")]
     return [
         f"{plan.run}/tables/similarity.csv",
         *(path for path in trees(plan) if f"/{plan.bank.layer}_" in path),

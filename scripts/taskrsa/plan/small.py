@@ -58,8 +58,7 @@ class SmallModels:
     @property
     def others(self) -> list[str]:
         """Variants at other widths and stages."""
-        factors = self.factors
-        variants = [*factors["width"].variants, *factors["stage"].variants]
+        variants = [*self.factors["width"].variants, *self.factors["stage"].variants]
         return [variant for variant in variants if variant not in self.by_seed]
 
     @property
