@@ -3,9 +3,9 @@
 from importlib import import_module
 
 from taskrsa.entry import run
-from taskrsa.figures.files import read_table, save_data, save_figure
+from taskrsa.figures.files import save_data, save_figure
 from taskrsa.figures.registry import registered
-from taskrsa.io.files import atomic_path
+from taskrsa.io.files import atomic_path, read_table
 
 
 def main(

@@ -4,14 +4,13 @@ Reads the similarity table. Writes, for every layer, the Spearman correlation ov
 with a permutation of the tasks.
 """
 
-import pandas as pd
 from taskrsa.analysis.taxonomy import label_agreement_rows
 from taskrsa.entry import run
-from taskrsa.io.files import write_table
+from taskrsa.io.files import read_table, write_table
 
 
 def main(similarity: str, permutations: int, seed: int, table: str) -> None:
-    write_table(label_agreement_rows(pd.read_csv(similarity), permutations, seed), table)
+    write_table(label_agreement_rows(read_table(similarity), permutations, seed), table)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pandas as pd
 from taskrsa.analysis.selection import baseline_rows, selection_rows, with_published
 from taskrsa.analysis.tables import read_affinity
 from taskrsa.entry import run
-from taskrsa.io.files import write_table
+from taskrsa.io.files import read_table, write_table
 from taskrsa.rsa.comparison import compare, resampled
 from taskrsa.rsa.inference import bootstrap_counts, resampled_similarity
 from taskrsa.rsa.measures import MEASURES
@@ -67,7 +67,7 @@ def main(
 
     scores = None
     if quality:
-        scores = pd.read_csv(quality).set_index("model")["error_removed"].loc[sources]
+        scores = read_table(quality).set_index("model")["error_removed"].loc[sources]
     rows += baseline_rows(kind, transfer, scores, reference=reference)
     write_table(with_published(rows), selection)
 

@@ -4,11 +4,10 @@ Writes the scores in the order of the ranking, how well similarity predicts them
 by similarity gained.
 """
 
-import pandas as pd
 from taskrsa.analysis.advice import target_similarity
 from taskrsa.analysis.outcomes import Reference, choice_gain, prediction_rows, score_rows
 from taskrsa.entry import run
-from taskrsa.io.files import write_table
+from taskrsa.io.files import read_table, write_table
 from taskrsa.paper.published import FIGURE8, MIOU, TABLE2
 from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.stacks import load_stacks
@@ -38,7 +37,7 @@ def main(
     of_bank, of_target = load_stacks(bank, target, layer, target_layer)
     counts = bootstrap_counts(of_bank.n_images, resamples, seed)
     similarity = target_similarity(of_target, of_bank, counts)
-    reached = pd.read_csv(runs)
+    reached = read_table(runs)
     predicted = prediction_rows(similarity, reached, permutations, seed, reference)
     if predicted["spearman"].isna().iloc[0]:
         print(
@@ -48,7 +47,7 @@ def main(
     gain = choice_gain(similarity, reached, seed, same_task=same_task, reference=reference)
     write_table(predicted, prediction)
     write_table(gain, choice)
-    write_table(score_rows(reached, pd.read_csv(ranking), reference), table)
+    write_table(score_rows(reached, read_table(ranking), reference), table)
 
 
 if __name__ == "__main__":

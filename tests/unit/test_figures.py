@@ -30,8 +30,9 @@ from figure_tables import (
 )
 from taskrsa.errors import DataError
 from taskrsa.figures import style
-from taskrsa.figures.files import read_table, save_data, save_figure
+from taskrsa.figures.files import save_data, save_figure
 from taskrsa.figures.registry import registered
+from taskrsa.io.files import read_table
 from taskrsa.tasks.dictionary import TYPE_COLOURS
 
 # The figures that one function draws alike are tested once.

@@ -15,8 +15,9 @@ from figure_tables import (
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from taskrsa.errors import DataError
-from taskrsa.figures.files import read_table, save_data
+from taskrsa.figures.files import save_data
 from taskrsa.figures.marks import pale
+from taskrsa.io.files import read_table
 from taskrsa.tasks.dictionary import TASKS
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from taskrsa.errors import DataError
-from taskrsa.io.files import atomic_path, read_rows, read_tables, write_table
+from taskrsa.io.files import atomic_path, read_rows, read_table, read_tables, write_table
 
 
 def test_a_failed_write_leaves_no_file(tmp_path):
@@ -46,3 +46,9 @@ def test_rows_of_a_tab_separated_table_are_text(tmp_path):
     (tmp_path / "rows.tsv").write_text('name\tsays\na\t"no" quotes\nb\t\n')
     rows = read_rows(tmp_path / "rows.tsv")
     assert rows == [{"name": "a", "says": '"no" quotes'}, {"name": "b", "says": ""}]
+
+
+def test_names_that_look_like_numbers_or_nothing_stay_names(tmp_path):
+    write_table([{"model": "007", "label": "NA", "rs": 0.5}], tmp_path / "ranking.csv")
+    table = read_table(tmp_path / "ranking.csv")
+    assert table.loc[0].tolist() == ["007", "NA", 0.5]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from taskrsa.errors import DataError
+from taskrsa.io.files import read_table
 
 # --- matrices ---
 
@@ -67,7 +68,7 @@ def read_affinity(path: str | PathLike) -> pd.DataFrame:
 
     DataError if a pair of source and target is missing or given twice.
     """
-    table = pd.read_csv(path)
+    table = read_table(path)
     pairs = table[["source", "target"]]
     if pairs.duplicated().any():
         source, target = pairs[pairs.duplicated()].iloc[0]

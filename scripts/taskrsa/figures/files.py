@@ -13,16 +13,7 @@ from taskrsa.errors import DataError
 from taskrsa.figures.style import styled
 from taskrsa.io.files import atomic_path
 
-# Columns of names: "007" and "none" may be those of networks.
-_NAMES = ("name", "label", "type", "leaf", "model", "model_a", "model_b", "other")
-_NAMES += ("source", "target", "task")
 _DOTS = 300  # an inch, in pictures
-
-
-def read_table(path: str | os.PathLike) -> pd.DataFrame:
-    """Read a table as the workflow writes them: blank is not known, names are text."""
-    dtype = dict.fromkeys(_NAMES, str)
-    return pd.read_csv(path, dtype=dtype, keep_default_na=False, na_values=[""])
 
 
 def need_columns(

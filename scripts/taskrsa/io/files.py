@@ -19,6 +19,10 @@ from taskrsa.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
+# Columns of names: "007" and "none" may be those of networks.
+NAMES = ("name", "label", "type", "leaf", "loader", "model", "model_a", "model_b", "other")
+NAMES += ("source", "target", "task", "image")
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
@@ -98,21 +102,32 @@ def write_table(rows: pd.DataFrame | Iterable[dict], path: str | os.PathLike) ->
             writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
 
 
-def read_tables(paths: Iterable[str | os.PathLike]) -> dict[str, pd.DataFrame]:
-    """Read CSV tables by the name of their file; empty files count as tables without rows."""
+def read_table(path: str | os.PathLike) -> pd.DataFrame:
+    """Read a table as `write_table` writes it: blank is not known, names are text ("007", "NA").
+
+    An empty file is a table without rows.
+
+    Raises
+    ------
+    DataError
+        If the file is not there or is not a table.
+    """
     import pandas as pd
 
-    tables = {}
-    for path in map(Path, paths):
-        try:
-            tables[path.stem] = pd.read_csv(path)
-        except pd.errors.EmptyDataError:
-            tables[path.stem] = pd.DataFrame()
-        except FileNotFoundError:
-            raise DataError(f"{path}: there is no such table; make it again") from None
-        except (pd.errors.ParserError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: is not a table ({error}); make it again") from None
-    return tables
+    names = dict.fromkeys(NAMES, str)
+    try:
+        return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such table; make it again") from None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not a table ({error}); make it again") from None
+
+
+def read_tables(paths: Iterable[str | os.PathLike]) -> dict[str, pd.DataFrame]:
+    """Read tables by the name of their file."""
+    return {Path(path).stem: read_table(path) for path in paths}
 
 
 def _cell(value: object) -> object:

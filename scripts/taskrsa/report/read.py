@@ -10,11 +10,8 @@ import pandas as pd
 
 from taskrsa.analysis.tables import linkage_of
 from taskrsa.figures.registry import registered
-from taskrsa.io.files import digest_of, read_tables
+from taskrsa.io.files import digest_of, read_table
 from taskrsa.report.inputs import SMALL, Picture, Tree
-
-# Names, which stay text where they look like numbers.
-_NAMES = ("name", "label", "type", "loader", "model", "model_a", "model_b", "task", "other")
 
 
 def tables_of(paths: Iterable[str]) -> dict[str, pd.DataFrame]:
@@ -25,7 +22,7 @@ def tables_of(paths: Iterable[str]) -> dict[str, pd.DataFrame]:
     found = {}
     for path in map(Path, paths):
         name = f"{path.parent.name}_quality" if path.stem == "quality" else path.stem
-        found[name] = _read(path)
+        found[name] = read_table(path)
     return found
 
 
@@ -52,7 +49,7 @@ def targets_of(
     for path in map(Path, tables):
         _, target, *inner = path.relative_to(results).parts
         name = path.stem if len(inner) == 1 else "small_runs"
-        found.setdefault(target, {}).setdefault(name, []).append(_read(path))
+        found.setdefault(target, {}).setdefault(name, []).append(read_table(path))
     for of_target in found.values():
         runs = of_target.pop("small_runs", [])
         if runs and "scores" not in of_target:
@@ -60,7 +57,7 @@ def targets_of(
     for path in map(Path, curves):
         _, target, kind, *_ = parts = path.relative_to(results).parts
         network, seed = parts[-3:-1]
-        frame = _read(path)
+        frame = read_table(path)
         frame = frame.rename(columns={frame.columns[-1]: "score"}).assign(
             model=network if kind == "finetuned" else SMALL, seed=int(seed.removeprefix("s"))
         )
@@ -91,7 +88,7 @@ def pictures_of(results: str, paths: Iterable[str]) -> list[Picture]:
 def tree_of(paths: Iterable[str]) -> Tree | None:
     """Return the tree <layer>_<method>.csv, or None where there is none."""
     for path in paths:
-        tree = linkage_of(pd.read_csv(path, dtype={"leaf": str}), path)
+        tree = linkage_of(read_table(path), path)
         return Tree(*tree, Path(path).stem.rpartition("_")[2])
     return None
 
@@ -101,7 +98,7 @@ def digests_of(results: str, stimuli: str, tables: Iterable[str]) -> dict[str, s
 
     results and tables are as for `targets_of`; of the tables, those named images are read.
     """
-    images = _read(Path(stimuli))
+    images = read_table(stimuli)
     rows = [f"{row.image} {row.sha256}" for row in images.itertuples()]
     found = {f"{len(images)} stimuli": digest_of(rows)}
     for path in map(Path, tables):
@@ -116,17 +113,11 @@ def claims_of(paths: Iterable[str]) -> list[dict]:
     """Return the rows of a table of claims; none without one."""
     rows = []
     for path in paths:
-        frame = _read(Path(path)).astype(object)
+        frame = read_table(path).astype(object)
         rows += frame.where(frame.notna(), None).to_dict("records")
     return rows
 
 
 def networks_of(path: str) -> pd.DataFrame:
     """Return the networks of the bank: name, label, type, loader; blank where there is no type."""
-    return _read(Path(path)).fillna("")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    (frame,) = read_tables([path]).values()
-    whole = [name for name in _NAMES if name in frame and frame[name].dtype.kind in "iu"]
-    return frame.astype(dict.fromkeys(whole, str))
+    return read_table(path).fillna("")
