@@ -17,7 +17,7 @@ from taskrsa.networks.spec import SmallSpec, Spec, encoder_spec
 from taskrsa.networks.weights import random_encoder, save_encoder
 from taskrsa.recipes import TrainConfig
 from taskrsa.tasks.task import Task
-from taskrsa.training.loop import LabelledImages, encoder_and_decoder, scaled, train
+from taskrsa.training.loop import LabelledImages, scaled, train
 from taskrsa.training.losses import channel_statistics, constant_loss
 from torch import nn
 
@@ -88,14 +88,14 @@ def main(
         for path in stage_files.get(step, []):
             save_encoder(path, trained[0])
 
-    whole = encoder_and_decoder(network, decoder)
+    whole = nn.Sequential(network, decoder)
     trained, learning, val_loss = train(
         whole, of_task.loss, *images.values(), recipe, seed, after_step=save_stages
     )
     every_label = (split.labels() for split in images.values())
     constant = constant_loss(of_task.loss, *every_label, classes=outputs)
     save_encoder(weights, trained[0])
-    write_table(learning.rows(), curve)
+    write_table(learning, curve)
     row = {
         "model": model,
         "task": of_task.id,

@@ -96,9 +96,9 @@ def test_maps_are_void_where_there_is_no_image():
 
 def test_a_batch_depends_on_the_seed_and_the_step_alone():
     train, _ = scenes()
-    straight = list(Batches(train, RANDOM, seed=1, cache_mb=512).from_step(0))
-    assert len(straight) == RANDOM.steps
-    later = list(Batches(train, RANDOM, seed=1, cache_mb=0).from_step(4))
+    batches, later = (Batches(train, RANDOM, seed=1, cache_mb=mb) for mb in (512, 0))
+    straight = [batches[step] for step in range(6)]
+    later = [later[step] for step in (4, 5)]
     for (a, b), (c, d) in zip(straight[4:], later, strict=True):
         assert torch.equal(a, c)
         assert torch.equal(b, d)
@@ -126,7 +126,8 @@ def test_images_in_memory_are_limited():
     train, _ = scenes()
     sizes = [4 * train.label(i).size for i in range(len(train))]
     batches = Batches(train, RANDOM, seed=0, cache_mb=2.5 * max(sizes) / 1e6)
-    list(batches.from_step(0))
+    for step in range(RANDOM.steps):
+        batches[step]
     assert 0 < len(batches.cache) <= 3
     assert sum(sum(a.nbytes for a in pair) for pair in batches.cache.values()) <= 2.5 * max(sizes)
 

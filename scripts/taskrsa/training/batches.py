@@ -6,7 +6,6 @@ training that was cut off goes on exactly as if it had not been, without any gen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -149,7 +148,3 @@ class Batches:
             self.room -= size
             self.cache[index] = pair
         return pair
-
-    def from_step(self, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of a step, counted from 0, and of all that follow."""
-        return (self[later] for later in range(step, self.recipe.steps))

@@ -21,6 +21,7 @@ import torch
 
 from taskrsa.errors import DataError
 from taskrsa.io.locks import locked
+from taskrsa.text import one_line
 
 MAGIC = b"taskrsa-resume-1 "
 HEADER = len(MAGIC) + 64 + 1  # the magic, a SHA-256 in hexadecimal digits, a line feed
@@ -32,7 +33,7 @@ def key_of(settings: dict) -> str:
     return hashlib.sha256(_canonical(settings).encode()).hexdigest()
 
 
-def _canonical(settings: dict) -> str:
+def _canonical(settings: object) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
@@ -40,12 +41,8 @@ def write_whole(path: str | os.PathLike, *parts: bytes | memoryview) -> None:
     """Write a file whole or not at all, whatever dies meanwhile, and replace what was there.
 
     The temporary name is fixed, so that what a kill leaves is overwritten by the next attempt;
-    only the holder of the training's lock may write.
-
-    Raises
-    ------
-    DataError
-        If the disk is full or the folder cannot be written; what was at `path` stays.
+    only the holder of the training's lock may write. DataError if the disk is full or the folder
+    cannot be written; what was at `path` stays.
     """
     path = Path(path)
     part = part_of(path)
@@ -61,7 +58,10 @@ def write_whole(path: str | os.PathLike, *parts: bytes | memoryview) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        raise _unwritable(path, error) from None
+        raise DataError(
+            f"{path}: cannot be written ({error.strerror or error}); free some space or make its "
+            "folder writable and run again: training continues from the last saved state"
+        ) from None
 
 
 def part_of(path: str | os.PathLike) -> Path:
@@ -78,13 +78,6 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _unwritable(path: Path, error: OSError) -> DataError:
-    return DataError(
-        f"{path}: cannot be written ({error.strerror or error}); free some space or make its "
-        "folder writable and run again: training continues from the last saved state"
-    )
 
 
 def _header(body: bytes | memoryview) -> bytes:
@@ -105,11 +98,6 @@ class Checkpoint:
         self._lock_id = self._identity()
         self._starters = starters
 
-    @property
-    def key(self) -> str:
-        """The SHA-256 of the settings."""
-        return key_of(self.settings)
-
     def load(self) -> dict | None:
         """Return the last state that was saved with these settings, or None.
 
@@ -127,22 +115,22 @@ class Checkpoint:
             settings, state = json.loads(stored["settings"]), stored["state"]
         except DAMAGE as error:
             # Whole, so another version of this program or of PyTorch wrote it.
-            return self._aside(f"cannot be read ({' '.join(str(error).split())})")
-        if _canonical(settings) != _canonical(self.settings):
-            return self._aside(f"was made with a different {', '.join(_differing(settings, self))}")
+            return self._aside(f"cannot be read ({one_line(error)})")
+        differing = [
+            name
+            for name in sorted(settings.keys() | self.settings.keys())
+            if _canonical(settings.get(name)) != _canonical(self.settings.get(name))
+        ]
+        if differing:
+            return self._aside(f"was made with a different {', '.join(differing)}")
         return state
 
     def _aside(self, reason: str) -> None:
         print(f"{self.path}: {reason}; training starts over", flush=True)
 
     def save(self, state: dict) -> None:
-        """Replace the state by another, of tensors, numbers, texts, lists and dictionaries.
-
-        Raises
-        ------
-        DataError
-            If it cannot be written, or the lock was taken away.
-        """
+        """Replace the state by another, of tensors, numbers, texts, lists and dictionaries;
+        DataError if it cannot be written, or the lock was taken away."""
         if self._identity() != self._lock_id:
             raise DataError(
                 f"{self._lock_path}: was removed or replaced while this training ran, so that "
@@ -173,15 +161,6 @@ class Checkpoint:
         return status.st_dev, status.st_ino
 
 
-def _differing(settings: dict, checkpoint: Checkpoint) -> list[str]:
-    names = sorted(settings.keys() | checkpoint.settings.keys())
-    return [
-        name
-        for name in names
-        if _canonical({"": settings.get(name)}) != _canonical({"": checkpoint.settings.get(name)})
-    ]
-
-
 def _starters() -> tuple[int, ...]:
     """Return the processes that wait for this one: its parent and, where it can be known, the
     parent's parent (between a workflow and its job stands a shell)."""
@@ -204,18 +183,12 @@ def lock_of(path: str | os.PathLike) -> Path:
 def exclusive(path: str | os.PathLike, settings: dict) -> Iterator[Checkpoint]:
     """Hold the lock of the state at `path`, alone on this file system, for a whole training.
 
-    Another holder is waited for, with a line in the log. The kernel releases the lock when its
-    holder dies, so a lock file that is left behind holds nobody up.
+    Another holder is waited for, with a line in the log (see `locked`, also for errors).
 
     Parameters
     ----------
     path : the state file; the lock and temporary files lie beside it
     settings : everything that decides the result, as JSON can hold it; names are shown to the user
-
-    Raises
-    ------
-    DataError
-        If the folder cannot be written, or its file system has no locks.
     """
     path = Path(path)
     starters = _starters()  # before any wait, during which they may go

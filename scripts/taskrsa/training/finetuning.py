@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from accelerate import Accelerator
@@ -24,6 +24,7 @@ from taskrsa.networks.target import TargetNetwork
 from taskrsa.recipes import FinetuneConfig
 from taskrsa.targets.sets import LabelledSet
 from taskrsa.training.batches import DROPOUT, Batches, generator
+from taskrsa.training.checkpoint import Checkpoint
 from taskrsa.training.loop import make_optimizer, require_finite, resolved_precision
 from taskrsa.training.objectives import OBJECTIVES, Scores
 
@@ -32,38 +33,21 @@ MOMENTUM = 0.9
 HOLD = ("checkpoint_seconds", "checkpoint_steps")  # settings that leave the result as it is
 
 
-class Store(Protocol):
-    """Where a training keeps its state, such as `taskrsa.training.checkpoint.Checkpoint`."""
-
-    def load(self) -> dict | None: ...
-
-    def save(self, state: dict) -> None: ...
-
-
 @dataclass
 class Progress:
-    """How far a training has come, apart from its weights.
+    """How far a training has come, apart from its weights."""
 
-    step: steps done; curve: [step, mean training loss since the row before, score]; loss_sum and
-    loss_count: of the steps since the last row; by_class: scores at the last row; n_images.
-    """
-
-    step: int = 0
+    step: int = 0  # steps done
+    # [step, mean training loss since the row before, score]
     curve: list[list[float]] = field(default_factory=list)
-    loss_sum: float = 0.0
+    loss_sum: float = 0.0  # of the steps since the last row
     loss_count: int = 0
-    by_class: list[float] = field(default_factory=list)
+    by_class: list[float] = field(default_factory=list)  # scores at the last row
     n_images: int = 0
 
     def scored(self) -> bool:
         """Return whether the curve has a row of the present step."""
         return bool(self.curve) and self.curve[-1][0] == self.step
-
-    def add_loss(self, loss: float) -> None:
-        """Count a step with its loss."""
-        self.step += 1
-        self.loss_sum += loss
-        self.loss_count += 1
 
     def add(self, scores: Scores) -> None:
         """Add a row to the curve."""
@@ -95,8 +79,8 @@ def settings_of(
 ) -> dict:
     """Return everything that decides the result of `finetune`, by name; call it before training.
 
-    Data and weights are given by their content, not by where they lie; the hardware by what it
-    does to the numbers; the program by its source.
+    Data and weights are given by their content, the hardware by what it does to the numbers, the
+    program by its source.
     """
     device = None
     if recipe.device != "cpu":
@@ -133,12 +117,8 @@ def weights_digest(network: nn.Module) -> str:
 def program_digest() -> str:
     """Return one SHA-256 for the sources on which the result of a training depends."""
     library = Path(__file__).parents[1]
-    files = [
-        path
-        for name in ("networks", "targets", "training")
-        for path in library.glob(f"{name}/*.py")
-    ]
-    return digest_of(f"{path.name} {sha256_of(path)}" for path in sorted(files))
+    files = (library.glob(f"{folder}/*.py") for folder in ("networks", "targets", "training"))
+    return digest_of(f"{path.name} {sha256_of(path)}" for path in sorted(chain(*files)))
 
 
 # --- training ---
@@ -150,7 +130,7 @@ def finetune(
     val_set: LabelledSet,
     recipe: FinetuneConfig,
     seed: int,
-    store: Store | None = None,
+    store: Checkpoint | None = None,
 ) -> tuple[TargetNetwork, Progress]:
     """Train `network` as a whole; return it as the last step left it, and its learning curve.
 
@@ -170,7 +150,6 @@ def finetune(
     batches = Batches(
         train_set, recipe, seed, network.input_channels, network.head_config.input_scale
     )
-    coming = batches.from_step(run.progress.step)
     progress = run.progress
     bar = tqdm(total=recipe.steps, initial=progress.step, desc="train", mininterval=5)
     with bar, torch.random.fork_rng(devices=[]):
@@ -180,7 +159,7 @@ def finetune(
                 run.save()
             if progress.step == recipe.steps:
                 break
-            run.step(*next(coming), objective.loss)
+            run.step(*batches[progress.step], objective.loss)
             bar.update()
             # The last step's state is kept before the score, which may take long, begins.
             if progress.step == recipe.steps or run.is_due():
@@ -205,7 +184,7 @@ class _Run:
     """A training at some step: network, optimiser, progress, and where they are saved."""
 
     def __init__(
-        self, network: TargetNetwork, recipe: FinetuneConfig, seed: int, store: Store | None
+        self, network: TargetNetwork, recipe: FinetuneConfig, seed: int, store: Checkpoint | None
     ) -> None:
         self.recipe, self.seed, self.store = recipe, seed, store
         self.accelerator = Accelerator(
@@ -238,14 +217,16 @@ class _Run:
         self.accelerator.backward(value)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.progress.add_loss(require_finite(value.item(), step + 1))
+        self.progress.step += 1
+        self.progress.loss_sum += require_finite(value.item(), step + 1)
+        self.progress.loss_count += 1
 
     def is_due(self) -> bool:
         """Return whether the recipe asks for the state to be saved now."""
         recipe, steps = self.recipe, self.progress.step - self.saved_step
         seconds = time.monotonic() - self.saved_at
         by_time = recipe.checkpoint_seconds and seconds >= recipe.checkpoint_seconds
-        return bool(by_time or (recipe.checkpoint_steps and steps >= recipe.checkpoint_steps))
+        return bool(by_time or 0 < recipe.checkpoint_steps <= steps)
 
     def save(self) -> None:
         """Save the state where there is a store."""
@@ -308,9 +289,8 @@ def seconds_of_training(
     def seconds(n: int) -> float:
         network = make()
         start = time.perf_counter()
-        finetune(
-            network, train_set, val_set, recipe.model_copy(update={"steps": n, **no_states}), 0
-        )
+        brief = recipe.model_copy(update={"steps": n, **no_states})
+        finetune(network, train_set, val_set, brief, seed=0)
         return time.perf_counter() - start
 
     seconds(1)  # what is done once a process

@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, RandomSampler
 from tqdm import tqdm
 
 from taskrsa.errors import DataError
@@ -27,14 +26,19 @@ def scaled(recipe: TrainConfig, factor: float) -> TrainConfig:
     return recipe.model_copy(update={"steps": max(1, round(recipe.steps * factor))})
 
 
-class LabelledImages(Dataset):
-    """Photographs with one task's labels; a whole batch is fetched at once.
+class LabelledImages:
+    """Photographs (N, H, W, 3) uint8 with one task's labels; indexed by the rows of a batch.
 
-    images (N, H, W, 3) uint8, targets and valid may be arrays in memory or HDF5 data sets, which
-    are read row by row. `to_input` turns photographs into the encoder's input.
+    `to_input` turns photographs into the encoder's input.
     """
 
-    def __init__(self, images, targets, valid, to_input: Callable[..., Tensor]):
+    def __init__(
+        self,
+        images: np.ndarray,
+        targets: np.ndarray,
+        valid: np.ndarray,
+        to_input: Callable[..., Tensor],
+    ):
         if not len(images) == len(targets) == len(valid):
             raise DataError(
                 f"{len(images)} images but {len(targets)} labels; derive the labels again"
@@ -47,64 +51,17 @@ class LabelledImages(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitems__(self, indices: list[int]) -> tuple[np.ndarray, Tensor, Tensor]:
-        return (
-            _take(self.images, indices),
-            _tensor(_take(self.targets, indices)),
-            _tensor(_take(self.valid, indices)),
-        )
+    def __getitem__(self, rows: list[int] | slice) -> tuple[np.ndarray, Tensor, Tensor]:
+        return self.images[rows], *self.labels(rows)
 
-    def labels(self) -> tuple[Tensor, Tensor]:
-        """Return all targets and their validity."""
-        return _tensor(np.asarray(self.targets)), _tensor(np.asarray(self.valid))
+    def labels(self, rows: list[int] | slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Return targets and their validity, by default of all images."""
+        return _tensor(self.targets[rows]), _tensor(self.valid[rows])
 
 
 def _tensor(array: np.ndarray) -> Tensor:
     # Ids are stored as unsigned integers, which few of PyTorch's operations take.
     return torch.from_numpy(array.astype(np.int64) if array.dtype.kind in "ui" else array)
-
-
-def _take(array, indices: list[int]) -> np.ndarray:
-    if isinstance(array, np.ndarray):
-        return array[indices]
-    return np.stack([array[index] for index in indices])
-
-
-@dataclass
-class Curve:
-    """Losses by step, as written to `learning_curve.csv`."""
-
-    step: list[int] = field(default_factory=list)
-    train_loss: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-
-    def add(self, step: int, train_loss: float, val_loss: float) -> None:
-        self.step.append(step)
-        self.train_loss.append(train_loss)
-        self.val_loss.append(val_loss)
-
-    def rows(self) -> list[dict]:
-        """Return one row a validation."""
-        columns = vars(self)
-        return [
-            dict(zip(columns, values, strict=True))
-            for values in zip(*columns.values(), strict=True)
-        ]
-
-
-@dataclass
-class _Best:
-    """The weights that a training ends with, and their validation loss."""
-
-    keep: str
-    loss: float = math.inf
-    state: dict[str, Tensor] | None = None
-
-    def offer(self, loss: float, network: nn.Module) -> None:
-        """Keep a network's weights if the recipe wants them rather than those kept before."""
-        if loss < self.loss or self.keep == "last":
-            self.loss = loss
-            self.state = {k: v.detach().clone() for k, v in network.state_dict().items()}
 
 
 def train(
@@ -115,18 +72,14 @@ def train(
     recipe: TrainConfig,
     seed: int,
     after_step: Callable[[int, nn.Module], None] | None = None,
-) -> tuple[nn.Module, Curve, float]:
-    """Train `network` and return it with its learning curve and the validation loss of the
-    weights it ends with.
+) -> tuple[nn.Module, list[dict], float]:
+    """Train `network` and return it with its learning curve (rows of step, train_loss and
+    val_loss) and the validation loss of the weights it ends with.
 
     The recipe's learning rate is the peak between a linear warm-up and a cosine decay to 0. The
     same seed, data and machine give the same weights, bit by bit, on CPU. `after_step` is called
     with the number of steps done, 0 first, and the network as it is then; it must not change it.
-
-    Raises
-    ------
-    DataError
-        If the loss stops being finite.
+    DataError if the loss stops being finite.
     """
     accelerator = Accelerator(
         cpu=recipe.device == "cpu", mixed_precision=resolved_precision(recipe.precision)
@@ -147,7 +100,7 @@ def train(
         target = target.float() if target.dtype == torch.float16 else target
         return LOSSES[loss](prediction.float(), target, valid, generator=generator)
 
-    curve, best, recent = Curve(), _Best(recipe.keep), []
+    curve, recent, kept_loss, kept = [], [], math.inf, None
     after_step = after_step or (lambda step, network: None)
     after_step(0, plain)
     for step in tqdm(range(1, recipe.steps + 1), desc="train", mininterval=5):
@@ -161,12 +114,15 @@ def train(
         after_step(step, plain)
         if step % recipe.eval_every == 0 or step == recipe.steps:
             val_loss = _validate(network, val_images, recipe.batch_size, batch_loss)
-            curve.add(step, sum(recent) / len(recent), val_loss)
+            train_loss = sum(recent) / len(recent)
+            curve.append({"step": step, "train_loss": train_loss, "val_loss": val_loss})
             recent = []
-            best.offer(val_loss, plain)
-    if best.state is not None:
-        plain.load_state_dict(best.state)
-    return plain.eval(), curve, best.loss
+            if val_loss < kept_loss or recipe.keep == "last":
+                kept_loss = val_loss
+                kept = {k: v.detach().clone() for k, v in plain.state_dict().items()}
+    if kept is not None:
+        plain.load_state_dict(kept)
+    return plain.eval(), curve, kept_loss
 
 
 def require_finite(loss: float, step: int) -> float:
@@ -207,13 +163,10 @@ def _validate(network, images: LabelledImages, batch_size: int, batch_loss) -> f
     network.eval()
     generator = torch.Generator().manual_seed(VAL_SEED)
     total = 0.0
-    for batch in _loader(images, BatchSampler(SequentialSampler(images), batch_size, False)):
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
         total += batch_loss(batch, generator).item() * len(batch[0])
     return total / len(images)
-
-
-def _loader(images: LabelledImages, sampler) -> DataLoader:
-    return DataLoader(images, batch_sampler=sampler, collate_fn=lambda batch: batch)
 
 
 def _endless(images: LabelledImages, batch_size: int, seed: int) -> Iterator:
@@ -221,7 +174,8 @@ def _endless(images: LabelledImages, batch_size: int, seed: int) -> Iterator:
     batch_size = min(batch_size, len(images))
     sampler = BatchSampler(RandomSampler(images, generator=generator), batch_size, drop_last=True)
     while True:
-        yield from _loader(images, sampler)
+        for rows in sampler:
+            yield images[rows]
 
 
 def _warm_up_then_cosine(steps: int, step: int) -> float:
@@ -237,8 +191,3 @@ def resolved_precision(name: str) -> str:
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "no"
     return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "no"
-
-
-def encoder_and_decoder(encoder: nn.Module, decoder: nn.Module) -> nn.Sequential:
-    """Chain the two; the encoder can be taken back as the first part."""
-    return nn.Sequential(encoder, decoder)

@@ -12,8 +12,6 @@ from torch.nn import functional as F
 PAIR_PIXELS = 64  # pixels sampled in each image for the metric loss
 IGNORED = -1  # class index of a pixel without a label
 
-Loss = Callable[..., Tensor]
-
 
 def l1(prediction: Tensor, target: Tensor, valid: Tensor, **_) -> Tensor:
     """Mean absolute error over valid values. Dense: (N, C, h, w), valid (N, h, w)."""
@@ -76,7 +74,7 @@ def metric(
     )
 
 
-LOSSES: dict[str, Loss] = {
+LOSSES: dict[str, Callable[..., Tensor]] = {
     "l1": l1,
     "l2": l2,
     "cross_entropy": cross_entropy,

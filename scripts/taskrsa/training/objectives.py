@@ -25,33 +25,24 @@ from taskrsa.networks.target import TargetNetwork
 from taskrsa.targets.pixels import VOID
 from taskrsa.targets.sets import LabelledSet
 from taskrsa.training.batches import GREY
+from taskrsa.training.losses import cross_entropy, l1
 
 _BATCH = 16  # images of one size scored at a time
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of a network on a set.
+    """Scores of a network on a set."""
 
-    value: what networks are compared by, such as the mean IoU over the classes that occur;
-    by_class: of every class, nan for those that occur neither in the labels nor in the
-    predictions; n_images: how many were scored.
-    """
-
-    value: float
-    by_class: tuple[float, ...]
+    value: float  # what networks are compared by
+    by_class: tuple[float, ...]  # nan where neither labels nor predictions have the class
     n_images: int
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a network learns.
-
-    loss : of its outputs and the labels
-    evaluate : the scores of a network on a set
-    chance : the score on the second set of the best constant answer that the labels of the first
-        suggest
-    """
+    """What a network learns: the loss of its outputs and the labels, its scores on a set, and the
+    score on the second set of the best constant answer that the labels of the first suggest."""
 
     loss: Callable[[Tensor, Tensor], Tensor]
     evaluate: Callable[[TargetNetwork, LabelledSet], Scores]
@@ -62,26 +53,15 @@ class Objective:
 
 
 def pixel_loss(scores: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross entropy over the pixels that are not void, 0 if there are none.
-
-    Parameters
-    ----------
-    scores : (N, K, H, W); labels : (N, H, W) int64
-    """
-    total = F.cross_entropy(scores, labels, ignore_index=VOID, reduction="sum")
-    return total / (labels != VOID).sum().clamp(min=1)
+    """Return the mean cross entropy of scores (N, K, H, W) over the labels (N, H, W) that are not
+    void, 0 if there are none."""
+    return cross_entropy(scores, labels, labels != VOID)
 
 
 def value_loss(values: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean absolute error over the labels that are known, 0 if there are none.
-
-    Parameters
-    ----------
-    values : (N, 1, H, W) or (N, K); labels : (N, H, W) or (N, K), nan where unknown
-    """
-    known = ~labels.isnan()
-    error = (values.reshape(labels.shape) - labels.nan_to_num()).abs() * known
-    return error.sum() / known.sum().clamp(min=1)
+    """Return the mean absolute error of values (N, 1, H, W) or (N, K) over the labels (N, H, W) or
+    (N, K) that are not nan, 0 if there are none."""
+    return l1(values.reshape(labels.shape), labels.nan_to_num(), ~labels.isnan())
 
 
 # --- scores ---
@@ -133,13 +113,8 @@ def _class_ids(network: TargetNetwork, rgb: np.ndarray) -> Tensor:
 
 
 def miou(network: TargetNetwork, images: LabelledSet) -> Scores:
-    """Score a segmentation on a whole set, each image at its own size, void left out.
-
-    Raises
-    ------
-    DataError
-        If the set has no image, or no pixel that is not void.
-    """
+    """Score a segmentation on a whole set, each image at its own size, void left out; DataError if
+    there is nothing else."""
     n = len(images.classes)
     pairs = torch.zeros(n * n, dtype=torch.int64)  # of label and prediction
     with _scoring(network, images):
@@ -183,13 +158,7 @@ def accuracy(network: TargetNetwork, images: LabelledSet) -> Scores:
 
 def error_removed(network: TargetNetwork, images: LabelledSet) -> Scores:
     """Score values by the share of the constant answer's absolute error that is removed: of each
-    of K outputs, and their mean.
-
-    Raises
-    ------
-    DataError
-        If the set has no image, or no known label of an output that differs from the constant.
-    """
+    of K outputs, and their mean. DataError if no known label of an output differs from it."""
     n = len(images.classes)
     ours, constant = np.zeros(n), np.zeros(n)
     with _scoring(network, images) as device:
@@ -238,13 +207,10 @@ def _chance_accuracy(train: LabelledSet, val: LabelledSet) -> float:
     return float(counts[_counts(train).argmax()] / counts.sum())
 
 
-def _chance_error_removed(train: LabelledSet, val: LabelledSet) -> float:
-    return 0.0
-
-
+_OF_VALUES = Objective(value_loss, error_removed, lambda train, val: 0.0)
 OBJECTIVES = {
     "segmentation": Objective(pixel_loss, miou, _chance_miou),
     "classification": Objective(F.cross_entropy, accuracy, _chance_accuracy),
-    "regression": Objective(value_loss, error_removed, _chance_error_removed),
-    "values": Objective(value_loss, error_removed, _chance_error_removed),
+    "regression": _OF_VALUES,
+    "values": _OF_VALUES,
 }

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -44,18 +45,13 @@ _CONSTANT = 1e-6  # a feature or label whose deviation is a smaller share than t
 
 @dataclass(frozen=True)
 class Transfer:
-    """One transfer, scored on held-out images.
+    """One transfer, scored on held-out images."""
 
-    affinity: 1 - error / constant_error; higher is better, and it may be negative.
-    penalty: the one chosen, in units of the mean eigenvalue of the features' covariance.
-    measure: what `error` and `constant_error` are, "squared error" or "cross-entropy".
-    """
-
-    affinity: float
+    affinity: float  # 1 - error / constant_error, which may be negative
     error: float
     constant_error: float
-    penalty: float
-    measure: str
+    penalty: float  # the one chosen, in units of `Stage.unit`
+    measure: str  # what the errors are, "squared error" or "cross-entropy"
 
 
 @dataclass(frozen=True)
@@ -91,21 +87,15 @@ def compressed_features(
     batch_size: int,
     source: str,
 ) -> Tensor:
-    """Return the bottleneck of photographs, (N, C, c, c) float32.
+    """Return the bottleneck of photographs, (N, C, c, c) float32; RepresentationError if it is not
+    finite.
 
     Parameters
     ----------
     encoder : a network in evaluation mode
     to_input : turns (N, H, W, 3) uint8 photographs into the network's input
     source : name for errors
-
-    Raises
-    ------
-    RepresentationError
-        If the network is in training mode, or a bottleneck is not finite.
     """
-    if encoder.training:
-        raise RepresentationError(f"{source}: is in training mode; call eval() before probing")
     device = next(encoder.parameters()).device
     encoder = encoder.to(memory_format=torch.channels_last)
     parts = []
@@ -121,19 +111,9 @@ def compressed_features(
 
 
 def neighbourhoods(features: Tensor, side: int) -> Tensor:
-    """Return the side x side features around each position, (N, h * w, side^2 * C), zero padded.
-
-    Parameters
-    ----------
-    features : (N, C, h, w)
-    side : odd
-
-    Raises
-    ------
-    ConfigError
-        If `side` is not odd and positive.
-    """
-    if side < 1 or side % 2 == 0:
+    """Return the side x side features of (N, C, h, w) around each position, zero padded:
+    (N, h * w, side^2 * C). ConfigError if `side` is even."""
+    if side % 2 == 0:
         raise ConfigError(f"neighbourhood: must be odd and positive, not {side}")
     height, width = features.shape[2:]
     padded = F.pad(features, [side // 2] * 4).permute(0, 2, 3, 1)
@@ -154,19 +134,14 @@ def labels_at_positions(
     A position takes the pixels that lie under it: values as they are, colour bins as the colours
     they stand for, segments, whose ids mean nothing across images, as their borders (the last row
     and column, which lack a neighbour, are invalid). Class maps become the majority's class, valid
-    where at least half of the pixels are; the lowest class wins a draw.
+    where at least half of the pixels are; the lowest class wins a draw. ConfigError if a map cannot
+    be divided among the positions.
 
     Parameters
     ----------
     targets, valid : labels as `taskrsa.data.pack.read_labels` returns them
-    n_outputs : number of classes, for class maps
+    n_outputs, ab_bins : as in `taskrsa.tasks.label_features.label_features`
     grid : positions along each side of the bottleneck
-    ab_bins : (n_outputs, 2) colours of the classes, for colorization
-
-    Raises
-    ------
-    ConfigError
-        If the label map cannot be divided among the positions.
     """
     valid = np.asarray(valid, bool)
     if task.output == "class":
@@ -214,13 +189,8 @@ def _majority(ids: np.ndarray, valid: np.ndarray, classes: int, grid: int) -> La
 
 
 def validation_images(n: int, seed: int) -> Tensor:
-    """Choose a fifth of n training images, but at least one, as a mask (n,).
-
-    Raises
-    ------
-    ConfigError
-        If there are fewer than two images.
-    """
+    """Choose a fifth of n training images, but at least one, as a mask (n,); ConfigError if there
+    are fewer than two."""
     if n < 2:
         raise ConfigError(f"n_train: probes need at least 2 training images, not {n}")
     chosen = torch.zeros(n, dtype=torch.bool)
@@ -233,23 +203,41 @@ def validation_images(n: int, seed: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Factorisation:
-    """Standardised features in the basis of their covariance's eigenvectors.
+class Stage:
+    """Features to fit probes to and features to score them on, standardised and in the basis of
+    the eigenvectors of the former's correlation matrix."""
 
-    mean: (P, D), at each position. rotation: (D, D), which also divides by the deviations.
-    eigenvalues: (D,) float64 of the correlation matrix of the features.
-    """
+    eigenvalues: Tensor  # (D,) float64
+    fit: Tensor  # (N, P, D) float32
+    test: Tensor  # (M, P, D) float32
 
-    mean: Tensor
-    rotation: Tensor
-    eigenvalues: Tensor
+    @classmethod
+    def of(cls, fit: Tensor, test: Tensor) -> Stage:
+        """Standardise features (N, P, D) and (M, P, D) float32 as the former ask for.
 
-    def __call__(self, features: Tensor) -> Tensor:
-        """Return features (N, P, D) in the basis, float32."""
-        rotated = torch.empty_like(features)
-        for images in _chunks(len(features)):
-            rotated[images] = (features[images] - self.mean) @ self.rotation
-        return rotated
+        They are centred at each position and divided by their deviation over all positions; one
+        that never varies is left out. The matrix is decomposed in double precision.
+        """
+        n, positions, width = fit.shape
+        mean = fit.mean(0)
+        gram = torch.zeros(width, width, dtype=torch.float64)
+        for images in _chunks(n):
+            centred = (fit[images].double() - mean).flatten(0, 1)
+            gram += centred.T @ centred
+        covariance = gram / (n * positions)
+        deviation = covariance.diagonal().sqrt()
+        largest = torch.stack(fit.aminmax()).abs().max()
+        inverse = torch.where(deviation > _CONSTANT * largest, 1 / deviation, 0.0)
+        values, vectors = torch.linalg.eigh(covariance * inverse[:, None] * inverse)
+        rotation = (inverse[:, None] * vectors).float()
+
+        def rotated(features: Tensor) -> Tensor:
+            found = torch.empty_like(features)
+            for images in _chunks(len(features)):
+                found[images] = (features[images] - mean) @ rotation
+            return found
+
+        return cls(values.clamp(min=0), rotated(fit), rotated(test))
 
     @property
     def unit(self) -> float:
@@ -257,71 +245,22 @@ class Factorisation:
         return float(self.eigenvalues.mean()) or 1.0  # any unit will do for a dead bottleneck
 
 
-def factorise(features: Tensor) -> Factorisation:
-    """Standardise features and decompose their covariance, in double precision.
-
-    Features are centred at each position and divided by their deviation over all positions;
-    one that never varies is left out.
-
-    Parameters
-    ----------
-    features : (N, P, D) float32
-    """
-    n, positions, width = features.shape
-    mean = features.mean(0)
-    gram = torch.zeros(width, width, dtype=torch.float64)
-    for images in _chunks(n):
-        centred = (features[images].double() - mean).flatten(0, 1)
-        gram += centred.T @ centred
-    covariance = gram / (n * positions)
-    deviation = covariance.diagonal().sqrt()
-    largest = torch.stack(features.aminmax()).abs().max()
-    inverse = torch.where(deviation > _CONSTANT * largest, 1 / deviation, 0.0)
-    values, vectors = torch.linalg.eigh(covariance * inverse[:, None] * inverse)
-    return Factorisation(mean, (inverse[:, None] * vectors).float(), values.clamp(min=0))
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Features to fit probes to and features to score them on, in the basis of the former."""
-
-    basis: Factorisation
-    fit: Tensor  # (N, P, D)
-    test: Tensor  # (M, P, D)
-
-    @classmethod
-    def of(cls, fit: Tensor, test: Tensor) -> Stage:
-        basis = factorise(fit)
-        return cls(basis, basis(fit), basis(test))
-
-
 class SourceProbe:
-    """The features of one source for one kind of input, ready to serve any target.
+    """The features (N, C, c, c) and (M, C, c, c) of one source for one kind of input, ready to
+    serve any target.
 
     For each geometry the features are factorised twice, whatever the number of targets: without the
     validation images, to choose the penalties, and with them, for the fit that is scored on the
-    held-out images.
-
-    Parameters
-    ----------
-    train, held_out : features (N, C, c, c) and (M, C, c, c) float32
-    neighbourhood : side of the neighbourhood that predicts the pixels under a position
-    seed : draws the validation images and the positions that classifiers are fitted to
-    classifier_rows : such positions at most
+    held-out images. `neighbourhood` is the side of what predicts the pixels under a position;
+    `seed` draws the validation images and the positions that classifiers are fitted to.
     """
 
     def __init__(
-        self,
-        train: Tensor,
-        held_out: Tensor,
-        neighbourhood: int = 3,
-        seed: int = 0,
-        classifier_rows: int = CLASSIFIER_ROWS,
+        self, train: Tensor, held_out: Tensor, neighbourhood: int = 3, seed: int = 0
     ) -> None:
         self._features = train, held_out
         self._neighbourhood = neighbourhood
         self._seed = seed
-        self._classifier_rows = classifier_rows
         self._validation = validation_images(len(train), seed)
         self._stages: dict[bool, tuple[Stage, Stage]] = {}
 
@@ -348,11 +287,8 @@ class SourceProbe:
                 )
         first = train.rows(~self._validation)
         second = train.rows(self._validation)
-        for labels, split in (
-            (first, "training"),
-            (second, "validation"),
-            (held_out, "held-out"),
-        ):
+        parts = {"training": first, "validation": second, "held-out": held_out}
+        for split, labels in parts.items():
             if not labels.valid.any():
                 raise DataError(
                     f"{task.id}: no valid label among the {split} images; give more images or "
@@ -368,16 +304,12 @@ class SourceProbe:
             raise DataError(f"{task.id}: a valid label is not finite; derive the labels again")
         choosing, final = self._both_stages(task.dense)
         if train.are_classes:
-            rows = self._classifier_rows, self._seed
-            errors = classifier_errors(choosing, first, second, CLASSIFIER_PENALTIES, *rows)
-            penalty = CLASSIFIER_PENALTIES[int(np.argmin(errors))]
-            error = classifier_errors(final, train, held_out, [penalty], *rows)[0]
-            measure = "cross-entropy"
+            penalties, measure = CLASSIFIER_PENALTIES, "cross-entropy"
+            errors_of = partial(classifier_errors, seed=self._seed)
         else:
-            errors = ridge_errors(choosing, first, second, RIDGE_PENALTIES)
-            penalty = RIDGE_PENALTIES[int(np.argmin(errors))]
-            error = ridge_errors(final, train, held_out, [penalty])[0]
-            measure = "squared error"
+            penalties, measure, errors_of = RIDGE_PENALTIES, "squared error", ridge_errors
+        penalty = penalties[int(np.argmin(errors_of(choosing, first, second, penalties)))]
+        error = errors_of(final, train, held_out, [penalty])[0]
         return Transfer(1 - error / constant, float(error), constant, float(penalty), measure)
 
     def _both_stages(self, dense: bool) -> tuple[Stage, Stage]:
@@ -396,11 +328,8 @@ class SourceProbe:
 
 
 def constant_error(train: Labels, test: Labels) -> float:
-    """Return the error of the best predictor that ignores the image, per valid value.
-
-    It answers, at every position, with the mean of the training labels or with their frequencies
-    of classes, as `taskrsa.training.losses.constant_loss` does.
-    """
+    """Return the error per valid value of the best predictor that ignores the image, as that of
+    `taskrsa.training.losses.constant_loss`."""
     if train.are_classes:
         answer = log_frequencies(train)
         return _cross_entropy(answer.expand_as(test.values), test)
@@ -426,10 +355,7 @@ def ridge_errors(
     This is the ridge fit where all labels are valid, and else approximates one fit for each output
     to its own valid labels, well as long as validity has little to do with the bottleneck.
 
-    Parameters
-    ----------
-    stage : features, with as many images and positions as the labels
-    train, test : labels with `values` (N, P, C, S)
+    Labels have `values` (N, P, C, S), and as many images and positions as the stage.
     """
     mean = _means(train)
     outputs = mean[0].numel()
@@ -439,10 +365,7 @@ def ridge_errors(
         moment += stage.fit[images].flatten(0, 1).double().T @ residuals.double()
     valid = train.valid.sum((0, 1)).clamp(min=1)  # (1, S)
     moment /= valid.expand(mean.shape[1:]).reshape(-1)
-    shrunk = [
-        moment / (stage.basis.eigenvalues + penalty * stage.basis.unit)[:, None]
-        for penalty in penalties
-    ]
+    shrunk = [moment / (stage.eigenvalues + penalty * stage.unit)[:, None] for penalty in penalties]
     weights = torch.cat(shrunk, 1).float()
     totals = torch.zeros(len(penalties), dtype=torch.float64)
     for images in _chunks(len(test)):
@@ -529,11 +452,8 @@ def classifier_errors(
     free. Fits run from the first penalty, the strongest, to the last, each from the one
     before, and end once the error on `test` rises: so fewer errors than penalties may come back.
 
-    Parameters
-    ----------
-    stage : features, with as many images and positions as the labels
-    train, test : labels with `values` (N, P, K)
-    max_rows : valid positions that are fitted, at most; more are sampled with `seed`
+    Labels have `values` (N, P, K). Of more than `max_rows` valid positions so many are fitted,
+    sampled with `seed`.
     """
     prior = log_frequencies(train)
     where = train.valid.flatten().nonzero()[:, 0]
@@ -547,7 +467,7 @@ def classifier_errors(
     errors: list[float] = []
     for penalty in penalties:
         weights = _fit_classifier(
-            features, shares, offset, stage.basis.eigenvalues, penalty * stage.basis.unit, weights
+            features, shares, offset, stage.eigenvalues, penalty * stage.unit, weights
         )
         logits = prior + stage.test @ weights[:-1].float() + weights[-1].float()
         errors.append(_cross_entropy(logits, test))
