@@ -7,9 +7,8 @@ is drawn with a seed, and `table` lists it with the hash of every image.
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
-from taskrsa.data.pack import write_pack
-from taskrsa.data.sources import open_source
-from taskrsa.data.stimuli import choose, write_stimuli_table
+from taskrsa.data.pack import write_pack, write_stimuli_table
+from taskrsa.data.sources import choose, open_source
 from taskrsa.entry import run
 from tqdm import tqdm
 

@@ -1,13 +1,12 @@
 """Write the archive that Pascal VOC's test server takes: predicted masks as palette PNGs."""
 
 import torch
+from taskrsa.data.images import read_photograph
 from taskrsa.entry import run
 from taskrsa.networks.network import Network
 from taskrsa.networks.target import load_target
 from taskrsa.networks.weights import on_accelerator
-from taskrsa.targets.devkit import listed_images
-from taskrsa.targets.pixels import read_photograph
-from taskrsa.targets.submission import write_submission
+from taskrsa.targets.devkit import listed_images, write_submission
 from taskrsa.training.objectives import predict
 from tqdm import tqdm
 
@@ -30,7 +29,7 @@ def main(
         (image_id, predict(network, read_photograph(path)).byte().cpu().numpy())
         for image_id, path in tqdm(listed.items(), desc=images, mininterval=5)
     )
-    write_submission(archive, masks, len(network.classes))
+    write_submission(archive, masks)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 from image_files import photograph, refuses, save, truncate
 from PIL import Image
 from taskrsa.data import folder
-from taskrsa.errors import ConfigError, DataError
+from taskrsa.errors import DataError
 
 
 def test_photographs_are_cropped_to_the_centre_and_resized(tmp_path):
@@ -110,7 +110,3 @@ def test_what_is_wrong_with_a_list_is_named_together(tmp_path):
 def test_folders_without_photographs(tmp_path):
     refuses(DataError, "no such folder", lambda: folder.open_source(tmp_path / "none"))
     refuses(DataError, "no JPEG or PNG files", lambda: folder.open_source(tmp_path))
-    save(tmp_path / "a.png", photograph(0))
-    source = folder.open_source(tmp_path)
-    refuses(DataError, "no image b", lambda: source.view("b"))
-    refuses(ConfigError, "no split 'test'", lambda: source.ids("test"))

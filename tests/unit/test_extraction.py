@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from taskrsa.data.stimuli import choose
+from taskrsa.data.sources import choose
 from taskrsa.errors import ConfigError
 from taskrsa.networks.encoder import LAYERS, EncoderSpec
 from taskrsa.networks.extraction import extract

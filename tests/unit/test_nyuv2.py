@@ -18,8 +18,9 @@ from published import SCENES, metres, write_mat
 from scipy.io import savemat
 from taskrsa.data import nyuv2, rgbd, sources
 from taskrsa.data.images import read_levels
-from taskrsa.data.nyuv2 import Conversion, convert
+from taskrsa.data.nyuv2 import ConversionConfig, convert
 from taskrsa.errors import ConfigError, DataError
+from taskrsa.plan.config import RgbdConfig, parse_section
 from taskrsa.tasks.dictionary import TASKS
 
 
@@ -31,7 +32,7 @@ def mat(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def converted(mat, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("converted") / "nyuv2"
-    convert(mat, folder, Conversion(val_share=0.3, n_classes=3))
+    convert(mat, folder, ConversionConfig(val_share=0.3, n_classes=3))
     return folder
 
 
@@ -70,14 +71,14 @@ def test_photographs_depth_and_labels_stand_upright(converted):
 def test_classes_are_the_most_frequent_names_of_the_training_frames(mat, tmp_path):
     for train, test, third in ([[1], [3]], [[2], [4]], "chair"), ([[2], [4]], [[1], [3]], "book"):
         savemat(tmp_path / "splits.mat", {"trainNdxs": train, "testNdxs": test})
-        options = Conversion(splits=str(tmp_path / "splits.mat"), n_classes=3, size=32)
+        options = ConversionConfig(splits=str(tmp_path / "splits.mat"), n_classes=3, size=32)
         convert(mat, tmp_path / third, options)
         names = (tmp_path / third / "classes.txt").read_text().split()
         assert names == ["wall", "table", third]
-    convert(mat, tmp_path / "one", Conversion(n_classes=1))
+    convert(mat, tmp_path / "one", ConversionConfig(n_classes=1))
     assert (tmp_path / "one/classes.txt").read_text() == "wall\n"
     assert set(np.unique(read_levels(tmp_path / "one/semantic/0000.png"))) == {0, 1}
-    convert(mat, tmp_path / "all", Conversion())
+    convert(mat, tmp_path / "all", ConversionConfig())
     # Names that no pixel has are not classes.
     assert sorted((tmp_path / "all/classes.txt").read_text().split()) == [
         "book", "chair", "table", "wall",
@@ -127,7 +128,7 @@ def test_scenes_are_whole_in_one_split(converted, mat, tmp_path):
 def test_the_official_split_is_kept(mat, tmp_path):
     file = tmp_path / "splits.mat"
     savemat(file, {"trainNdxs": [[2], [6], [3]], "testNdxs": [[1], [4]]})
-    convert(mat, tmp_path / "out", Conversion(splits=str(file), size=32, classes=None))
+    convert(mat, tmp_path / "out", ConversionConfig(splits=str(file), size=32, classes=None))
     found = {row["id"]: row["split"] for row in rows(tmp_path / "out")}
     assert found == {
         "0000": "test", "0001": "train", "0002": "train", "0003": "test", "0005": "train",
@@ -150,7 +151,7 @@ def test_the_official_split_is_kept(mat, tmp_path):
 
 
 def test_unknown_depth_is_kept_unknown_with_raw(mat, tmp_path):
-    convert(mat, tmp_path / "out", Conversion(depth="raw", classes=None, crop=480, size=480))
+    convert(mat, tmp_path / "out", ConversionConfig(depth="raw", classes=None, crop=480, size=480))
     levels = read_levels(tmp_path / "out/depth/0001.png")
     assert (levels[:200] == 0).all()
     expected = 1000 * metres(1)[200:, 80:560]
@@ -180,7 +181,7 @@ def write_mapping(folder: Path, kind: str) -> str:
 
 @pytest.mark.parametrize("kind", ["csv", "mat"])
 def test_names_are_mapped_to_classes(mat, tmp_path, kind):
-    options = Conversion(classes=write_mapping(tmp_path, kind))
+    options = ConversionConfig(classes=write_mapping(tmp_path, kind))
     convert(mat, tmp_path / "out", options)
     names = (tmp_path / "out/classes.txt").read_text().splitlines()
     order = ["wall", "chair", "refridgerator"]  # "otherprop" is void
@@ -207,7 +208,7 @@ def test_names_are_mapped_to_classes(mat, tmp_path, kind):
 def test_a_mapping_of_no_use_is_refused(mat, tmp_path, text, message):
     (tmp_path / "m.csv").write_text(text, encoding="latin-1")
     with pytest.raises(DataError, match=message) as error:
-        convert(mat, tmp_path / "out", Conversion(classes=str(tmp_path / "m.csv")))
+        convert(mat, tmp_path / "out", ConversionConfig(classes=str(tmp_path / "m.csv")))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
 
@@ -286,7 +287,7 @@ def test_a_damaged_file_is_refused_in_one_line_and_nothing_is_left(mat, tmp_path
     shutil.copy(mat, path)
     change(path, what)
     with pytest.raises(DataError, match=message) as error:
-        convert(path, tmp_path / "out", Conversion())
+        convert(path, tmp_path / "out", ConversionConfig())
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
     assert [entry.name for entry in tmp_path.iterdir()] == ["bad.mat"]
@@ -294,31 +295,31 @@ def test_a_damaged_file_is_refused_in_one_line_and_nothing_is_left(mat, tmp_path
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.mat: file not found"):
-        convert(tmp_path / "none.mat", tmp_path / "out", Conversion())
+        convert(tmp_path / "none.mat", tmp_path / "out", ConversionConfig())
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"crop": 500}, "crop is 500"),
-        ({"crop": 100}, "size is 256"),
-        ({"depth": "best"}, "depth is 'best'; give filled or raw"),
-        ({"val_share": 1}, "val_share is 1"),
-        ({"n_classes": 256}, "n_classes is 256"),
-        ({"colour": 1}, "colour: the conversion has no such option"),
+        ({"crop": 500}, "convert.crop: 500 should be less than or equal to 480"),
+        ({"crop": 100}, "convert: size is 256; give from 8 pixels to crop, 100"),
+        ({"depth": "best"}, "convert.depth: 'best' should be 'filled' or 'raw'"),
+        ({"val_share": 1}, "convert.val_share: 1 should be less than 1"),
+        ({"n_classes": 256}, "convert.n_classes: 256 should be less than or equal to 255"),
+        ({"colour": 1}, "convert.colour: unknown key"),
     ],
 )
 def test_options_of_no_use_are_refused(options, message):
     with pytest.raises(ConfigError, match=message):
-        Conversion.of(options)
+        parse_section(RgbdConfig, {"convert": options}, "rgbd")
 
 
 def test_only_a_folder_written_here_is_replaced(mat, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
-    convert(mat, folder, Conversion(size=32, classes=None))
+    convert(mat, folder, ConversionConfig(size=32, classes=None))
     before = (folder / "images.csv").read_text()
-    convert(mat, folder, Conversion(size=16, n_classes=2))
+    convert(mat, folder, ConversionConfig(size=16, n_classes=2))
     assert Image.open(folder / "rgb/0000.png").size == (16, 16)
     # The table tells that the pictures are others, though the frames are the same.
     assert (folder / "images.csv").read_text() != before
@@ -326,7 +327,7 @@ def test_only_a_folder_written_here_is_replaced(mat, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/rgb").write_text("my own")
     with pytest.raises(DataError, match="holds other files"):
-        convert(mat, tmp_path / "mine", Conversion(size=16))
+        convert(mat, tmp_path / "mine", ConversionConfig(size=16))
     assert (tmp_path / "mine/rgb").read_text() == "my own"
 
 
@@ -346,8 +347,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     def peak(n: int) -> float:
         path = write_mat(tmp_path / f"{n}.mat", n, [f"room_{i:04d}" for i in range(n)])
         code = (
-            "import resource; from taskrsa.data.nyuv2 import Conversion, convert;"
-            f"convert({str(path)!r}, {str(tmp_path / f'out{n}')!r}, Conversion(size=32));"
+            "import resource; from taskrsa.data.nyuv2 import ConversionConfig, convert;"
+            f"convert({str(path)!r}, {str(tmp_path / f'out{n}')!r}, ConversionConfig(size=32));"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
         )
         environment = os.environ | {"PYTHONPATH": str(Path(nyuv2.__file__).parents[2])}

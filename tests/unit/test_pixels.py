@@ -10,16 +10,16 @@ import pytest
 from labelled_files import grey, photo
 from PIL import Image
 from scipy.io import savemat
+from taskrsa.data.images import read_photograph
 from taskrsa.errors import DataError
 from taskrsa.targets.pixels import (
     VOID,
     as_png,
-    centre_square,
+    centre_labels,
     checked_size,
     mask_of_mat,
     read_map,
     read_mask,
-    read_photograph,
     voc_palette,
     write_mask,
 )
@@ -184,7 +184,7 @@ def test_maps_that_hold_something_else(tmp_path):
     refused("4.npy", "cannot be read as a map")
 
 
-def test_the_nearest_label_of_the_centre_square():
+def test_the_nearest_label_of_the_centre_labels():
     values = np.arange(4 * 6).reshape(4, 6)
-    np.testing.assert_array_equal(centre_square(values, 4), values[:, 1:5])
-    np.testing.assert_array_equal(centre_square(values.T, 2), values.T[[2, 4]][:, [1, 3]])
+    np.testing.assert_array_equal(centre_labels(values, 4), values[:, 1:5])
+    np.testing.assert_array_equal(centre_labels(values.T, 2), values.T[[2, 4]][:, [1, 3]])

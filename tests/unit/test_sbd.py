@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from published import write_both
 from taskrsa.errors import DataError
-from taskrsa.targets import sbd
 from taskrsa.targets.config import TargetData
+from taskrsa.targets.devkit import merge_lists, read_merged
 from taskrsa.targets.prepare import files_of, read_layout, write_target
 from taskrsa.targets.sets import open_sets
 
@@ -25,7 +25,7 @@ def test_the_merged_list_has_the_published_number_of_images():
     order = np.random.default_rng(0).permutation(in_sbd).tolist()
     sbd_train, sbd_val = order[:8498], order[8498:]
     assert (len(voc_train), len(voc_val), len(sbd_val)) == (1464, 1449, 2857)
-    merged = sbd.merge_lists(voc_train, voc_val, sbd_train, sbd_val)
+    merged = merge_lists(voc_train, voc_val, sbd_train, sbd_val)
     assert len(merged) == len(set(merged)) == 10582
     assert not set(merged) & set(voc_val)
     assert set(voc_train) <= set(merged)
@@ -33,7 +33,7 @@ def test_the_merged_list_has_the_published_number_of_images():
 
 
 def test_val_is_taken_out_even_if_it_is_in_voc_train():
-    assert sbd.merge_lists(["b", "a"], ["c", "d"], ["c", "e"], ["b", "f"]) == ["a", "b", "e", "f"]
+    assert merge_lists(["b", "a"], ["c", "d"], ["c", "e"], ["b", "f"]) == ["a", "b", "e", "f"]
 
 
 @pytest.fixture
@@ -81,12 +81,12 @@ def test_what_is_lacking_is_named(both, tmp_path):
     kit, extra, _ = both
     (extra / "cls/e.mat").rename(tmp_path / "e.mat")
     with pytest.raises(DataError, match="1 of 5 ids have no mask: e; unpack both archives again"):
-        sbd.read_merged(kit, extra)
+        read_merged(kit, extra)
     (tmp_path / "e.mat").rename(extra / "cls/e.mat")
     # SBD's masks have no void: what is scored has VOC's.
     mask = next(kit.rglob("SegmentationClass/b.png"))
     mask.unlink()
     with pytest.raises(DataError, match="have no mask: b"):
-        sbd.read_merged(kit, extra)
+        read_merged(kit, extra)
     with pytest.raises(DataError, match="no folder cls there"):
-        sbd.sbd_root(kit)
+        read_merged(kit, kit)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from taskrsa.data.simulated import SimulatedWorld, files, open_source
+from taskrsa.data.simulated import SimulatedWorld, open_source
 from taskrsa.worlds.render import albedo, cast, normals, pixel_rays, shadowed
 from taskrsa.worlds.scene import (
     BOX,
@@ -410,4 +410,3 @@ def test_camera_is_in_the_room_and_looks_about():
 def test_factory(world):
     source = open_source(image_size=np.int64(64), seed=0)
     assert same(source.view("val-000001"), world.view("val-000001"))
-    assert files("anywhere") == []

@@ -21,8 +21,6 @@ def test_sources_open_by_kind(tmp_path):
         ("view", {}, "no source 'view'"),
         ("folder", {}, "path: source folder needs"),
         ("folder", {"path": ".", "size": 3}, "size: source folder has no such option"),
-        ("folder", {"path": ".", "image_size": "big"}, "image_size is 'big'"),
-        ("folder", {"path": ".", "image_size": 0}, "image_size is 0"),
     ],
 )
 def test_what_cannot_be_opened(kind, options, words):

@@ -7,34 +7,22 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from functools import cached_property
 from glob import glob, has_magic
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps
-
-from taskrsa.data.images import BROKEN, check_image_size
+from taskrsa.data.images import centre_square, read_photograph
 from taskrsa.data.view import SourceInfo, View
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.text import first_few, one_line
+from taskrsa.text import first_few
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
-_ORIENTATION = 0x0112  # of EXIF; from 5 on, rows are columns
 
 
 def files(path: str | Path, pattern: str = "*", recursive: bool = True) -> list[str]:
     """Return the photographs that `path` stands for; options as of `Folder`.
 
-    Those of a folder and of a glob are sorted, those of a list keep its order.
-
-    Raises
-    ------
-    ConfigError
-        If the pattern cannot be used.
-    DataError
-        If the folder is missing, the list cannot be read or names files that are missing or not
-        JPEG or PNG, or no file matches.
+    Those of a folder and of a glob are sorted, those of a list keep its order. ConfigError if the
+    pattern cannot be used; DataError if the folder or a file of the list is missing, or none found.
     """
     root = Path(path)
     if root.is_file():
@@ -88,25 +76,6 @@ def _listed(path: Path) -> list[str]:
     return found
 
 
-def photograph_size(file: str | Path) -> tuple[int, int]:
-    """Return height and width of a photograph, upright, without reading its pixels."""
-    with Image.open(file) as image:
-        turned = image.getexif().get(_ORIENTATION, 1) >= 5
-        return (image.width, image.height) if turned else (image.height, image.width)
-
-
-def square_photograph(file: str | Path, size: int) -> np.ndarray:
-    """Return the centre square of a photograph at size x size, upright, (size, size, 3) uint8."""
-    with Image.open(file) as image:
-        if image.mode.startswith(("I", "F")):
-            raise OSError("not 8 bits per channel")
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-    side = min(upright.size)
-    left, top = (upright.width - side) // 2, (upright.height - side) // 2
-    box = (left, top, left + side, top + side)
-    return np.asarray(upright.resize((size, size), Image.Resampling.BOX, box=box))
-
-
 class Folder:
     """A `taskrsa.data.view.Source` over plain photographs of any size.
 
@@ -131,12 +100,11 @@ class Folder:
     def __init__(
         self, path: str | Path, image_size: int = 256, pattern: str = "*", recursive: bool = True
     ) -> None:
-        self.path = Path(path)
-        self.size = check_image_size(image_size)
+        self.size = image_size
         self.info = SourceInfo()
         self._files: dict[str, Path] = {}
         found = [Path(name) for name in files(path, pattern, recursive)]
-        root = self.path
+        root = Path(path)
         if not root.is_dir():
             found = [Path(os.path.normpath(Path.cwd() / file)) for file in found]
             root = Path(os.path.commonpath([file.parent for file in found]))
@@ -148,13 +116,16 @@ class Folder:
                     f"{other} and {file} would both be image {image_id}; rename or remove one"
                 )
 
-    @cached_property
-    def _readable(self) -> list[str]:
+    def ids(self, split: str) -> list[str]:
+        """Return all ids for "train", in the order of `files`, and none for "val"; DataError that
+        names all files that are truncated or no photographs."""
+        if split != "train":
+            return []
         bad = []
         for file in self._files.values():
             try:
-                square_photograph(file, 8)
-            except BROKEN:
+                read_photograph(file)
+            except DataError:
                 bad.append(str(file))
         if bad:
             raise DataError(
@@ -163,35 +134,10 @@ class Folder:
             )
         return list(self._files)
 
-    def ids(self, split: str) -> list[str]:
-        """Return all ids for "train", in the order of `files`, and none for "val".
-
-        Raises
-        ------
-        DataError
-            If files are truncated or no photographs; one error names them all.
-        """
-        if split not in ("train", "val"):
-            raise ConfigError(f"folder: no split {split!r}; all images are in train")
-        return list(self._readable) if split == "train" else []
-
     def view(self, image_id: str) -> View:
-        """Return one photograph; nothing else is known about it.
-
-        Raises
-        ------
-        DataError
-            If the id is unknown or the file cannot be read.
-        """
-        if image_id not in self._files:
-            raise DataError(f"{self.path}: no image {image_id}; list the ids again")
-        file = self._files[image_id]
-        try:
-            return View(image_id=image_id, rgb=square_photograph(file, self.size))
-        except BROKEN as error:
-            raise DataError(
-                f"{file}: cannot be read ({one_line(error)}); replace or remove it"
-            ) from None
+        """Return one photograph; nothing else is known about it."""
+        photograph = read_photograph(self._files[image_id], upright=True)
+        return View(image_id=image_id, rgb=centre_square(photograph, self.size))
 
 
 open_source = Folder

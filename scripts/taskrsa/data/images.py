@@ -2,63 +2,80 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from taskrsa.errors import ConfigError, DataError
+from taskrsa.errors import DataError
 from taskrsa.text import one_line
+
+Pixels = Path | bytes  # an image file, or what it would hold
 
 # What Pillow raises on files that are damaged, no image or far too large.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 HALF = 0.5  # a pixel of a smaller map is known if at least this share of its area is
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Return the pixels of an image file as stored: (H, W) or (H, W, channels).
-
-    Raises
-    ------
-    DataError
-        If the file is missing, truncated or no image.
-    """
+@contextmanager
+def opened(source: Pixels) -> Iterator[Image.Image]:
+    """Open an image for a block that reads it; DataError if it is missing, damaged or no image."""
+    name = "image" if isinstance(source, bytes) else source
     try:
-        with Image.open(path) as image:
-            return np.asarray(image)
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            yield image
     except FileNotFoundError:
-        raise DataError(f"{path}: file not found; restore it or take its image out") from None
+        raise DataError(f"{name}: file not found; restore it or take its image out") from None
     except BROKEN as error:
         raise DataError(
-            f"{path}: cannot be read as an image ({one_line(error)}); copy it again"
+            f"{name}: cannot be read as an image ({one_line(error)}); copy it again"
         ) from None
 
 
-def read_rgb(path: str | Path) -> np.ndarray:
-    """Return a photograph as (H, W, 3) uint8; an alpha channel is dropped, grey is repeated.
+def read_image(path: Path) -> np.ndarray:
+    """Return the pixels of an image file as stored: (H, W) or (H, W, channels)."""
+    with opened(path) as image:
+        return np.asarray(image)
 
-    Raises
-    ------
-    DataError
-        If the file cannot be read, or is not an 8-bit photograph.
-    """
-    pixels = read_image(path)
-    if pixels.dtype == np.uint8 and pixels.ndim == 2:
-        return np.repeat(pixels[..., None], 3, axis=2)
-    if pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] in (3, 4):
-        return np.ascontiguousarray(pixels[..., :3])
-    raise DataError(f"{path}: is not an 8-bit RGB or grey image; save it as 8-bit RGB")
+
+@contextmanager
+def opened_photograph(source: Pixels) -> Iterator[Image.Image]:
+    """Open an image as `opened` does; DataError if it has more than 8 bits per channel."""
+    with opened(source) as image:
+        if image.mode.startswith(("I", "F")):
+            raise DataError(
+                f"{source}: is not 8 bits per channel (mode {image.mode}); save it as 8-bit RGB"
+            )
+        yield image
+
+
+def read_photograph(source: Pixels, upright: bool = False) -> np.ndarray:
+    """Return a photograph at its own size, (H, W, 3) uint8, turned as its EXIF tag says if it is to
+    be `upright`; DataError if it is missing, damaged or not 8 bits per channel."""
+    with opened_photograph(source) as image:
+        return np.asarray((ImageOps.exif_transpose(image) if upright else image).convert("RGB"))
+
+
+def load_mat(path: str | Path, names: Sequence[str], remedy: str) -> dict[str, np.ndarray]:
+    """Return variables of a MATLAB file (before 7.3); DataError if it cannot be read."""
+    from scipy.io import loadmat
+
+    try:
+        with open(path, "rb") as stream:
+            return loadmat(stream, variable_names=list(names))
+    except FileNotFoundError:
+        raise DataError(f"{path}: file not found; {remedy}") from None
+    except Exception as error:  # a damaged file makes the reader fail in any way
+        raise DataError(f"{path}: is not a MATLAB file ({one_line(error)}); {remedy}") from None
 
 
 def read_levels(path: str | Path) -> np.ndarray:
-    """Return a one-channel map of whole numbers (depth, ids) as (H, W) int32.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read or has several channels.
-    """
+    """Return a one-channel map of whole numbers (depth, ids) as (H, W) int32; DataError if the
+    file cannot be read or has several channels."""
     pixels = read_image(path)
     if pixels.ndim != 2 or pixels.dtype.kind not in "ui":
         raise DataError(f"{path}: must have one channel of whole numbers; export it again")
@@ -74,18 +91,20 @@ def check_size(path: str | Path, pixels: np.ndarray, height: int, width: int, of
         )
 
 
-def check_image_size(image_size: object) -> int:
-    """Return the option `image_size` (pixels), or raise a ConfigError."""
-    if isinstance(image_size, bool) or not isinstance(image_size, int) or image_size < 8:
-        raise ConfigError(f"image_size is {image_size!r}; give a whole number of at least 8 pixels")
-    return image_size
-
-
 def resize_rgb(rgb: np.ndarray, size: int) -> np.ndarray:
     """Return a photograph at size x size: the mean over each new pixel's area."""
     if rgb.shape[:2] == (size, size):
         return rgb
     return np.asarray(Image.fromarray(rgb).resize((size, size), Image.Resampling.BOX))
+
+
+def centre_square(rgb: np.ndarray, size: int) -> np.ndarray:
+    """Return the centre square of a photograph at size x size: the mean over the area."""
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    box = (left, top, left + side, top + side)
+    return np.asarray(Image.fromarray(rgb).resize((size, size), Image.Resampling.BOX, box=box))
 
 
 def resize_nearest(values: np.ndarray, size: int) -> np.ndarray:
@@ -109,16 +128,10 @@ def area_weights(length: int, size: int) -> np.ndarray:
 
 
 def resize_mean(values: np.ndarray, valid: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Resize maps to size x size by the mean over the valid part of each new pixel's area.
+    """Resize maps (C, H, W) by the mean over the valid part (H, W) of each new pixel's area.
 
-    Parameters
-    ----------
-    values : (C, H, W) float32; what stands at invalid pixels does not matter
-    valid : (H, W) bool
-
-    Returns
-    -------
-    values (C, size, size) float32, 0 where invalid; valid (size, size): at least half of the area
+    Returns values (C, size, size) float32, 0 where invalid, and where at least half of the area is
+    valid (size, size). What stands at invalid pixels does not matter.
     """
     rows = area_weights(values.shape[1], size)
     columns = area_weights(values.shape[2], size).T
@@ -129,17 +142,8 @@ def resize_mean(values: np.ndarray, valid: np.ndarray, size: int) -> tuple[np.nd
 
 
 def resize_majority(ids: np.ndarray, valid: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Resize a map of ids to size x size by the id that covers most of each new pixel.
-
-    Parameters
-    ----------
-    ids : (H, W) whole numbers
-    valid : (H, W) bool
-
-    Returns
-    -------
-    ids (size, size), 0 where invalid; valid (size, size): at least half of the area
-    """
+    """Resize a map of ids (H, W) by the valid id that covers most of each new pixel; returns as
+    `resize_mean`, without channels."""
     names, inverse = np.unique(ids, return_inverse=True)
     inverse = inverse.reshape(ids.shape)
     height, width = ids.shape

@@ -15,17 +15,20 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
+from pydantic import Field, model_validator
 
-from taskrsa.data.images import resize_depth, resize_nearest, resize_rgb
+from taskrsa.data.images import load_mat, resize_depth, resize_nearest, resize_rgb
 from taskrsa.data.view import Camera, SourceInfo, View
-from taskrsa.errors import ConfigError, DataError
+from taskrsa.errors import DataError
 from taskrsa.io.files import atomic_folder, digest_of, sha256_of, write_table
+from taskrsa.recipes import Path as FilePath
+from taskrsa.recipes import Section, Share
 from taskrsa.text import one_line
 
 if TYPE_CHECKING:
@@ -48,59 +51,25 @@ _FORMAT = "give nyu_depth_v2_labeled.mat as published"
 _ABOUT = "about.json"  # marks a folder as written here, so that only such a one is replaced
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """How the frames are turned into a folder.
+class ConversionConfig(Section):
+    """How NYU Depth v2's file is converted to a folder of RGB-D images."""
 
-    Attributes
-    ----------
-    splits : splits.mat with trainNdxs and testNdxs, the official split; None to draw whole scenes
-    val_share : share of the frames to validate on, without `splits`
-    seed : of that draw
-    crop : side of the square from the centre that is kept, pixels; frames have a white border
-    size : side of the images written, pixels
-    depth : "filled" (in-painted) or "raw" (unknown where the sensor saw nothing)
-    classes : "names" for the most frequent names of the training frames; a file that maps names to
-        classes, either CSV with columns name and class or classMapping40.mat; None for no classes
-    n_classes : how many names are kept with "names"
+    splits: FilePath = Field(None, description="splits.mat; null to draw whole scenes.")
+    val_share: Share = Field(0.1, description="Share of the frames where splits is null.")
+    seed: int = Field(0, ge=0, description="Seed of that draw.")
+    crop: int = Field(448, ge=16, le=480, description="Side of the centre square kept, pixels.")
+    size: int = Field(256, ge=8, le=480, description="Side of the images written; at most crop.")
+    depth: Literal["filled", "raw"] = Field("filled", description="In-painted depth or gaps.")
+    classes: str | None = Field(
+        "names", description="names, a file that maps names to classes, or null for none."
+    )
+    n_classes: int = Field(40, ge=1, le=255, description="Most frequent names kept.")
 
-    Raises
-    ------
-    ConfigError
-        If a value cannot be used.
-    """
-
-    splits: str | None = None
-    val_share: float = 0.1
-    seed: int = 0
-    crop: int = 448
-    size: int = 256
-    depth: str = "filled"
-    classes: str | None = "names"
-    n_classes: int = 40
-
-    def __post_init__(self) -> None:
-        if not 16 <= self.crop <= HEIGHT:
-            raise ConfigError(f"crop is {self.crop!r}; give from 16 to {HEIGHT} pixels")
-        if not 8 <= self.size <= self.crop:
-            raise ConfigError(f"size is {self.size!r}; give from 8 pixels to crop, {self.crop}")
-        if self.depth not in _DEPTHS:
-            raise ConfigError(f"depth is {self.depth!r}; give {' or '.join(_DEPTHS)}")
-        if not 0 < self.val_share < 1:
-            raise ConfigError(f"val_share is {self.val_share!r}; give a share between 0 and 1")
-        if not 1 <= self.n_classes <= MAX_CLASSES:
-            raise ConfigError(f"n_classes is {self.n_classes!r}; give from 1 to {MAX_CLASSES}")
-
-    @classmethod
-    def of(cls, options: Mapping[str, object]) -> Conversion:
-        """Return the conversion of a section of a config; ConfigError if an option is unknown."""
-        names = [field.name for field in fields(cls)]
-        for option in options:
-            if option not in names:
-                raise ConfigError(
-                    f"{option}: the conversion has no such option; it has {', '.join(names)}"
-                )
-        return cls(**options)
+    @model_validator(mode="after")
+    def _fits(self) -> ConversionConfig:
+        if self.size > self.crop:
+            raise ValueError(f"size is {self.size}; give from 8 pixels to crop, {self.crop}")
+        return self
 
     def camera(self) -> Camera:
         """Return the intrinsics after crop and resize."""
@@ -119,13 +88,7 @@ def _corner(crop: int) -> tuple[int, int]:
 
 @contextmanager
 def open_frames(path: str | Path) -> Iterator[h5py.File]:
-    """Open the file and check that everything needed is in it and of the shapes expected.
-
-    Raises
-    ------
-    DataError
-        If it is missing, truncated, another file, or lacks a part.
-    """
+    """Open the file; DataError if it is missing, truncated, or lacks a part that is needed."""
     import h5py
 
     if not Path(path).is_file():
@@ -215,14 +178,8 @@ def _squares(
 
 
 def official_split(path: str | Path, n: int) -> dict[int, str]:
-    """Return "train" or "test" of every frame, from 0, that splits.mat lists.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, lists a frame twice or one above `n`, or no frame at all.
-    """
-    content = _load_mat(path, ("trainNdxs", "testNdxs"), "splits.mat of the data set")
+    """Return "train" or "test" of every one of the `n` frames, from 0, that splits.mat lists."""
+    content = _variables(path, ("trainNdxs", "testNdxs"), "splits.mat of the data set")
     found: dict[int, str] = {}
     for name, split in (("trainNdxs", "train"), ("testNdxs", "test")):
         numbers = content[name].ravel()
@@ -243,12 +200,8 @@ def split_scenes(scenes: Sequence[str], val_share: float, seed: int) -> dict[int
     """Return "train" or "val" of every frame: whole scenes are drawn for validation.
 
     Parts of a scene (kitchen_0029a, kitchen_0029b) count as one. Scenes are drawn until they hold
-    the share of the frames or just more; one scene at least is left to train on.
-
-    Raises
-    ------
-    DataError
-        If there is only one scene.
+    the share of the frames or just more; one scene at least is left to train on. DataError if
+    there is only one.
     """
     places = [re.sub(r"(?<=\d)[a-z]$", "", scene) for scene in scenes]
     order = sorted(set(places))
@@ -268,17 +221,8 @@ def split_scenes(scenes: Sequence[str], val_share: float, seed: int) -> dict[int
 # --- classes ---
 
 
-def _load_mat(path: str | Path, names: Sequence[str], what: str) -> dict[str, np.ndarray]:
-    """Return variables of a MATLAB file (before 7.3)."""
-    from scipy.io import loadmat
-
-    try:
-        with open(path, "rb") as stream:
-            content = loadmat(stream, variable_names=list(names))
-    except FileNotFoundError:
-        raise DataError(f"{path}: file not found; give {what}") from None
-    except Exception as error:  # a damaged file makes the reader fail in any way
-        raise DataError(f"{path}: is not a MATLAB file ({one_line(error)}); give {what}") from None
+def _variables(path: str | Path, names: Sequence[str], what: str) -> dict[str, np.ndarray]:
+    content = load_mat(path, names, f"give {what}")
     for name in names:
         if name not in content:
             raise DataError(f"{path}: has no variable {name}; give {what}")
@@ -299,11 +243,6 @@ def read_mapping(path: str | Path) -> tuple[dict[str, str], list[str]]:
     """Return the class of every name, "" for void, and the classes in the order of their ids.
 
     The classes of a CSV are in the order in which they first appear. "otherprop" is void.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, names a name twice or has too many classes.
     """
     if Path(path).suffix == ".mat":
         pairs, classes = _mapping_of_mat(path)
@@ -323,7 +262,7 @@ def read_mapping(path: str | Path) -> tuple[dict[str, str], list[str]]:
 
 def _mapping_of_mat(path: str | Path) -> tuple[list[tuple[str, str]], list[str]]:
     """Read classMapping40.mat: allClassName (K,), className (40,), mapClass (K,) from 1."""
-    content = _load_mat(path, ("allClassName", "className", "mapClass"), "classMapping40.mat")
+    content = _variables(path, ("allClassName", "className", "mapClass"), "classMapping40.mat")
     names, classes = _cell(path, content["allClassName"]), _cell(path, content["className"])
     places = content["mapClass"].ravel()
     if len(names) != len(places) or places.dtype.kind not in "iuf":
@@ -353,7 +292,11 @@ def _mapping_of_csv(path: str | Path) -> list[tuple[str, str]]:
 
 
 def _frequent(
-    path: str | Path, file: h5py.File, names: Sequence[str], frames: set[int], options: Conversion
+    path: str | Path,
+    file: h5py.File,
+    names: Sequence[str],
+    frames: set[int],
+    options: ConversionConfig,
 ) -> list[str]:
     """Return the names that cover most pixels of `frames`, the most frequent first."""
     counts = np.zeros(len(names) + 1, np.int64)
@@ -374,7 +317,7 @@ def _check_labels(path: str | Path, frame: int, ids: np.ndarray, n_names: int) -
 
 
 def _class_table(
-    path: str | Path, file: h5py.File, splits: Mapping[int, str], options: Conversion
+    path: str | Path, file: h5py.File, splits: Mapping[int, str], options: ConversionConfig
 ) -> tuple[np.ndarray, list[str]]:
     """Return the class id (uint8) of every label from 0, and the names of classes 1, 2, ..."""
     names = _texts(path, file, "names")
@@ -412,7 +355,7 @@ def unavailable_tasks(tasks: Sequence[Task], classes: bool) -> dict[str, str]:
     view = View(
         image_id="0000",
         rgb=np.repeat((ramp * 100).astype(np.uint8)[..., None], 3, axis=2),
-        camera=Conversion(size=32).camera(),
+        camera=ConversionConfig(size=32).camera(),
         depth=ramp,
         semantic=ids,
     )
@@ -420,7 +363,7 @@ def unavailable_tasks(tasks: Sequence[Task], classes: bool) -> dict[str, str]:
     return available_tasks(tasks, view, info)[1]
 
 
-def convert(path: str | Path, folder: str | Path, options: Conversion) -> None:
+def convert(path: str | Path, folder: str | Path, options: ConversionConfig) -> None:
     """Write the frames as a folder that `taskrsa.data.rgbd` reads, whole or not at all.
 
     Ids are the frames' numbers from 0, in four digits. Besides what is read, images.csv has the
@@ -431,7 +374,6 @@ def convert(path: str | Path, folder: str | Path, options: Conversion) -> None:
     ----------
     path : nyu_depth_v2_labeled.mat
     folder : replaced only if empty or written by this function
-    options : crop, size, split and classes
 
     Raises
     ------
@@ -474,28 +416,19 @@ def convert(path: str | Path, folder: str | Path, options: Conversion) -> None:
             row = {"id": f"{frame:04d}", "split": splits[frame], "scene": scenes[frame]}
             row |= {"frame": frame + 1, "sha256": digest_of(map(sha256_of, written))}
             rows.append(row)
-        _write_camera(root / "camera.json", options)
+        camera = {"width": options.size, "height": options.size, **asdict(options.camera())}
+        camera["depth_unit_m"] = DEPTH_UNIT_M
+        for file, content in (("camera.json", camera), (_ABOUT, options.model_dump())):
+            (root / file).write_text(json.dumps(content, indent=1) + "\n")
         write_table(rows, root / "images.csv")
-        (root / _ABOUT).write_text(json.dumps(asdict(options), indent=1) + "\n")
 
 
 def depth_levels(where: str, metres: np.ndarray, size: int) -> np.ndarray:
-    """Return depth (H, W) float metres at size x size as uint16 millimetres, 0 where unknown.
-
-    Raises
-    ------
-    DataError
-        If a depth is more than 16 bits hold: it is not in metres.
-    """
+    """Return depth (H, W) float metres at size x size as uint16 millimetres, 0 where unknown;
+    DataError if one is more than 16 bits hold, and so not in metres."""
     known = np.isfinite(metres) & (metres > 0)
     small = resize_depth(np.where(known, metres, np.nan).astype(np.float32), size)
     levels = np.nan_to_num(np.round(small / DEPTH_UNIT_M))
     if levels.max() > np.iinfo(np.uint16).max:
         raise DataError(f"{where}: is {small[levels.argmax() // size].max():g} m deep; {_FORMAT}")
     return levels.astype(np.uint16)
-
-
-def _write_camera(file: Path, options: Conversion) -> None:
-    content = {"width": options.size, "height": options.size, **asdict(options.camera())}
-    content["depth_unit_m"] = DEPTH_UNIT_M
-    file.write_text(json.dumps(content, indent=1) + "\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import DataError
-from taskrsa.io.files import atomic_path, digest_of
+from taskrsa.io.files import atomic_path, digest_of, write_table
 from taskrsa.tasks.colour import ab_bins
 from taskrsa.text import one_line
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 # Half precision is finer than any source's normals and published 8-bit labels.
 _MAPS = {"rgb": "u1", "depth": "f4", "normal": "f2", "semantic": "i2", "instances": "i4"}
-_IN_MEMORY = {"rgb": "u1", "depth": "f4", "normal": "f4", "semantic": "i2", "instances": "i4"}
+_IN_MEMORY = _MAPS | {"normal": "f4"}
 _SMALL = {"layout": 9, "vanishing_points": 9}
 _INFO = ("semantic_classes", "object_classes", "scene_classes")
 _BLOCK = 64  # images read at once while iterating
@@ -54,14 +55,6 @@ def _parts(view: View) -> dict[str, np.ndarray]:
     return parts | {f"official/{task}": values for task, values in view.official.items()}
 
 
-def _stored_type(name: str, values: np.ndarray) -> object:
-    if name in _MAPS:
-        return _MAPS[name]
-    if values.ndim == 3:
-        return "f2"
-    return values.dtype
-
-
 class _PackWriter:
     """The file of one split while it is filled, view by view."""
 
@@ -76,20 +69,16 @@ class _PackWriter:
         self._cameras = np.full((n, 4), np.nan)
         self._scenes = np.full(n, -1, np.int32)
 
-    def require_new(self, image_id: str) -> None:
-        if image_id in self._digests:
-            raise DataError(f"{self.path}: image {image_id} appears twice; rename or remove one")
-        if len(self._digests) == self.n:
-            raise DataError(
-                f"{self.path}: more than the {self.n} views announced; list the ids again"
-            )
-
     def add(self, view: View) -> None:
+        if view.image_id in self._digests:
+            raise DataError(
+                f"{self.path}: image {view.image_id} appears twice; rename or remove one"
+            )
         index = len(self._digests)
         parts = _parts(view)
         if not index:
             for name, values in parts.items():
-                dtype = _stored_type(name, values)
+                dtype = _MAPS.get(name) or ("f2" if values.ndim == 3 else values.dtype)
                 self._sets[name] = _create(self._file, name, self.n, values.shape, dtype)
         self._require_alike(view.image_id, parts)
         for name, values in parts.items():
@@ -98,8 +87,7 @@ class _PackWriter:
             if getattr(view, name) is not None:
                 values[index] = getattr(view, name)
         if view.camera is not None:
-            camera = view.camera
-            self._cameras[index] = camera.fx, camera.fy, camera.cx, camera.cy
+            self._cameras[index] = astuple(view.camera)
         if view.scene_class is not None:
             self._scenes[index] = view.scene_class
         content = np.ascontiguousarray(view.rgb).tobytes()
@@ -123,10 +111,6 @@ class _PackWriter:
                 )
 
     def finish(self, info: SourceInfo, smoothed: bool) -> None:
-        if len(self._digests) != self.n:
-            raise DataError(
-                f"{self.path}: {len(self._digests)} views instead of {self.n}; list the ids again"
-            )
         file = self._file
         file["ids"] = _strings(self._digests)
         for name, values in self._small.items():
@@ -146,7 +130,7 @@ class _PackWriter:
 
 
 def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int) -> None:
-    """Write `n` views to one file, one at a time.
+    """Write the `n` views to one file, one at a time.
 
     Coarsely stepped depth is smoothed (`taskrsa.tasks.geometry.smooth_depth`) before it is stored,
     once for all labels; attribute `depth_smoothed` says so, and the views read back have
@@ -155,8 +139,7 @@ def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int
     Raises
     ------
     DataError
-        If an id occurs twice, there are not `n` views, or a view differs from the first one in
-        size or in which maps it has.
+        If an id occurs twice, or a view differs from the first one in size or in which maps it has.
     """
     # Half a second of SciPy, which those who only read packs are spared.
     from taskrsa.tasks import geometry
@@ -165,7 +148,6 @@ def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int
         writer = _PackWriter(path, file, n)
         smoothed = False
         for raw in views:
-            writer.require_new(raw.image_id)
             view = geometry.fine_depth(raw)
             smoothed |= view is not raw
             writer.add(view)
@@ -190,12 +172,7 @@ def _open(path: str | Path, attribute: str, what: str) -> h5py.File:
 class Pack:
     """The views of one split, read from a file that `write_pack` made. A context manager.
 
-    Attributes
-    ----------
-    ids : list of image ids, in order
-    info : SourceInfo
-    digest : SHA-256 over ids and photographs, in order
-    depth_smoothed : whether depth was smoothed when the pack was made
+    digest: SHA-256 over ids and photographs, in order.
 
     Raises
     ------
@@ -223,9 +200,6 @@ class Pack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
         self._file.close()
 
     def __len__(self) -> int:
@@ -239,6 +213,10 @@ class Pack:
                 f"{self.path}: {name} is damaged ({one_line(error)}); make it again"
             ) from None
 
+    def __iter__(self) -> Iterator[View]:
+        for start in range(0, len(self), _BLOCK):
+            yield from self._views(start, min(start + _BLOCK, len(self)))
+
     def _views(self, start: int, stop: int) -> Iterator[View]:
         rows = slice(start, stop)
         maps = {
@@ -246,9 +224,7 @@ class Pack:
         }
         official = {task: self._read(f"official/{task}", rows) for task in self._official}
         for index in range(start, stop):
-            parts: dict[str, object] = {
-                name: values[index - start] for name, values in maps.items()
-            }
+            parts: dict = {name: values[index - start] for name, values in maps.items()}
             for name, values in self._small.items():
                 row = values[index]
                 if name == "scene_class":
@@ -262,17 +238,6 @@ class Pack:
                 for task, values in official.items()
             }
             yield View(image_id=self.ids[index], official=published, **parts)
-
-    def view(self, index: int) -> View:
-        """Return view `index`; negative ones count from the end."""
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"{self.path}: view {index} of {len(self)}")
-        index %= len(self)
-        return next(self._views(index, index + 1))
-
-    def __iter__(self) -> Iterator[View]:
-        for start in range(0, len(self), _BLOCK):
-            yield from self._views(start, min(start + _BLOCK, len(self)))
 
     def rgb(self, n: int | None = None) -> np.ndarray:
         """Return the first `n` photographs, by default all, (N, H, W, 3) uint8."""
@@ -296,6 +261,21 @@ class Photographs:
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         return self._pack._read("rgb", rows)
+
+
+def write_stimuli_table(table: str | Path, pack: str | Path, source: dict) -> None:
+    """Write image, path and sha256 of every stimulus; the hash is of its pixels as networks see
+    them, so that it shows whether two runs used the same images."""
+    with Pack(pack) as stimuli:
+        rows = [
+            {
+                "image": image_id,
+                "path": f"{source.get('path') or source['kind']}/{image_id}",
+                "sha256": hashlib.sha256(np.ascontiguousarray(rgb).tobytes()).hexdigest(),
+            }
+            for image_id, rgb in zip(stimuli.ids, stimuli.rgb(), strict=True)
+        ]
+    write_table(rows, table)
 
 
 def _stored(task: Task, targets: np.ndarray) -> np.ndarray:
@@ -349,13 +329,7 @@ def read_labels(
     path: str | Path, split: str, n: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return targets and validity of a split's first `n` views, by default of all, as
-    `write_labels` stored them.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or damaged, or holds no such split.
-    """
+    `write_labels` stored them; DataError if the file is missing or damaged, or lacks the split."""
     with _open(path, "taskrsa_labels", "file of labels") as file:
         if split not in file:
             raise DataError(f"{path}: holds no split {split!r}; derive the labels again")
@@ -368,13 +342,8 @@ def read_labels(
 
 
 def label_attributes(path: str | Path) -> dict[str, object]:
-    """Return the attributes of a file of labels: task, output, n_outputs and so on.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or damaged.
-    """
+    """Return the attributes of a file of labels: task, output, n_outputs and so on; DataError if
+    it is missing or damaged."""
     with _open(path, "taskrsa_labels", "file of labels") as file:
         return {
             name: value.item() if isinstance(value, np.generic) else value

@@ -26,10 +26,9 @@ from pathlib import Path
 import numpy as np
 
 from taskrsa.data.images import (
-    check_image_size,
     check_size,
     read_levels,
-    read_rgb,
+    read_photograph,
     resize_depth,
     resize_nearest,
     resize_rgb,
@@ -98,13 +97,8 @@ def _photograph(path: Path, image_id: str) -> Path:
 
 
 def files(path: str | Path, classes: str | Sequence[str] | None = None) -> list[str]:
-    """Return the files that this source reads, sorted.
-
-    Raises
-    ------
-    DataError
-        If the table of images or a photograph is missing.
-    """
+    """Return the files that this source reads, sorted; DataError if images.csv or a photograph is
+    missing."""
     root = Path(path)
     found = [root / "images.csv", root / "camera.json"]
     for image_id in _table(root):
@@ -165,7 +159,7 @@ class RgbdFolder:
         things: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path)
-        self.size = check_image_size(image_size)
+        self.size = image_size
         if not 0 <= depth_step_m < 10:
             raise ConfigError(
                 f"depth_step_m is {depth_step_m!r}; give metres, 0 where depth is fine"
@@ -209,26 +203,14 @@ class RgbdFolder:
 
     def ids(self, split: str) -> list[str]:
         """Return the image ids of "train" or "val" in the order of images.csv."""
-        if split not in ("train", "val"):
-            raise ConfigError(f"rgbd: no split {split!r}; there are train and val")
-        wanted = split
         if split == "val" and "val" not in self._splits.values():
-            wanted = "test"
-        return [image_id for image_id, name in self._splits.items() if name == wanted]
+            split = "test"
+        return [image_id for image_id, name in self._splits.items() if name == split]
 
     def view(self, image_id: str) -> View:
-        """Return one view.
-
-        Raises
-        ------
-        DataError
-            If the id is not in images.csv, or a file is missing, truncated, of another size than
-            camera.json says, or holds a class without a name.
-        """
-        if image_id not in self._splits:
-            raise DataError(f"{self.path / 'images.csv'}: lists no image {image_id}; add a row")
+        """Return one view; errors as of `Source`, or if a map holds a class without a name."""
         file = _photograph(self.path, image_id)
-        rgb = read_rgb(file)
+        rgb = read_photograph(file)
         check_size(file, rgb, self._height, self._width, "camera.json")
         depth = semantic = None
         if self._has_depth:

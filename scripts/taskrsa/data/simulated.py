@@ -84,13 +84,7 @@ class SimulatedWorld(NumberedWorld):
         return np.stack([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy, np.ones(len(x))])
 
     def scene(self, image_id: str) -> Scene:
-        """Return the room, objects, light and camera behind one view.
-
-        Raises
-        ------
-        taskrsa.errors.DataError
-            If there is no such image.
-        """
+        """Return the room, objects, light and camera behind one view."""
         return draw_scene(self.generator(image_id))
 
     def view(self, image_id: str) -> View:
@@ -99,11 +93,6 @@ class SimulatedWorld(NumberedWorld):
         The colour is the mean of 2 x 2 rays a pixel. Normals face the camera: their product with
         the ray to the pixel is negative. Off the optical axis that allows z above 0, as on a
         ceiling seen by a camera that looks down.
-
-        Raises
-        ------
-        taskrsa.errors.DataError
-            If there is no such image.
         """
         scene = self.scene(image_id)
         size = self.image_size
@@ -156,8 +145,3 @@ def _room_geometry(scene: Scene, axes: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 open_source = SimulatedWorld
-
-
-def files(path: str | None = None) -> list[str]:
-    """Return the files this source reads: none."""
-    return []

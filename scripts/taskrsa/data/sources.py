@@ -14,35 +14,29 @@ import re
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
+
 from taskrsa import extensions
 from taskrsa.data.view import Source
 from taskrsa.errors import ConfigError
 
+_KIND = r"[a-z_][a-z0-9_]*"
 ADDED: dict[str, SimpleNamespace] = {}
 
 
-def no_files(path: str | None) -> list[str]:
-    """Return the files of a source that reads none."""
-    return []
-
-
 def add_source(
-    kind: str, open_source: Callable[..., Source], files: Callable[..., list[str]] = no_files
+    kind: str, open_source: Callable[..., Source], files: Callable[..., list[str]] | None = None
 ) -> None:
-    """Add a source of images; its options stand in the config's section of its name.
+    """Add a source of images, whose options stand in the config's section of its name; ConfigError
+    if the kind is taken or cannot be used.
 
     Parameters
     ----------
     kind : what the config's `source` names it by
     open_source : from options, with `image_size` among them, to the source
     files : from the option `path`, None where there is none, to the files that are read
-
-    Raises
-    ------
-    ConfigError
-        If the kind is taken or cannot be used.
     """
-    if not re.fullmatch(r"[a-z_][a-z0-9_]*", kind):
+    if not re.fullmatch(_KIND, kind):
         raise ConfigError(f"source {kind!r}: a kind has small letters, digits and _ only")
     if kind in ADDED or importlib.util.find_spec(f"taskrsa.data.{kind}"):
         raise ConfigError(f"source {kind}: the name is taken; choose another")
@@ -50,24 +44,13 @@ def add_source(
 
 
 def source_module(kind: str) -> ModuleType | SimpleNamespace:
-    """Return the module of a source.
-
-    Raises
-    ------
-    ConfigError
-        If there is none of that name.
-    """
+    """Return the module of a source; ConfigError if there is none of that name."""
     if kind in ADDED:
         return ADDED[kind]
     name = f"taskrsa.data.{kind}"
-    known = isinstance(kind, str) and re.fullmatch(r"[a-z_][a-z0-9_]*", kind)
-    try:
-        module = importlib.import_module(name) if known else None
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        module = None
-    if module is None or not hasattr(module, "open_source"):
+    known = re.fullmatch(_KIND, kind) and importlib.util.find_spec(name)
+    module = importlib.import_module(name) if known else None
+    if not hasattr(module, "open_source"):
         raise ConfigError(
             f"kind: there is no source {kind!r}; give "
             f"{', '.join(['simulated', 'rgbd', 'taskonomy', *ADDED])} or folder"
@@ -76,15 +59,8 @@ def source_module(kind: str) -> ModuleType | SimpleNamespace:
 
 
 def open_source(kind: str, **options: object) -> Source:
-    """Open the source of a kind with its own options.
-
-    Raises
-    ------
-    ConfigError
-        If the kind or an option is unknown, missing or of no use.
-    DataError
-        If the source's files are missing or contradict each other.
-    """
+    """Open the source of a kind with its own options; ConfigError if one is unknown, missing or of
+    no use, DataError if the source's files are."""
     factory = source_module(kind).open_source
     parameters = inspect.signature(factory).parameters.values()
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
@@ -103,7 +79,28 @@ def open_source(kind: str, **options: object) -> Source:
 
 def source_files(kind: str, path: str | None) -> list[str]:
     """Return the files a source reads, so that results made from them become stale with them."""
-    return source_module(kind).files(path)
+    files = getattr(source_module(kind), "files", None)
+    return files(path) if files else []
+
+
+def choose(
+    ids: list[str], n: int | None, split: str, generator: np.random.Generator | None
+) -> list[str]:
+    """Return `n` of the ids of a split, all for None: the first ones, or a random sample without
+    replacement, in the source's order. ConfigError if there are fewer.
+
+    A sample of images, the same for every network, are the conditions of the RDMs (section 5.1).
+    """
+    if n is None:
+        return list(ids)
+    if n > len(ids):
+        raise ConfigError(
+            f"{n} images are wanted of split {split}, which has {len(ids)}; lower "
+            "the number in the config"
+        )
+    if generator is None:
+        return list(ids[:n])
+    return [ids[index] for index in sorted(generator.choice(len(ids), n, replace=False))]
 
 
 def unavailable_tasks(options: dict, tasks: list) -> dict[str, str]:

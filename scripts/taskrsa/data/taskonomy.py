@@ -27,17 +27,16 @@ import logging
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from taskrsa.data.images import (
-    check_image_size,
     check_size,
     read_image,
     read_levels,
-    read_rgb,
+    read_photograph,
     resize_depth,
     resize_majority,
     resize_mean,
@@ -124,16 +123,8 @@ def _matrix(euler: Sequence[float]) -> np.ndarray:
 
 
 def room_in_camera(info: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Return layout (9,) and vanishing points (9,) of a point_info record, as a View holds them.
-
-    Layout: centre in camera coordinates and size along right, down, forward (metres), then cosine
-    and sine of the yaw and the pitch. Vanishing points: the unit vectors right, down, forward.
-
-    Raises
-    ------
-    KeyError, TypeError, ValueError
-        If the record lacks an entry or holds no numbers.
-    """
+    """Return layout (9,) and vanishing points (9,) of a point_info record, as a View holds them
+    (see `taskrsa.data.simulated`); KeyError, TypeError or ValueError if an entry cannot be used."""
     # Blender's camera looks along -z with y up; a view's looks along z with y down.
     to_camera = np.diag([1.0, -1.0, -1.0]) @ _matrix(info["camera_rotation_final"]).T
     ranges = np.array([info["bounding_box_ranges"][name] for name in "yxz"], float)
@@ -163,21 +154,16 @@ class _Domains:
     def __init__(self, files: dict[str, Path], height: int, width: int) -> None:
         self.files, self.shape = files, (height, width)
 
-    def levels(self, domain: str) -> np.ndarray:
-        return self._checked(domain, read_levels(self.files[domain]))
-
-    def colours(self, domain: str) -> np.ndarray:
-        return self._checked(domain, read_image(self.files[domain]))
+    def read(self, domain: str, reader: Callable = read_levels) -> np.ndarray:
+        values = reader(self.files[domain])
+        check_size(self.files[domain], values, *self.shape, self.files["rgb"].name)
+        return values
 
     def rgb_map(self, domain: str) -> np.ndarray:
-        pixels = self.colours(domain)
+        pixels = self.read(domain, read_image)
         if pixels.ndim != 3 or pixels.dtype != np.uint8:
             raise DataError(f"{self.files[domain]}: must be an 8-bit RGB image; download it again")
         return pixels[..., :3]
-
-    def _checked(self, domain: str, values: np.ndarray) -> np.ndarray:
-        check_size(self.files[domain], values, *self.shape, self.files["rgb"].name)
-        return values
 
 
 class Taskonomy:
@@ -211,15 +197,17 @@ class Taskonomy:
         domains: Sequence[str] | None = None,
     ) -> None:
         self.path = Path(path)
-        self.size = check_image_size(image_size)
+        self.size = image_size
         if not 0 <= val_fraction < 1:
             raise ConfigError(f"val_fraction is {val_fraction!r}; give a share from 0 to below 1")
         for domain in domains or ():
             if domain not in _DOMAINS:
                 raise ConfigError(f"domains: no domain {domain!r}; choose of {', '.join(_DOMAINS)}")
-        self._domains = set(_DOMAINS if domains is None else domains) | {"rgb"}
+        wanted = set(_DOMAINS if domains is None else domains) | {"rgb"}
         self._files = {
-            image_id: found for image_id, found in _index(path).items() if "rgb" in found
+            image_id: {domain: file for domain, file in found.items() if domain in wanted}
+            for image_id, found in _index(path).items()
+            if "rgb" in found
         }
         if not self._files:
             raise DataError(f"{path}: no files point_*_view_*_domain_rgb.png; check the folder")
@@ -268,26 +256,12 @@ class Taskonomy:
 
     def ids(self, split: str) -> list[str]:
         """Return the image ids of "train" or "val", sorted."""
-        if split not in ("train", "val"):
-            raise ConfigError(f"taskonomy: no split {split!r}; there are train and val")
         return [image_id for image_id, name in self._split.items() if name == split]
 
     def view(self, image_id: str) -> View:
-        """Return one view with every published domain that is there.
-
-        Raises
-        ------
-        DataError
-            If the id is unknown, or a file is truncated, of another size or lacks an entry.
-        """
-        if image_id not in self._files:
-            raise DataError(f"{self.path}: no image {image_id}; list the ids again")
-        found = {
-            domain: file
-            for domain, file in self._files[image_id].items()
-            if domain in self._domains
-        }
-        full = read_rgb(found["rgb"])
+        """Return one view with every published domain that is there; errors as of `Source`."""
+        found = self._files[image_id]
+        full = read_photograph(found["rgb"])
         domains = _Domains(found, *full.shape[:2])
         parts, official = {}, {}
         if "point_info" in found:
@@ -296,19 +270,19 @@ class Taskonomy:
         self._add_surface(domains, known, parts, official)
         for domain, (task, in_space) in _LEVELS.items():
             if domain in found:
-                values = labels.from_level(task, domains.levels(domain)).astype(np.float32)
+                values = labels.from_level(task, domains.read(domain)).astype(np.float32)
                 valid = known if in_space else np.ones_like(known)
                 official[task] = self._map(values[None], valid)
         for domain, task in _IDS.items():
             if domain in found:
-                ids, _ = resize_majority(domains.levels(domain), np.ones_like(known), self.size)
+                ids, _ = resize_majority(domains.read(domain), np.ones_like(known), self.size)
                 official[task] = ids
         for domain, task in _CLASSES.items():
             if domain in found:
                 official[task] = self._shares(found[domain])
         if "segment_semantic" in found:
-            colours = domains.colours("segment_semantic")
-            semantic = self._semantic(found["segment_semantic"], colours)
+            pixels = domains.read("segment_semantic", read_image)
+            semantic = self._semantic(found["segment_semantic"], pixels)
             if semantic is not None:
                 parts["semantic"] = semantic
         return View(image_id=image_id, rgb=resize_rgb(full, self.size), official=official, **parts)
@@ -317,11 +291,11 @@ class Taskonomy:
         """Add what depth and distance give; return where depth is known, (H, W) bool."""
         known = np.ones(domains.shape, bool)
         if "depth_zbuffer" in domains.files:
-            depth, known = self._metres(domains.levels("depth_zbuffer"))
+            depth, known = self._metres(domains.read("depth_zbuffer"))
             parts["depth"] = resize_depth(depth, self.size)
             official["rgb2depth"] = self._map(labels.log_depth(depth)[None], known)
         if "depth_euclidean" in domains.files:
-            metres, measured = self._metres(domains.levels("depth_euclidean"))
+            metres, measured = self._metres(domains.read("depth_euclidean"))
             official["rgb2mist"] = self._map(labels.log_depth(metres)[None], measured)
         return known
 
@@ -342,7 +316,7 @@ class Taskonomy:
             hit = known & (both > 0).any(0)
             official["curvature"] = self._map(labels.curvature_from_level(both), hit)
         if "reshading" in domains.files:
-            pixels = domains.colours("reshading")
+            pixels = domains.read("reshading", read_image)
             grey = pixels[..., 0] if pixels.ndim == 3 else pixels
             official["reshade"] = self._map(grey[None].astype(np.float32) / 255, known)
 

@@ -63,10 +63,5 @@ class Source(Protocol):
         """Return the image ids of `split` ("train" or "val") in a fixed order."""
 
     def view(self, image_id: str) -> View:
-        """Return one view at the working size.
-
-        Raises
-        ------
-        taskrsa.errors.DataError
-            If a file is missing, truncated, or of another size than its image.
-        """
+        """Return one view at the working size; DataError if a file is missing, truncated, or of
+        another size than its image."""

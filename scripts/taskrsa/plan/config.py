@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from taskrsa.data.nyuv2 import ConversionConfig
 from taskrsa.errors import ConfigError
 from taskrsa.recipes import (
     DISTINCT,
@@ -28,7 +29,6 @@ from taskrsa.recipes import (
     Rendered,
     Section,
     Seeds,
-    Share,
     TrainConfig,
 )
 from taskrsa.targets.config import TargetConfig
@@ -104,21 +104,6 @@ class SimulatedConfig(Section):
     n_train: Rendered = 2048
     n_val: Rendered = 256
     seed: int = Field(0, ge=0)
-
-
-class ConversionConfig(Section):
-    """How NYU Depth v2's file is converted to a folder of RGB-D images."""
-
-    splits: Path = Field(None, description="splits.mat; null to draw whole scenes.")
-    val_share: Share = Field(0.1, description="Share of the frames where splits is null.")
-    seed: int = Field(0, ge=0, description="Seed of that draw.")
-    crop: int = Field(448, ge=16, le=480, description="Side of the centre square kept, pixels.")
-    size: int = Field(256, ge=8, le=480, description="Side of the images written; at most crop.")
-    depth: Literal["filled", "raw"] = Field("filled", description="In-painted depth or gaps.")
-    classes: str | None = Field(
-        "names", description="names, a file that maps names to classes, or null for none."
-    )
-    n_classes: int = Field(40, ge=1, le=255, description="Most frequent names kept.")
 
 
 class RgbdConfig(Section):

@@ -24,14 +24,10 @@ from taskrsa.recipes import (
 
 @dataclass(frozen=True)
 class Kind:
-    """What is labelled.
+    """What is labelled."""
 
-    metric : what the score is called in tables; those of classes are "iou_<class>" and the like
-    is_dense : whether there is one answer a pixel, not one an image
-    """
-
-    metric: str
-    is_dense: bool
+    metric: str  # what the score is called in tables; those of classes are "iou_<class>"
+    is_dense: bool  # whether there is one answer a pixel, not one an image
 
 
 # `TargetData.kind` names them, `taskrsa.targets.prepare` reads them, and
@@ -133,12 +129,7 @@ class TargetConfig(TargetData):
         return TargetData(**{name: getattr(self, name) for name in TargetData.model_fields})
 
     def resolved(self, image_size: int) -> TargetConfig:
-        """Return the target with every size that is null filled in.
-
-        Parameters
-        ----------
-        image_size : the run's, pixels
-        """
+        """Return the target with every size that is null filled in by that of the run, pixels."""
         size = self.image_size or image_size
 
         def with_crop(recipe: FinetuneConfig) -> FinetuneConfig:

@@ -9,20 +9,13 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from taskrsa.errors import DataError
-from taskrsa.targets.examples import (
-    Example,
-    Layout,
-    classes_of,
-    drawn,
-    refuse_doubles,
-    refuse_empty_splits,
-    refuse_new_classes,
-)
+from taskrsa.targets.examples import Example, Layout, classes_of, layout_of, refuse_doubles
 from taskrsa.targets.sets import ROLES
-from taskrsa.text import first_few
+from taskrsa.text import first_few, is_known
 
 _IMAGE, _SPLIT, _LABEL = "image", "split", "label"
 
@@ -30,32 +23,24 @@ _IMAGE, _SPLIT, _LABEL = "image", "split", "label"
 def read_csv(
     kind: str, path: str | Path, val_share: float, seed: int, unknown: float | None = None
 ) -> Layout:
-    """Return the photographs that a CSV file lists.
+    """Return the photographs that a CSV file lists (classification or values; `unknown` is the
+    number that means no value).
 
-    Parameters
-    ----------
-    kind : classification or values
-    val_share : of the images to score on, drawn with `seed`, where the file has no split; of a
-        classification, of every class
-    unknown : the number that means no value
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, a column or an image is missing, a cell cannot be used (with
-        its line), or there is nothing to learn.
+    The share and the seed, and errors, are those of `layout_of`; DataError also if the file cannot
+    be read, a column or an image is missing, or a cell cannot be used (with its line).
     """
     path = Path(path)
     header, rows = _rows(path)
+    more: dict[str, tuple] = {"lists": (path,)}
     if kind == "classification":
         _require(path, header, _LABEL)
-        names: tuple[str, ...] = ()
         label_of = _class_of
     else:
         names = tuple(name for name in header if name not in (_IMAGE, _SPLIT))
         if not names:
             raise DataError(f"{path}: has no column of numbers besides image; add one, or several")
-        label_of = _values_of(names, unknown)
+        more["classes"] = names
+        label_of = partial(_values_of, names, unknown)
     examples = [_example(path, line, row, label_of) for line, row in rows]
     refuse_doubles(path, examples)
     if len({bool(one.split) for one in examples}) > 1:
@@ -66,16 +51,9 @@ def read_csv(
             f"{path}: {len(missing)} images are missing: {first_few(missing)}; correct the column "
             "image"
         )
-    if kind == "classification":
-        names = classes_of(examples)
-        if len(names) < 2:
-            raise DataError(f"{path}: holds one label only; classification needs two or more")
-    if not examples[0].split:
-        return Layout(drawn(path, examples, val_share, seed), names, (path,))
-    if kind == "classification":
-        refuse_new_classes(path, examples)
-    refuse_empty_splits(path, examples)
-    return Layout(examples, names, (path,))
+    if kind == "classification" and len(classes_of(examples)) < 2:
+        raise DataError(f"{path}: holds one label only; classification needs two or more")
+    return layout_of(path, examples, val_share, seed, **more)
 
 
 def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -125,17 +103,11 @@ def _class_of(where: str, row: dict[str, str]) -> str:
     return row[_LABEL]
 
 
-def _values_of(names: tuple[str, ...], unknown: float | None) -> Callable:
-    def values(where: str, row: dict[str, str]) -> tuple[float, ...]:
-        found = []
-        for name in names:
-            try:
-                value = float(row[name])
-            except ValueError:
-                value = math.nan
-            if not math.isfinite(value):
-                raise DataError(f"{where}: {name} is {row[name]!r}, not a number; correct the cell")
-            found.append(math.nan if value == unknown else value)
-        return tuple(found)
-
-    return values
+def _values_of(
+    names: tuple[str, ...], unknown: float | None, where: str, row: dict[str, str]
+) -> tuple[float, ...]:
+    for name in names:
+        if not is_known(row[name]):
+            raise DataError(f"{where}: {name} is {row[name]!r}, not a number; correct the cell")
+    values = (float(row[name]) for name in names)
+    return tuple(math.nan if value == unknown else value for value in values)

@@ -1,20 +1,29 @@
-"""Devkits of semantic segmentation, in the layout of Pascal VOC's.
+"""Pascal VOC: devkits of semantic segmentation, the training masks of SBD, archives to submit.
 
-A folder holds JPEGImages/<id>.jpg (or .jpeg, .png), SegmentationClass/<id>.png (class ids as
-palette or grey PNG; 255 is void) and ImageSets/Segmentation/<list>.txt with one id a line. The
+A devkit's folder holds JPEGImages/<id>.jpg (or .jpeg, .png), SegmentationClass/<id>.png (class ids
+as palette or grey PNG; 255 is void) and ImageSets/Segmentation/<list>.txt with one id a line. The
 classes are those of VOC unless the folder has a classes.txt, one name a line, the first for id 0.
+
+The Semantic Boundaries Dataset (Hariharan et al., ICCV 2011) has more training masks for VOC, as
+MATLAB structs: the folder dataset of benchmark.tgz holds train.txt, val.txt, cls/<id>.mat and
+img/<id>.jpg. The published training set of 10,582 images is VOC's train and SBD's train and val,
+less VOC's val; VOC's own mask is used where there is one.
 """
 
 from __future__ import annotations
 
-import os
+import io
 import re
+import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from taskrsa.errors import DataError
+from taskrsa.io.files import atomic_path
 from taskrsa.targets.examples import Example, Layout
-from taskrsa.targets.pixels import VOID
+from taskrsa.targets.pixels import VOID, write_mask
 from taskrsa.text import first_few
 
 VOC_CLASSES = (
@@ -22,48 +31,52 @@ VOC_CLASSES = (
     "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
     "train", "tvmonitor",
 )  # fmt: skip
-IMAGES, MASKS, LISTS = "JPEGImages", "SegmentationClass", Path("ImageSets/Segmentation")
 CLASSES_FILE = "classes.txt"
-_SUFFIXES = (".jpg", ".jpeg", ".png")  # the first that exists is the image
+_IMAGES, _MASKS, _LISTS = "JPEGImages", "SegmentationClass", Path("ImageSets/Segmentation")
+_PHOTOGRAPH = (".jpg", ".jpeg", ".png")  # the first that exists is the image
 _ID = re.compile(r"[\w.+@-]+")
-
-
-def devkit_root(path: str | Path) -> Path:
-    """Return the folder with the lists: `path`, or VOC2012 or VOCdevkit/VOC2012 in it.
-
-    Raises
-    ------
-    DataError
-        If none of them has ImageSets/Segmentation.
-    """
-    for root in _roots(path):
-        if (root / LISTS).is_dir():
-            return root
-    raise DataError(
-        f"{path}: no folder {LISTS} there, nor in VOC2012 or VOCdevkit/VOC2012 below; set path to "
-        "the unpacked devkit"
-    )
+_RESTORE = "restore the files or take the ids out"
+_SUBMITTED = "results/VOC2012/Segmentation/comp6_test_cls"  # comp6: trained on other data, too
 
 
 def is_devkit(path: str | Path) -> bool:
     """Return whether `path` is a devkit or holds one where `devkit_root` looks."""
-    return any((root / LISTS).is_dir() for root in _roots(path))
+    return any((root / _LISTS).is_dir() for root in _roots(path))
+
+
+def devkit_root(path: str | Path) -> Path:
+    """Return the folder with the lists: `path`, or VOC2012 or VOCdevkit/VOC2012 in it; DataError
+    if none of them has ImageSets/Segmentation."""
+    for root in _roots(path):
+        if (root / _LISTS).is_dir():
+            return root
+    raise DataError(
+        f"{path}: no folder {_LISTS} there, nor in VOC2012 or VOCdevkit/VOC2012 below; set path to "
+        "the unpacked devkit"
+    )
 
 
 def _roots(path: str | Path) -> tuple[Path, ...]:
     return Path(path), Path(path, "VOC2012"), Path(path, "VOCdevkit/VOC2012")
 
 
-def read_lines(path: str | Path) -> list[str]:
-    """Return the lines of a text file without their ends and without empty ones.
+def _sbd_root(path: str | Path) -> Path:
+    for root in (Path(path), Path(path, "dataset"), Path(path, "benchmark_RELEASE/dataset")):
+        if (root / "cls").is_dir():
+            return root
+    raise DataError(
+        f"{path}: no folder cls there, nor in dataset or benchmark_RELEASE/dataset below; set sbd "
+        "to the unpacked benchmark.tgz"
+    )
 
-    Raises
-    ------
-    DataError
-        If the file is missing, not UTF-8 or has no lines.
-    """
+
+# --- lists and files ---
+
+
+def _read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file without their ends and without empty ones."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"{path}: file not found; restore it or correct its name") from None
     except UnicodeDecodeError:
@@ -74,15 +87,9 @@ def read_lines(path: str | Path) -> list[str]:
     return lines
 
 
-def read_list(path: str | Path) -> list[str]:
-    """Return the image ids of a list, one a line, in its order.
-
-    Raises
-    ------
-    DataError
-        If the list is missing or empty, or holds an id twice or something that cannot be an id.
-    """
-    ids = read_lines(path)
+def _read_list(path: Path) -> list[str]:
+    """Return the image ids of a list in its order."""
+    ids = _read_lines(path)
     seen = set()
     for image_id in ids:
         if not _ID.fullmatch(image_id):
@@ -95,23 +102,13 @@ def read_list(path: str | Path) -> list[str]:
     return ids
 
 
-def list_path(root: Path, split_list: str) -> Path:
-    """Return the file of a list of a devkit."""
-    return root / LISTS / f"{split_list}.txt"
-
-
 def read_classes(root: Path) -> tuple[str, ...]:
-    """Return the class names of a folder's classes.txt, or those of VOC without one.
-
-    Raises
-    ------
-    DataError
-        If classes.txt holds a name twice, fewer than 2 or more than 255 names.
-    """
+    """Return the class names of a folder's classes.txt, or those of VOC without one; DataError if
+    it holds a name twice, fewer than 2 or more than 255 names."""
     path = root / CLASSES_FILE
     if not path.exists():
         return VOC_CLASSES
-    names = read_lines(path)
+    names = _read_lines(path)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{path}: holds {twice} twice; give each class another name")
@@ -120,49 +117,22 @@ def read_classes(root: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def names_in(folder: Path) -> set[str]:
-    """Return the names in a folder; DataError without one.
-
-    One listing instead of a look-up for each id: sets have 10,000 images, on slow file systems.
-    """
+def _find(folder: Path, ids: Iterable[str], suffixes: Sequence[str]) -> dict[str, Path]:
+    """Return the file of each id that has one in a folder; the first suffix goes first."""
+    # One listing instead of a look-up for each id: sets have 10,000 images, on slow file systems.
     try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
+        names = {file.name for file in folder.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"{folder}: no such folder; restore it") from None
-
-
-def find_images(folder: Path, ids: Iterable[str]) -> dict[str, Path]:
-    """Return the image file of each id that has one in `folder`; .jpg goes before .png.
-
-    Raises
-    ------
-    DataError
-        If there is no such folder.
-    """
-    names = names_in(folder)
     found = {}
     for image_id in ids:
-        for suffix in _SUFFIXES:
-            if image_id + suffix in names:
-                found[image_id] = folder / (image_id + suffix)
-                break
+        name = next((image_id + end for end in suffixes if image_id + end in names), None)
+        if name is not None:
+            found[image_id] = folder / name
     return found
 
 
-def find_masks(root: Path, ids: Iterable[str]) -> dict[str, Path]:
-    """Return the mask file of each id that has one in a devkit.
-
-    Raises
-    ------
-    DataError
-        If there is no folder of masks.
-    """
-    names = names_in(root / MASKS)
-    return {i: root / MASKS / f"{i}.png" for i in ids if f"{i}.png" in names}
-
-
-def require_all(
+def _require_all(
     where: str | Path, ids: Sequence[str], found: dict[str, Path], what: str, remedy: str
 ) -> None:
     """Raise DataError for ids that have no file; one error names the first few."""
@@ -174,54 +144,114 @@ def require_all(
         )
 
 
-def listed_images(path: str | Path, split_list: str) -> dict[str, Path]:
-    """Return the image files of a list by id, in its order; masks are not needed.
+# --- layouts ---
 
-    Raises
-    ------
-    DataError
-        If the list or the image of an id is missing, or the list is empty or holds an id twice.
-    """
+
+def listed_images(path: str | Path, split_list: str) -> dict[str, Path]:
+    """Return the image files of a list by id, in its order; DataError if the list or an image is
+    missing, or the list is empty or holds an id twice. Masks are not needed."""
     root = devkit_root(path)
-    file = list_path(root, split_list)
-    ids = read_list(file)
-    images = find_images(root / IMAGES, ids)
-    remedy = "restore the files or take the ids out"
-    require_all(file, ids, images, f"image in {root / IMAGES}", remedy)
-    return {image_id: images[image_id] for image_id in ids}
+    file = root / _LISTS / f"{split_list}.txt"
+    ids = _read_list(file)
+    images = _find(root / _IMAGES, ids, _PHOTOGRAPH)
+    _require_all(file, ids, images, f"image in {root / _IMAGES}", _RESTORE)
+    return images
 
 
 def read_devkit(path: str | Path, train: str = "train", val: str = "val") -> Layout:
     """Return the labelled images of a devkit. No image or mask is read yet.
 
-    Parameters
-    ----------
-    path : the folder with ImageSets, or one above (see `devkit_root`)
-    train, val : names of files in ImageSets/Segmentation without .txt
-
-    Raises
-    ------
-    DataError
-        If a list, or the image or mask of an id, is missing (one error names up to five), a list is
-        empty or holds an id twice, or an id is in both: what is trained on cannot be scored.
+    `train` and `val` are names of files in ImageSets/Segmentation without .txt. Errors as of
+    `listed_images`, also of masks; DataError if an id is in both lists: what is trained on cannot
+    be scored.
     """
     root = devkit_root(path)
-    examples, lists = [], []
-    for role, name in (("train", train), ("val", val)):
-        file = list_path(root, name)
+    lists = [root / _LISTS / f"{name}.txt" for name in (train, val)]
+    listed, masks = [], {}
+    for file, name in zip(lists, (train, val), strict=True):
         images = listed_images(root, name)
-        masks = find_masks(root, images)
-        remedy = "restore the files or take the ids out"
-        require_all(file, list(images), masks, f"mask in {root / MASKS}", remedy)
-        examples += [Example(i, role, image, masks[i]) for i, image in images.items()]
-        lists.append(file)
-    validation = {one.id for one in examples if one.split == "val"}
-    both = [one.id for one in examples if one.split == "train" and one.id in validation]
+        masks |= _find(root / _MASKS, images, (".png",))
+        _require_all(file, list(images), masks, f"mask in {root / _MASKS}", _RESTORE)
+        listed.append(images)
+    training, validation = listed
+    both = [image_id for image_id in training if image_id in validation]
     if both:
         raise DataError(
             f"{lists[0]}: {len(both)} ids are in {val}.txt as well: {first_few(both)}; take them "
             "out of one of the lists"
         )
+    return _layout(root, training, validation, training | validation, masks, lists)
+
+
+def merge_lists(
+    voc_train: Iterable[str],
+    voc_val: Iterable[str],
+    sbd_train: Iterable[str],
+    sbd_val: Iterable[str],
+) -> list[str]:
+    """Return the training ids, sorted: VOC's train and all of SBD, less VOC's val."""
+    return sorted({*voc_train, *sbd_train, *sbd_val} - set(voc_val))
+
+
+def read_merged(voc: str | Path, sbd: str | Path, train: str = "train", val: str = "val") -> Layout:
+    """Return VOC's labelled images with SBD's added to those to train on.
+
+    Parameters and errors are those of `read_devkit`; `sbd` is the unpacked SBD.
+    """
+    root, extra = devkit_root(voc), _sbd_root(sbd)
+    lists = [*(root / _LISTS / f"{name}.txt" for name in (train, val)),
+             extra / "train.txt", extra / "val.txt"]  # fmt: skip
+    voc_train, validation, *of_sbd = map(_read_list, lists)
+    training = merge_lists(voc_train, validation, *of_sbd)
+    ids = training + validation
+    # VOC's devkit holds the photographs of SBD as well; SBD's copy is the second choice.
+    images = _find(root / _IMAGES, ids, _PHOTOGRAPH)
+    lacking = [image_id for image_id in ids if image_id not in images]
+    if lacking:
+        images |= _find(extra / "img", lacking, _PHOTOGRAPH)
+    # SBD's masks have no void, so none is scored on.
+    masks = _find(extra / "cls", training, (".mat",)) | _find(root / _MASKS, ids, (".png",))
+    for found, what in ((images, "image"), (masks, "mask")):
+        _require_all(f"{root} and {extra}", ids, found, what, "unpack both archives again")
+    return _layout(root, training, validation, images, masks, lists)
+
+
+def _layout(
+    root: Path,
+    training: Iterable[str],
+    validation: Iterable[str],
+    images: dict[str, Path],
+    masks: dict[str, Path],
+    lists: Sequence[Path],
+) -> Layout:
+    examples = [Example(i, "train", images[i], masks[i]) for i in training]
+    examples += [Example(i, "val", images[i], masks[i]) for i in validation]
     if (root / CLASSES_FILE).exists():
-        lists.append(root / CLASSES_FILE)
+        lists = [*lists, root / CLASSES_FILE]
     return Layout(examples, read_classes(root), tuple(lists), upright=False)
+
+
+# --- predictions ---
+
+
+def write_submission(archive: str | Path, masks: Iterable[tuple[str, np.ndarray]]) -> None:
+    """Write predictions as the tar of palette PNGs that the server of VOC's test set takes.
+
+    The bytes depend on the predictions alone, not on the time or the user.
+
+    Parameters
+    ----------
+    archive : a .tar file, written whole or not at all
+    masks : ids, and predicted classes (H, W) uint8; the server allows no void
+    """
+    with (
+        atomic_path(archive) as temporary,
+        tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for image_id, mask in masks:
+            png = io.BytesIO()
+            write_mask(png, mask)
+            entry = tarfile.TarInfo(f"{_SUBMITTED}/{image_id}.png")
+            entry.size = png.tell()
+            png.seek(0)
+            tar.addfile(entry, png)

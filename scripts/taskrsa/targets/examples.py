@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from taskrsa.data.images import Pixels
 from taskrsa.errors import DataError
-from taskrsa.targets.pixels import Pixels
 from taskrsa.targets.sets import ROLES
 from taskrsa.text import first_few
 
@@ -51,6 +51,41 @@ class Layout:
                                   if isinstance(file, Path)))  # fmt: skip
 
 
+def layout_of(
+    where: Path, examples: list[Example], share: float, seed: int, **more: object
+) -> Layout:
+    """Return the layout of examples that have a split, or whose images to score on are drawn.
+
+    Parameters
+    ----------
+    where : for errors
+    share : of the images to score on, drawn with `seed`; of every class, so that each is in both
+        splits
+    more : other attributes of the layout; without `classes` they are those of the examples
+
+    Raises
+    ------
+    DataError
+        If a split has no image, classes are scored but never shown, or there are fewer than two
+        images of a class (of the set without classes) to draw from.
+    """
+    if not all(one.split for one in examples):
+        examples = _drawn(where, examples, share, seed)
+    of_splits = [[one for one in examples if one.split == role] for role in ROLES]
+    for role, found in zip(ROLES, of_splits, strict=True):
+        if not found:
+            raise DataError(f"{where}: split {role} has no images; add some")
+    if "classes" not in more:
+        seen, asked = map(classes_of, of_splits)
+        if not set(asked) <= set(seen):
+            raise DataError(
+                f"{where}: classes {', '.join(sorted(set(asked) - set(seen)))} are in val but not "
+                "in train, so they cannot be learnt; add training images or leave them out"
+            )
+        more["classes"] = classes_of(examples)
+    return Layout(examples, **more)
+
+
 def classes_of(examples: Sequence[Example]) -> tuple[str, ...]:
     """Return the classes of a classification in their order."""
     return tuple(sorted({str(one.label) for one in examples}))
@@ -66,31 +101,7 @@ def refuse_doubles(where: Path, examples: Sequence[Example]) -> None:
         )
 
 
-def refuse_new_classes(where: Path, examples: Sequence[Example]) -> None:
-    """Refuse classes that are scored but never shown."""
-    seen, asked = (set(classes_of([e for e in examples if e.split == role])) for role in ROLES)
-    if asked - seen:
-        raise DataError(
-            f"{where}: classes {', '.join(sorted(asked - seen))} are in val but not in train, so "
-            "they cannot be learnt; add training images or leave them out"
-        )
-
-
-def refuse_empty_splits(where: Path, examples: Sequence[Example]) -> None:
-    """Refuse a split without an image."""
-    for role in ROLES:
-        if not any(one.split == role for one in examples):
-            raise DataError(f"{where}: split {role} has no images; add some")
-
-
-def drawn(where: Path, examples: list[Example], share: float, seed: int) -> list[Example]:
-    """Draw the images to score on: of every class separately, so that each is in both splits.
-
-    Raises
-    ------
-    DataError
-        If a class, or the set without classes, has fewer than two images.
-    """
+def _drawn(where: Path, examples: list[Example], share: float, seed: int) -> list[Example]:
     groups: dict[str, list[int]] = {}
     for place, one in enumerate(examples):
         groups.setdefault(one.label if isinstance(one.label, str) else "", []).append(place)

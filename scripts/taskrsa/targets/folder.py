@@ -11,21 +11,12 @@ on are drawn with a seed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from taskrsa.data.folder import files as photographs
 from taskrsa.errors import DataError
 from taskrsa.targets.devkit import CLASSES_FILE, read_classes
-from taskrsa.targets.examples import (
-    Example,
-    Layout,
-    classes_of,
-    drawn,
-    refuse_doubles,
-    refuse_empty_splits,
-    refuse_new_classes,
-)
+from taskrsa.targets.examples import Example, Layout, classes_of, layout_of, refuse_doubles
 from taskrsa.targets.sets import ROLES
 from taskrsa.text import first_few
 
@@ -33,56 +24,38 @@ _LABELS = {"segmentation": ("masks", (".png",)), "regression": ("maps", (".npy",
 
 
 def read_folder(kind: str, path: str | Path, val_share: float, seed: int) -> Layout:
-    """Return the labelled photographs of a folder.
+    """Return the labelled photographs of a folder (segmentation, classification or regression).
 
-    Parameters
-    ----------
-    kind : segmentation, classification or regression
-    val_share : of the images to score on, drawn with `seed`, where the folder has no split; of a
-        classification, of every class
-
-    Raises
-    ------
-    DataError
-        If folders or labels are missing, an image is there twice, a class has one image only, or
-        nothing is found.
+    The share and the seed, and errors, are those of `layout_of`; DataError also if folders or
+    labels are missing, an image is there twice, or nothing is found.
     """
     root = Path(path)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder of labelled images; correct the target's path")
-    read = _of_classes if kind == "classification" else _of_pairs
+    splits = ROLES if all((root / role).is_dir() for role in ROLES) else ("",)
     lists = tuple(file for name in ("", *ROLES) if (file := root / name / CLASSES_FILE).is_file())
-    if all((root / role).is_dir() for role in ROLES):
-        examples = [one for role in ROLES for one in read(kind, root / role, role)]
-        refuse_empty_splits(root, examples)
-        if kind == "classification":
-            refuse_new_classes(root, examples)
-        return Layout(examples, _classes(kind, root / "train", examples), lists)
-    examples = read(kind, root, "")
-    classes = _classes(kind, root, examples)
-    return Layout(drawn(root, examples, val_share, seed), classes, lists)
-
-
-def _classes(kind: str, root: Path, examples: Sequence[Example]) -> tuple[str, ...]:
     if kind == "classification":
-        return classes_of(examples)
+        examples = [one for split in splits for one in _of_classes(root / split, split)]
+        return layout_of(root, examples, val_share, seed, lists=lists)
+    examples = [one for split in splits for one in _of_pairs(kind, root / split, split)]
+    classes: tuple[str, ...] = ()
     if kind == "regression":
-        return ("value",)
-    for folder in (root, root.parent):
-        if (folder / CLASSES_FILE).is_file():
-            return read_classes(folder)
-    return ()
+        classes = ("value",)
+    else:
+        for place in (root / splits[0], (root / splits[0]).parent):
+            if not classes and (place / CLASSES_FILE).is_file():
+                classes = read_classes(place)
+    return layout_of(root, examples, val_share, seed, classes=classes, lists=lists)
 
 
-def _of_classes(kind: str, root: Path, split: str) -> list[Example]:
+def _of_classes(root: Path, split: str) -> list[Example]:
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir())
     found = []
     for folder in folders:
         if folder.name.startswith("."):
             continue
-        for file in photographs(folder):
-            image_id = Path(file).relative_to(root).with_suffix("").as_posix()
-            found.append(Example(_joined(split, image_id), split, Path(file), folder.name))
+        for file in map(Path, photographs(folder)):
+            found.append(Example(_joined(split, _id_of(file, root)), split, file, folder.name))
     refuse_doubles(root, found)
     # What is scored on may lack classes.
     if len(classes_of(found)) < (1 if split == "val" else 2):
@@ -102,17 +75,17 @@ def _of_pairs(kind: str, root: Path, split: str) -> list[Example]:
     for file in sorted((root / name).rglob("*")):
         if file.suffix.lower() not in suffixes:
             continue
-        other = labels.setdefault(file.relative_to(root / name).with_suffix("").as_posix(), file)
+        other = labels.setdefault(_id_of(file, root / name), file)
         if other != file:
             raise DataError(f"{file}: {other.name} is of the same image; leave one of them")
     found, lacking, seen = [], [], set()
-    for file in photographs(root / "images"):
-        image_id = Path(file).relative_to(root / "images").with_suffix("").as_posix()
+    for file in map(Path, photographs(root / "images")):
+        image_id = _id_of(file, root / "images")
         if image_id in seen:
             raise DataError(f"{file}: another image is named {image_id}; rename one and its label")
         seen.add(image_id)
         if image_id in labels:
-            found.append(Example(_joined(split, image_id), split, Path(file), labels.pop(image_id)))
+            found.append(Example(_joined(split, image_id), split, file, labels.pop(image_id)))
         else:
             lacking.append(f"images/{image_id}")
     if lacking or labels:
@@ -122,6 +95,10 @@ def _of_pairs(kind: str, root: Path, split: str) -> list[Example]:
             f"file with its name in {name}, and the reverse"
         )
     return found
+
+
+def _id_of(file: Path, root: Path) -> str:
+    return file.relative_to(root).with_suffix("").as_posix()
 
 
 def _joined(split: str, image_id: str) -> str:

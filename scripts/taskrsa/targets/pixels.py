@@ -7,90 +7,45 @@ at. Those of the Semantic Boundaries Dataset are MATLAB structs, GTcls.Segmentat
 from __future__ import annotations
 
 import io
-from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from taskrsa.data.images import BROKEN
+from taskrsa.data.images import (
+    BROKEN,
+    Pixels,
+    load_mat,
+    opened,
+    opened_photograph,
+    resize_nearest,
+)
 from taskrsa.errors import DataError
 
 VOID = 255
-_PHOTO_MODES = ("RGB", "L", "RGBA", "LA", "P", "CMYK")  # of 8 bits a channel
 _TURNED = 5  # from this EXIF orientation on, rows are columns
 _ORIENTATION = 0x0112
-
-Pixels = Path | bytes  # a file, or what it would hold
-
-
-def unreadable(source: Pixels, error: BaseException) -> DataError:
-    """Return the error of an image file that cannot be read."""
-    if isinstance(error, FileNotFoundError):
-        return DataError(f"{source}: file not found; restore it or remove its image from the list")
-    reason = " ".join(str(error).split())
-    name = "image" if isinstance(source, bytes) else source
-    return DataError(f"{name}: cannot be read as an image ({reason}); copy it again")
-
-
-def _opened(source: Pixels) -> Image.Image:
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-
-
-def _check_mode(source: Pixels, mode: str) -> None:
-    if mode not in _PHOTO_MODES:
-        raise DataError(f"{source}: is not 8 bits per channel (mode {mode}); save it as 8-bit RGB")
-
-
-def read_photograph(source: Pixels, upright: bool = False) -> np.ndarray:
-    """Return a photograph at its own size, (H, W, 3) uint8.
-
-    Parameters
-    ----------
-    upright : turn it as its EXIF tag says
-
-    Raises
-    ------
-    DataError
-        If it is missing, damaged or not 8 bits per channel.
-    """
-    try:
-        with _opened(source) as image:
-            _check_mode(source, image.mode)
-            shown = ImageOps.exif_transpose(image) if upright else image
-            return np.asarray(shown.convert("RGB"))
-    except BROKEN as error:
-        raise unreadable(source, error) from None
 
 
 def checked_size(source: Pixels, upright: bool = False) -> tuple[int, int]:
     """Return height and width of a photograph after reading it to its end.
 
     A JPEG is read at an eighth of its size. The header alone would not reveal a truncated file,
-    which would stop a training halfway. Parameters and errors as of `read_photograph`.
+    which would stop a training halfway. Parameters and errors are those of
+    `taskrsa.data.images.read_photograph`.
     """
-    try:
-        with _opened(source) as image:
-            _check_mode(source, image.mode)
-            width, height = image.size
-            turned = upright and image.getexif().get(_ORIENTATION, 1) >= _TURNED
-            image.draft(None, (max(width // 8, 1), max(height // 8, 1)))  # of JPEG only
-            image.load()
-    except BROKEN as error:
-        raise unreadable(source, error) from None
+    with opened_photograph(source) as image:
+        width, height = image.size
+        turned = upright and image.getexif().get(_ORIENTATION, 1) >= _TURNED
+        image.draft(None, (max(width // 8, 1), max(height // 8, 1)))  # of JPEG only
+        image.load()
     return (width, height) if turned else (height, width)
 
 
 def read_mask(source: Pixels, n_classes: int | None = None) -> np.ndarray:
-    """Return the ids of a mask, (H, W) uint8.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, damaged or a picture in colours, or holds an id from `n_classes` on
-        that is not void.
-    """
+    """Return the ids of a mask, (H, W) uint8; DataError if the file is missing, damaged or a
+    picture in colours, or holds an id from `n_classes` on that is not void."""
     is_mat = isinstance(source, Path) and source.suffix == ".mat"
     ids = mask_of_mat(source) if is_mat else _read_ids(source)
     highest = ids[ids != VOID].max(initial=0)
@@ -103,37 +58,18 @@ def read_mask(source: Pixels, n_classes: int | None = None) -> np.ndarray:
 
 
 def _read_ids(source: Pixels) -> np.ndarray:
-    try:
-        with _opened(source) as image:
-            if image.mode not in ("P", "L"):
-                raise DataError(
-                    f"{source}: is in mode {image.mode}, not a map of class ids; save the ids as "
-                    "an 8-bit palette or grey PNG"
-                )
-            return np.asarray(image)
-    except BROKEN as error:
-        raise unreadable(source, error) from None
+    with opened(source) as image:
+        if image.mode not in ("P", "L"):
+            raise DataError(
+                f"{source}: is in mode {image.mode}, not a map of class ids; save the ids as an "
+                "8-bit palette or grey PNG"
+            )
+        return np.asarray(image)
 
 
 def mask_of_mat(path: Path) -> np.ndarray:
-    """Return the class ids of one of SBD's cls/<id>.mat, (H, W) uint8.
-
-    Raises
-    ------
-    DataError
-        If the file is missing, damaged or has no GTcls.Segmentation of whole numbers 0 to 255.
-    """
-    from scipy.io import loadmat
-
-    try:
-        with open(path, "rb") as stream:
-            content = loadmat(stream, variable_names=["GTcls"])
-    except FileNotFoundError:
-        raise DataError(f"{path}: file not found; unpack benchmark.tgz again") from None
-    except Exception as error:  # a damaged file makes the reader fail in any way
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: is not a MATLAB file ({reason}); copy it again") from None
-    struct = content.get("GTcls")
+    """Return the class ids of one of SBD's cls/<id>.mat, (H, W) uint8; errors as of `read_mask`."""
+    struct = load_mat(path, ("GTcls",), "unpack benchmark.tgz again").get("GTcls")
     names = struct.dtype.names if isinstance(struct, np.ndarray) else None
     if names is None or "Segmentation" not in names or struct.size != 1:
         raise DataError(f"{path}: has no GTcls.Segmentation; take the file from SBD's folder cls")
@@ -148,12 +84,8 @@ def mask_of_mat(path: Path) -> np.ndarray:
 def read_map(path: Path, unknown: float | None) -> np.ndarray:
     """Return a map of values (H, W) float32 from a grey PNG or a .npy file.
 
-    Values equal to `unknown`, and what is not finite, are nan.
-
-    Raises
-    ------
-    DataError
-        If the file is damaged or holds anything but one number a pixel.
+    Values equal to `unknown`, and what is not finite, are nan. DataError if the file is damaged or
+    holds anything but one number a pixel.
     """
     palette = False
     try:
@@ -181,15 +113,13 @@ def read_map(path: Path, unknown: float | None) -> np.ndarray:
     return values
 
 
-def centre_square(labels: np.ndarray, size: int) -> np.ndarray:
+def centre_labels(labels: np.ndarray, size: int) -> np.ndarray:
     """Return the centre square of labels (H, W) at (size, size), the nearest of each."""
     side = min(labels.shape)
     top, left = ((length - side) // 2 for length in labels.shape)
-    at = ((np.arange(size) + 0.5) * side / size).astype(int)
-    return labels[top + at[:, None], left + at[None]]
+    return resize_nearest(labels[top : top + side, left : left + side], size)
 
 
-@lru_cache(maxsize=1)
 def voc_palette() -> np.ndarray:
     """Return VOC's colours of the ids 0 to 255, (256, 3) uint8.
 
@@ -200,10 +130,8 @@ def voc_palette() -> np.ndarray:
     colours = np.zeros((256, 3), dtype=np.uint8)
     for step in range(3):
         for channel in range(3):
-            colours[:, channel] |= (((ids >> (3 * step + channel)) & 1) << (7 - step)).astype(
-                np.uint8
-            )
-    colours.setflags(write=False)
+            bits = ((ids >> (3 * step + channel)) & 1) << (7 - step)
+            colours[:, channel] |= bits.astype(np.uint8)
     return colours
 
 

@@ -8,42 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from taskrsa.data.folder import photograph_size, square_photograph
-from taskrsa.data.images import BROKEN
-from taskrsa.errors import ConfigError, DataError
+from taskrsa.data.images import Pixels, centre_square, read_photograph
+from taskrsa.errors import DataError
 from taskrsa.io.files import sha256_of
 from taskrsa.targets.config import TargetData
 from taskrsa.targets.csv_file import read_csv
-from taskrsa.targets.devkit import is_devkit, read_devkit
+from taskrsa.targets.devkit import is_devkit, read_devkit, read_merged
 from taskrsa.targets.examples import Example, Layout
 from taskrsa.targets.folder import read_folder
-from taskrsa.targets.pixels import (
-    VOID,
-    Pixels,
-    centre_square,
-    checked_size,
-    read_map,
-    read_mask,
-    unreadable,
-)
-from taskrsa.targets.sbd import read_merged
+from taskrsa.targets.pixels import VOID, centre_labels, checked_size, read_map, read_mask
 from taskrsa.targets.sets import ROLES, ArraySet, FileSet, write_sets
 from taskrsa.text import first_few
 
 
 def read_layout(target: TargetData, seed: int) -> Layout:
-    """Return the labelled files of a target; `seed` draws those to score on, if the data does not
-    say which.
-
-    Raises
-    ------
-    ConfigError
-        If the target has no files.
-    DataError
-        As `read_folder`, `read_csv`, `read_devkit` and `read_merged`.
-    """
-    if target.source == "outdoor" or target.kind == "network" or not target.path:
-        raise ConfigError(f"target of kind {target.kind}: set path to labelled images")
+    """Return the labelled files of a target, which has some; `seed` draws those to score on, if
+    the data does not say which. Errors as of the readers."""
     kind, path, share = target.kind, target.path, target.val_share
     if kind == "segmentation":
         lists = (target.train_list, target.val_list)
@@ -57,13 +37,8 @@ def read_layout(target: TargetData, seed: int) -> Layout:
 
 
 def files_of(target: TargetData) -> list[str]:
-    """Return all files that a target is read from, none of what is rendered.
-
-    Raises
-    ------
-    ConfigError, DataError
-        As `read_layout`.
-    """
+    """Return all files that a target is read from, none of what is rendered; errors as of
+    `read_layout`."""
     is_file_based = target.source != "outdoor" and target.kind != "network"
     return read_layout(target, seed=0).files() if is_file_based else []
 
@@ -152,25 +127,21 @@ def _array_sets(
     target: TargetData, layout: Layout, progress: Callable
 ) -> tuple[list[ArraySet], list[dict]]:
     side = target.image_size
-    if side is None:
-        raise ConfigError("target: image_size is not set; give the side of the images to keep")
     if len(layout.classes) > VOID:
         raise DataError(f"{target.path}: {len(layout.classes)} classes; give at most {VOID}")
     images, labels, rows, problems = [], [], [], []
     for one in progress(layout.examples):
         try:
-            size = photograph_size(one.image)
             label = _label_of(target, one, layout.classes)
+            photograph = read_photograph(one.image, upright=True)
+            size = photograph.shape[:2]
             if label.ndim == 2 and label.shape != size:
                 raise DataError(_sizes_differ(one, label.shape, size))
-            images.append(square_photograph(one.image, side))
         except DataError as error:
             problems.append(str(error))
             continue
-        except BROKEN as error:
-            problems.append(str(unreadable(one.image, error)))
-            continue
-        labels.append(centre_square(label, side) if label.ndim == 2 else label)
+        images.append(centre_square(photograph, side))
+        labels.append(centre_labels(label, side) if label.ndim == 2 else label)
         rows.append(_row(one, size))
     _refuse(problems, len(layout.examples))
     images, labels = np.stack(images), np.stack(labels)

@@ -3,6 +3,19 @@
 A target's data.h5 holds two such sets, "train" and "val". Of a segmentation it lists image files
 and their hashes, since images keep their own size; rendered ones it holds itself, as PNG files. Of
 the other kinds it holds all pixels, at one size.
+
+Both kinds of sets have
+
+    name            "train" or "val"
+    kind            a key of `taskrsa.targets.config.KINDS`
+    classes         K names: of classes; "value" of a regression; of the numbers of `values`
+    ids             of the N images
+    void            what stands for no label, 255 or nan
+    digest          SHA-256 of all that is trained on or scored
+    image(i)        (H, W, 3) uint8
+    label(i)        class ids (H, W) or () uint8; or values (H, W) or (K,) float32, in units of the
+                    training values' spread about their median
+    first(n)        the set of its first n images, all for None
 """
 
 from __future__ import annotations
@@ -12,75 +25,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
+from taskrsa.data.images import Pixels, read_photograph
 from taskrsa.errors import DataError
 from taskrsa.io.files import atomic_path, digest_of
-from taskrsa.targets.pixels import VOID, Pixels, read_mask, read_photograph
+from taskrsa.targets.pixels import VOID, read_mask
 
 ROLES = ("train", "val")
 
 
-class LabelledSet(Protocol):
-    """One split of a target: images and labels.
-
-    Attributes
-    ----------
-    name : "train" or "val"
-    kind : a key of `taskrsa.targets.config.KINDS`
-    classes : K names: of classes; "value" of a regression; of the numbers of `values`
-    ids : N
-    void : what stands for no label, 255 or nan
-    digest : SHA-256 of all that is trained on or scored
-    """
-
-    name: str
-    kind: str
-    classes: tuple[str, ...]
-    ids: tuple[str, ...]
-
-    @property
-    def void(self) -> float: ...
-
-    @property
-    def digest(self) -> str: ...
-
-    def __len__(self) -> int: ...
-
-    def image(self, i: int) -> np.ndarray:
-        """Return image `i`, (H, W, 3) uint8."""
-        ...
-
-    def label(self, i: int) -> np.ndarray:
-        """Return its label: class ids (H, W) uint8, one id () uint8, or values (H, W) or (K,)
-        float32 in units of the training values' spread about their median."""
-        ...
-
-    def first(self, n: int | None) -> LabelledSet:
-        """Return the first `n` images, all for None."""
-        ...
-
-
 @dataclass(frozen=True)
 class FileSet:
-    """A split of a segmentation: names in memory, pixels in files of any size.
-
-    Attributes
-    ----------
-    images, masks : N files each, or what they would hold
-    hashes : SHA-256 of the N images and masks
-    upright : turn images as their EXIF tags say
-    """
+    """A split of a segmentation: names in memory, pixels in files of any size. Reading them raises
+    DataError where one is damaged or a mask holds another id than those of the classes."""
 
     name: str
     classes: tuple[str, ...]
     ids: tuple[str, ...]
     images: tuple[Pixels, ...]
     masks: tuple[Pixels, ...]
-    hashes: tuple[tuple[str, str], ...]
-    upright: bool = False
+    hashes: tuple[tuple[str, str], ...]  # SHA-256 of the images and masks
+    upright: bool = False  # turn images as their EXIF tags say
     kind: str = "segmentation"
     void: int = VOID
 
@@ -93,42 +60,26 @@ class FileSet:
         return digest_of([str(self.void), str(self.upright), *listed])
 
     def image(self, i: int) -> np.ndarray:
-        """Return image `i` at its own size, (H, W, 3) uint8; DataError if it cannot be read."""
         return read_photograph(self.images[i], self.upright)
 
     def label(self, i: int) -> np.ndarray:
-        """Return the class ids of image `i`, (H, W) uint8 of 0 to K - 1 and void.
-
-        Raises
-        ------
-        DataError
-            If the mask cannot be read or holds another id.
-        """
         return read_mask(self.masks[i], len(self.classes))
 
     def first(self, n: int | None) -> FileSet:
-        """Return the first `n` images, all for None."""
         parts = ("ids", "images", "masks", "hashes")
         return replace(self, **{part: getattr(self, part)[:n] for part in parts})
 
 
 @dataclass(frozen=True)
 class ArraySet:
-    """A split in memory.
-
-    Attributes
-    ----------
-    images : (N, s, s, 3) uint8
-    labels : class ids (N, s, s) or (N,) uint8, with 255 for void; or values (N, s, s) or (N, K)
-        float32, nan where unknown
-    """
+    """A split in memory."""
 
     name: str
     kind: str
     classes: tuple[str, ...]
     ids: tuple[str, ...]
-    images: np.ndarray
-    labels: np.ndarray
+    images: np.ndarray  # (N, s, s, 3)
+    labels: np.ndarray  # (N, s, s), (N,) or (N, K)
 
     @property
     def void(self) -> float:
@@ -164,6 +115,8 @@ class ArraySet:
         return replace(self, ids=ids, images=self.images[chosen], labels=self.labels[chosen])
 
 
+LabelledSet = FileSet | ArraySet
+
 # --- data.h5 ---
 
 
@@ -194,13 +147,8 @@ def write_sets(path: str | Path, sets: Sequence[FileSet] | Sequence[ArraySet]) -
 
 
 def open_sets(path: str | Path) -> dict[str, LabelledSet]:
-    """Read a target that `write_sets` wrote, as {"train": ..., "val": ...}.
-
-    Raises
-    ------
-    DataError
-        If the file is missing or damaged.
-    """
+    """Read a target that `write_sets` wrote, as {"train": ..., "val": ...}; DataError if the file
+    is missing or damaged."""
     import h5py
 
     try:
