@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from small_targets import RECIPE, halves, scene, scenes, with_
-from taskrsa.errors import DataError
 from taskrsa.training.batches import GREY, Batches, at_scale, augment, image_of
 from torch.nn import functional as F
 
@@ -130,8 +129,3 @@ def test_images_in_memory_are_limited():
         batches[step]
     assert 0 < len(batches.cache) <= 3
     assert sum(sum(a.nbytes for a in pair) for pair in batches.cache.values()) <= 2.5 * max(sizes)
-
-
-def test_nothing_to_train_on_is_an_error():
-    with pytest.raises(DataError, match="split train has no image to train on"):
-        Batches(scenes()[0].first(0), RANDOM, 0)

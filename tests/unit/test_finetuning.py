@@ -217,10 +217,6 @@ def test_a_diverging_loss_is_an_error(sets):
 
 
 def test_what_does_not_fit_together_is_named(sets):
-    with pytest.raises(ConfigError, match="split train has 2 classes, the network 3"):
-        finetune(network(), replace(sets[0], classes=("a", "b")), sets[1], BRIEF, 0)
-    with pytest.raises(ConfigError, match="crop is null; give the side of the crops"):
-        finetune(network(), *sets, with_(BRIEF, crop=None), 0)
     pooling = network(head=HeadConfig(width=4, rates=(1,), image_pooling=True))
     with pytest.raises(ConfigError, match="image_pooling needs a batch_size of at least 2"):
         finetune(pooling, *sets, with_(BRIEF, batch_size=1), 0)

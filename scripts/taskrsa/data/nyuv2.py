@@ -101,16 +101,14 @@ def open_frames(path: str | Path) -> Iterator[h5py.File]:
             "copy or download it again"
         ) from None
     with file:
-        _check_parts(path, file)
+        for name in ("images", "depths", "rawDepths", "labels", "names", "scenes"):
+            if not isinstance(file.get(name), h5py.Dataset):
+                raise DataError(f"{path}: has no data set {name}; {_FORMAT}")
+        _check_shapes(path, file)
         yield file
 
 
-def _check_parts(path: str | Path, file: h5py.File) -> None:
-    import h5py
-
-    for name in ("images", "depths", "rawDepths", "labels", "names", "scenes"):
-        if not isinstance(file.get(name), h5py.Dataset):
-            raise DataError(f"{path}: has no data set {name}; {_FORMAT}")
+def _check_shapes(path: str | Path, file: h5py.File) -> None:
     n = file["images"].shape[0]
     expected = {
         "images": ("u", (n, 3, WIDTH, HEIGHT)),

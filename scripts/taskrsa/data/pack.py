@@ -28,7 +28,7 @@ FORMAT = 1
 # Half precision is finer than any source's normals and published 8-bit labels.
 _MAPS = {"rgb": "u1", "depth": "f4", "normal": "f2", "semantic": "i2", "instances": "i4"}
 _IN_MEMORY = _MAPS | {"normal": "f4"}
-_SMALL = {"layout": 9, "vanishing_points": 9}
+_SMALL = {"layout": (9, "f4"), "vanishing_points": (9, "f4"), "camera": (4, "f8")}
 _INFO = ("semantic_classes", "object_classes", "scene_classes")
 _BLOCK = 64  # images read at once while iterating
 
@@ -64,9 +64,8 @@ class _PackWriter:
         self._digests: dict[str, str] = {}  # of the photographs, by image id
         self._sets: dict[str, h5py.Dataset] = {}
         self._small = {
-            name: np.full((n, size), np.nan, np.float32) for name, size in _SMALL.items()
+            name: np.full((n, width), np.nan, kind) for name, (width, kind) in _SMALL.items()
         }
-        self._cameras = np.full((n, 4), np.nan)
         self._scenes = np.full(n, -1, np.int32)
 
     def add(self, view: View) -> None:
@@ -84,10 +83,9 @@ class _PackWriter:
         for name, values in parts.items():
             self._sets[name][index] = values
         for name, values in self._small.items():
-            if getattr(view, name) is not None:
-                values[index] = getattr(view, name)
-        if view.camera is not None:
-            self._cameras[index] = astuple(view.camera)
+            part = getattr(view, name)
+            if part is not None:
+                values[index] = astuple(part) if name == "camera" else part
         if view.scene_class is not None:
             self._scenes[index] = view.scene_class
         content = np.ascontiguousarray(view.rgb).tobytes()
@@ -116,8 +114,6 @@ class _PackWriter:
         for name, values in self._small.items():
             if np.isfinite(values).any():
                 file[name] = values
-        if np.isfinite(self._cameras).any():
-            file["camera"] = self._cameras
         if (self._scenes >= 0).any():
             file["scene_class"] = self._scenes
         for name in _INFO:
@@ -191,9 +187,7 @@ class Pack:
         self._maps = [name for name in _MAPS if name in self._file]
         self._official = sorted(self._file.get("official", ()))
         self._small = {
-            name: self._file[name][()]
-            for name in (*_SMALL, "camera", "scene_class")
-            if name in self._file
+            name: self._file[name][()] for name in (*_SMALL, "scene_class") if name in self._file
         }
 
     def __enter__(self) -> Pack:

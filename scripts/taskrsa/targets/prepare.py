@@ -46,18 +46,11 @@ def files_of(target: TargetData) -> list[str]:
 def write_target(
     target: TargetData, layout: Layout, path: str | Path, progress: Callable = iter
 ) -> list[dict]:
-    """Write a target's data.h5 and return one row for each image.
+    """Write a target's data.h5 and return one row for each image: id, split, image, label (name of
+    its file, class or values), height, width, image_sha256 and label_sha256.
 
-    Parameters
-    ----------
-    target : its `image_size` is the side of the images kept, but of segmentation
-    progress : wraps the examples, to show how far it is
-
-    Returns
-    -------
-    Rows of id, split, image, label (name of its file, class or values), height, width,
-    image_sha256 and label_sha256. Files are named from their folder on, so that a table says the
-    same wherever it is.
+    Files are named from their folder on, so that a table says the same wherever it is. Images are
+    kept at the target's `image_size`, but those of a segmentation. `progress` wraps the examples.
 
     Raises
     ------
@@ -107,8 +100,8 @@ def _file_sets(
         raise DataError(f"{target.path}: the masks hold one class only; there is nothing to learn")
     sets = []
     for role in ROLES:
-        chosen = [at for at, one in enumerate(layout.examples) if one.split == role]
-        examples = [layout.examples[at] for at in chosen]
+        examples = [one for one in layout.examples if one.split == role]
+        chosen = [row for row in rows if row["split"] == role]
         sets.append(
             FileSet(
                 name=role,
@@ -116,7 +109,7 @@ def _file_sets(
                 ids=tuple(one.id for one in examples),
                 images=tuple(one.image for one in examples),
                 masks=tuple(one.label for one in examples),
-                hashes=tuple((rows[at]["image_sha256"], rows[at]["label_sha256"]) for at in chosen),
+                hashes=tuple((row["image_sha256"], row["label_sha256"]) for row in chosen),
                 upright=layout.upright,
             )
         )

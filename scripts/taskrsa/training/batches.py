@@ -13,7 +13,6 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from taskrsa.errors import DataError
 from taskrsa.networks.preprocessing import transfer_input
 from taskrsa.recipes import FinetuneConfig
 from taskrsa.targets.sets import LabelledSet
@@ -117,8 +116,6 @@ class Batches:
         input_scale: float = 1.0,
         cache_mb: float = CACHE_MB,
     ):
-        if len(images) == 0:
-            raise DataError(f"split {images.name} has no image to train on; check its list")
         self.images, self.recipe, self.seed = images, at_scale(recipe, input_scale), seed
         self.input_channels = input_channels
         self.room = cache_mb * 1e6

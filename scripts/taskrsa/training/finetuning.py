@@ -142,9 +142,10 @@ def finetune(
     DataError
         If the loss stops being finite, an image cannot be read, or the state cannot be saved.
     ConfigError
-        If the sets have other classes than the network, or the recipe does not fit the head.
+        If the recipe does not fit the head.
     """
-    _check(network, (train_set, val_set), recipe)
+    if recipe.batch_size == 1 and network.is_dense and network.head_config.image_pooling:
+        raise ConfigError("head: image_pooling needs a batch_size of at least 2 in the recipe")
     objective = OBJECTIVES[network.kind]
     run = _Run(network, recipe, seed, store)
     batches = Batches(
@@ -165,19 +166,6 @@ def finetune(
             if progress.step == recipe.steps or run.is_due():
                 run.save()
     return run.plain.eval(), progress
-
-
-def _check(network: TargetNetwork, sets: tuple[LabelledSet, ...], recipe: FinetuneConfig) -> None:
-    for images in sets:
-        if images.classes != network.classes:
-            raise ConfigError(
-                f"split {images.name} has {len(images.classes)} classes, the network "
-                f"{len(network.classes)}, or they differ; give both the same"
-            )
-    if recipe.crop is None:
-        raise ConfigError("recipe: crop is null; give the side of the crops in pixels")
-    if recipe.batch_size == 1 and network.is_dense and network.head_config.image_pooling:
-        raise ConfigError("head: image_pooling needs a batch_size of at least 2 in the recipe")
 
 
 class _Run:

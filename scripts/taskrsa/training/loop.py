@@ -39,10 +39,6 @@ class LabelledImages:
         valid: np.ndarray,
         to_input: Callable[..., Tensor],
     ):
-        if not len(images) == len(targets) == len(valid):
-            raise DataError(
-                f"{len(images)} images but {len(targets)} labels; derive the labels again"
-            )
         if len(images) == 0:
             raise DataError("no image to train on; check data.train and data.val")
         self.images, self.targets, self.valid = images, targets, valid

@@ -68,10 +68,8 @@ def value_loss(values: Tensor, labels: Tensor) -> Tensor:
 
 
 @contextmanager
-def _scoring(network: TargetNetwork, images: LabelledSet) -> Iterator[torch.device]:
+def _scoring(network: TargetNetwork) -> Iterator[torch.device]:
     """Put a network into evaluation mode for a while; yield its device."""
-    if len(images) == 0:
-        raise DataError(f"split {images.name} has no image to score; check its list")
     training = network.training
     network.eval()
     with torch.no_grad():
@@ -117,7 +115,7 @@ def miou(network: TargetNetwork, images: LabelledSet) -> Scores:
     there is nothing else."""
     n = len(images.classes)
     pairs = torch.zeros(n * n, dtype=torch.int64)  # of label and prediction
-    with _scoring(network, images):
+    with _scoring(network):
         for i in range(len(images)):
             labels = torch.from_numpy(images.label(i).astype(np.int64))
             predicted = predict(network, images.image(i)).cpu()
@@ -147,7 +145,7 @@ def accuracy(network: TargetNetwork, images: LabelledSet) -> Scores:
     """Score a classification by the share of images whose class is right, and by class."""
     n = len(images.classes)
     right, asked = np.zeros(n), np.zeros(n)
-    with _scoring(network, images) as device:
+    with _scoring(network) as device:
         for scores, labels in _outputs(network, images, device):
             wanted, given = labels.long().cpu().numpy(), scores.argmax(1).cpu().numpy()
             asked += np.bincount(wanted, minlength=n)
@@ -161,7 +159,7 @@ def error_removed(network: TargetNetwork, images: LabelledSet) -> Scores:
     of K outputs, and their mean. DataError if no known label of an output differs from it."""
     n = len(images.classes)
     ours, constant = np.zeros(n), np.zeros(n)
-    with _scoring(network, images) as device:
+    with _scoring(network) as device:
         for values, labels in _outputs(network, images, device):
             known = ~labels.isnan()
             wanted = labels.nan_to_num()

@@ -274,17 +274,9 @@ class SourceProbe:
         Raises
         ------
         DataError
-            If there are not as many labels as features, no valid one, one that is not finite, or no
-            held-out label that differs from the training images' mean.
+            If there is no valid label, one that is not finite, or no held-out label that differs
+            from the training images' mean.
         """
-        for labels, features, split in zip(
-            (train, held_out), self._features, ("training", "held-out"), strict=True
-        ):
-            if len(labels) != len(features):
-                raise DataError(
-                    f"{task.id}: {len(labels)} labels for {len(features)} {split} images; "
-                    "derive the labels again"
-                )
         first = train.rows(~self._validation)
         second = train.rows(self._validation)
         parts = {"training": first, "validation": second, "held-out": held_out}
