@@ -110,7 +110,7 @@ class RgbdConfig(Section):
     """A folder with images.csv, rgb/, depth/, semantic/ and camera.json."""
 
     path: Path = None
-    depth_step_m: float = Field(0, ge=0, description="Distance between depth levels in metres.")
+    depth_step_m: float = Field(0, ge=0, lt=10, description="Metres between depth levels.")
     classes: str | tuple[str, ...] | None = Field(
         None, description="Names of the semantic ids 1, 2, ..., or nyu40."
     )
@@ -125,7 +125,7 @@ class TaskonomyConfig(Section):
     path: Path = None
     train_buildings: tuple[str, ...] | None = None
     val_buildings: tuple[str, ...] | None = None
-    val_fraction: float = Field(0.1, ge=0, le=1)
+    val_fraction: float = Field(0.1, ge=0, lt=1)
     val_images: Positive | None = Field(None, description="Images instead of a share.")
     domains: tuple[str, ...] | None = None
 
