@@ -18,19 +18,19 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest modules first, so that the workers of pytest-xdist end together.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keep modules whole among the workers of pytest-xdist (`--dist loadgroup`).
 
-    A worker gets whole modules (`--dist loadgroup`); one gets all that look at the smoke run, which
-    is then made once.
+    One worker gets all that look at the smoke run, which is then made once.
     """
+    group = "smoke" if "smoke" in item.fixturenames else item.path.name
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest modules first, so that the workers end together."""
     order = ("integration", "cluster", "unit")
-    with_smoke = {item.path for item in items if "smoke" in item.fixturenames}
-    items.sort(key=lambda i: (i.path not in with_smoke, order.index(i.path.parent.name)))
-    for item in items:
-        group = "smoke" if item.path in with_smoke else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda i: ("smoke" not in i.fixturenames, order.index(i.path.parent.name)))
 
 
 @pytest.fixture(scope="session")
