@@ -19,7 +19,7 @@ nyuv2: .venv/run
 	$(SNAKEMAKE) --configfile config/nyuv2.yaml
 
 test: .venv/dev lint
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -15,22 +15,27 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+WITH_SMOKE = ("test_smoke.py", "test_report_run.py", "test_targets.py")
 PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep modules whole among the workers of pytest-xdist (`--dist loadgroup`).
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Give whole modules to a worker, and to one all that look at the smoke run, made once."""
+    from xdist.scheduler import LoadFileScheduling
 
-    One worker gets all that look at the smoke run, which is then made once.
-    """
-    group = "smoke" if "smoke" in item.fixturenames else item.path.name
-    item.add_marker(pytest.mark.xdist_group(group))
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = super()._split_scope(nodeid)
+            return "smoke" if Path(module).name in WITH_SMOKE else module
+
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest modules first, so that the workers end together."""
+    """Put the longest modules first, so that the workers of pytest-xdist end together."""
     order = ("integration", "cluster", "unit")
-    items.sort(key=lambda i: ("smoke" not in i.fixturenames, order.index(i.path.parent.name)))
+    items.sort(key=lambda i: (i.path.name not in WITH_SMOKE, order.index(i.path.parent.name)))
 
 
 @pytest.fixture(scope="session")
