@@ -230,8 +230,8 @@ class Config(Section):
         "auto", description="Layers that are compared, the last of them in rankings."
     )
     n_random: Annotated[int, Field(ge=0, le=99)] | None = Field(
-        None, description="Untrained encoders as a control; null for 5 where encoders of this "
-        "project are compared, else none."
+        None, description="Untrained encoders as a control; null for 5 where all networks are "
+        "encoders of this project, else none."
     )  # fmt: skip
     encoder: EncoderConfig = EncoderConfig()
     training: TrainingConfig = TrainingConfig()
