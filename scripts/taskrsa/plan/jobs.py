@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -90,7 +91,8 @@ def refuse_orphaned_jobs(prefix: str, folder: str | os.PathLike = ".") -> None:
     prefix : what the names of this run's jobs begin with, before _
     folder : where they work
     """
-    if shutil.which("squeue") is None:
+    # Where no Slurm job ever ran nothing is asked: squeue waits long for a controller that is away.
+    if shutil.which("squeue") is None or not Path(folder, ".snakemake/slurm_logs").exists():
         return
     listed = subprocess.run(
         ["squeue", "--noheader", f"--user={os.getuid()}", "--format=%A|%j|%Z"],
