@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from taskrsa.analysis.ranking import CORRELATIONS
+from taskrsa.analysis.tables import CORRELATIONS
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.io.files import sha256_of
 from taskrsa.paper.published import values_of

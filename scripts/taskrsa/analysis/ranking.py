@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from taskrsa.analysis.tables import CORRELATIONS
 from taskrsa.errors import RepresentationError
 from taskrsa.rsa.rdm import mid_ranks, standardise
 
 FEWEST = 3  # networks in a ranking: two always correlate by 1 or -1
-CORRELATIONS = ("pearson", "spearman")
 
 
 def ranking_agreement(first: np.ndarray, second: np.ndarray) -> dict[str, np.ndarray]:

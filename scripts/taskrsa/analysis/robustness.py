@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from taskrsa.analysis.ranking import CORRELATIONS, FEWEST, task_agreement
+from taskrsa.analysis.ranking import FEWEST, task_agreement
+from taskrsa.analysis.tables import CORRELATIONS
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.rsa.rdm import condensed, square_form
 from taskrsa.rsa.similarity import similarity_between

@@ -16,7 +16,8 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from taskrsa.analysis.ranking import CORRELATIONS, task_agreement
+from taskrsa.analysis.ranking import task_agreement
+from taskrsa.analysis.tables import CORRELATIONS
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.paper.published import values_of
 from taskrsa.rsa.inference import LEVEL, with_interval

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control
 
-from taskrsa.analysis.ranking import CORRELATIONS, FEWEST, ranking_agreement, task_agreement
+from taskrsa.analysis.ranking import FEWEST, ranking_agreement, task_agreement
+from taskrsa.analysis.tables import CORRELATIONS
 from taskrsa.paper.published import values_of
 from taskrsa.rsa.inference import (
     confidence_interval,

@@ -11,6 +11,8 @@ import pandas as pd
 from taskrsa.errors import DataError
 from taskrsa.io.files import read_table
 
+CORRELATIONS = ("pearson", "spearman")  # columns of tables that compare rankings or matrices
+
 # --- matrices ---
 
 
