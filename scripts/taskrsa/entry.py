@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,15 @@ from pydantic import validate_call
 from taskrsa.errors import TaskrsaError
 
 
-def run(function: Callable[..., None]) -> None:
-    """Call `function` with the flags of the command line and end the process.
+def run(function: Callable[..., None], words: Sequence[str] | None = None) -> None:
+    """Call `function` with flags, `words` or those of the command line, and end the process.
 
     Flags are the function's parameters; lists take several words, dictionaries take JSON. With
     `--log FILE` everything printed goes to that file, at last how long the work took. An error that
     the user can fix ends with one line on the terminal and in the log and exit code 1; a bug ends
     with its traceback in the log.
     """
-    arguments = _arguments(function)
+    arguments = _arguments(function, words)
     log = arguments.pop("log")
     terminal = os.dup(2)
     if log is not None:
@@ -81,7 +81,7 @@ def _tell(terminal: int, log: str | None, line: str) -> None:
         os.write(2, line.encode())
 
 
-def _arguments(function: Callable[..., None]) -> dict[str, Any]:
+def _arguments(function: Callable[..., None], words: Sequence[str] | None) -> dict[str, Any]:
     """Return what the flags give: texts as they stand, anything else is JSON."""
     parser = argparse.ArgumentParser(description=function.__doc__, allow_abbrev=False)
     parser.add_argument("--log")
@@ -94,7 +94,7 @@ def _arguments(function: Callable[..., None]) -> dict[str, Any]:
             required=parameter.default is parameter.empty,
             default=argparse.SUPPRESS,
         )
-    return vars(parser.parse_args())
+    return vars(parser.parse_args(words))
 
 
 def _text(word: str) -> str | None:
