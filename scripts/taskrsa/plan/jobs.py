@@ -70,8 +70,8 @@ def complete(
             parts = [rule.name, *(f"{{{name}}}" for name in sorted(rule.wildcard_names))]
             rule.log_modifier = rule.output_modifier
             rule.set_log(f"{logs}/{'_'.join(parts)}.log")
-        stated = rule.ruleinfo.resources[1] if rule.ruleinfo.resources else {}
-        stated = stated | overwritten.get(rule.name, {})
+        stated = {*(rule.ruleinfo.resources[1] if rule.ruleinfo.resources else ())}
+        stated.update(overwritten.get(rule.name, {}).keys())
         for resource, little in (("mem_mb", 1000), ("runtime", 10)):
             if resource not in stated:
                 rule.resources[resource] = little
