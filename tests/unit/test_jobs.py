@@ -24,26 +24,26 @@ def queue(tmp_path, monkeypatch):
 
 def test_jobs_of_this_folder_are_named(queue, tmp_path):
     here = tmp_path / "here"
-    (here / ".snakemake/slurm_logs").mkdir(parents=True)
+    (here / "logs").mkdir(parents=True)
     (tmp_path / "link").symlink_to(here)
     queue(f"7|taskrsa_train_1|{here}", f"5|taskrsa_rdms|{tmp_path}/link", f"6|other_job|{here}")
     with pytest.raises(
         ConfigError, match="earlier run are still running in this folder: 5 7; wait for"
     ):
-        refuse_orphaned_jobs("taskrsa", here)
+        refuse_orphaned_jobs("taskrsa", "logs", here)
 
 
 def test_others_jobs_and_other_folders_do_not_matter(queue, tmp_path):
-    (tmp_path / ".snakemake/slurm_logs").mkdir(parents=True)
+    (tmp_path / "logs").mkdir(parents=True)
     queue(f"7|mine_train|{tmp_path}", "8|taskrsa_train|/elsewhere")
-    refuse_orphaned_jobs("taskrsa", tmp_path)
+    refuse_orphaned_jobs("taskrsa", "logs", tmp_path)
 
 
 def test_where_no_job_of_slurm_ran_nothing_is_asked(queue, tmp_path):
     queue(f"7|taskrsa_train_1|{tmp_path}")
-    refuse_orphaned_jobs("taskrsa", tmp_path)
+    refuse_orphaned_jobs("taskrsa", "logs", tmp_path)
 
 
 def test_without_slurm_nothing_is_asked(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    refuse_orphaned_jobs("taskrsa", tmp_path)
+    refuse_orphaned_jobs("taskrsa", "logs", tmp_path)

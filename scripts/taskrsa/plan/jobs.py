@@ -80,7 +80,9 @@ def complete(
             rule.resources["mem_mb"] = lambda wildcards, attempt, mb=memory.value: attempt * mb
 
 
-def refuse_orphaned_jobs(prefix: str, folder: str | os.PathLike = ".") -> None:
+def refuse_orphaned_jobs(
+    prefix: str, logs: str | os.PathLike, folder: str | os.PathLike = "."
+) -> None:
     """Raise ConfigError where Slurm jobs of a run that was killed are still running in a folder.
 
     New jobs would write the same files beside them. A run that ends in any other way cancels its
@@ -89,10 +91,11 @@ def refuse_orphaned_jobs(prefix: str, folder: str | os.PathLike = ".") -> None:
     Parameters
     ----------
     prefix : what the names of this run's jobs begin with, before _
+    logs : where jobs of Slurm leave their logs, below `folder`; where there are none, none ran
     folder : where they work
     """
-    # Where no Slurm job ever ran nothing is asked: squeue waits long for a controller that is away.
-    if shutil.which("squeue") is None or not Path(folder, ".snakemake/slurm_logs").exists():
+    # squeue waits long for a controller that is away.
+    if shutil.which("squeue") is None or not Path(folder, logs).exists():
         return
     listed = subprocess.run(
         ["squeue", "--noheader", f"--user={os.getuid()}", "--format=%A|%j|%Z"],
