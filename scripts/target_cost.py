@@ -3,24 +3,15 @@
 The numbers are timings of this machine and of `threads` threads; they differ from run to run.
 """
 
-from functools import partial
-
 import torch
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
 from taskrsa.networks.loading import load_network
 from taskrsa.networks.network import Network
-from taskrsa.networks.target import HEAD_ONLY, WHOLE, TargetNetwork, target_network
+from taskrsa.networks.target import HEAD_ONLY, WHOLE, target_network
 from taskrsa.recipes import FinetuneConfig, HeadConfig
-from taskrsa.targets.sets import LabelledSet, open_sets
+from taskrsa.targets.sets import open_sets
 from taskrsa.training.finetuning import seconds_of_training
-
-
-def _network(
-    row: Network, weights: str | None, tap: str, train: LabelledSet, head: HeadConfig, crop: int
-) -> TargetNetwork:
-    start = load_network(row, weights)
-    return target_network(start, tap, train.kind, train.classes, head, crop, seed=0)
 
 
 def main(
@@ -44,16 +35,19 @@ def main(
     for (name, row), file in zip(rows.items(), weights, strict=True):
         path = None if file == "-" else file
         network = Network.from_json(row)
-        make = partial(_network, network, path, tap, train, HeadConfig(**head), plan.crop)
-        step, besides = seconds_of_training(make, train, val, plan)
+        start = load_network(network, path)
+        tuned = target_network(
+            start, tap, train.kind, train.classes, HeadConfig(**head), plan.crop, seed=0
+        )
+        step, score = seconds_of_training(tuned, train, val, plan)
         costs.append(
             {
                 "model": name,
-                "trained": WHOLE if make().trains_encoder else HEAD_ONLY,
+                "trained": WHOLE if tuned.trains_encoder else HEAD_ONLY,
                 "steps": plan.steps,
                 "seeds": seeds,
                 "seconds_per_step": step,
-                "seconds": seeds * (plan.steps * step + besides),
+                "seconds": seeds * (plan.steps * step + score),
             }
         )
     write_table(costs, table)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -18,7 +19,7 @@ from accelerate import Accelerator
 from torch import nn
 from tqdm import tqdm
 
-from taskrsa.errors import ConfigError
+from taskrsa.errors import ConfigError, DataError
 from taskrsa.io.files import digest_of, sha256_of
 from taskrsa.networks.target import TargetNetwork
 from taskrsa.recipes import FinetuneConfig
@@ -144,8 +145,6 @@ def finetune(
     ConfigError
         If the recipe does not fit the head.
     """
-    if recipe.batch_size == 1 and network.is_dense and network.head_config.image_pooling:
-        raise ConfigError("head: image_pooling needs a batch_size of at least 2 in the recipe")
     objective = OBJECTIVES[network.kind]
     run = _Run(network, recipe, seed, store)
     batches = Batches(
@@ -174,6 +173,8 @@ class _Run:
     def __init__(
         self, network: TargetNetwork, recipe: FinetuneConfig, seed: int, store: Checkpoint | None
     ) -> None:
+        if recipe.batch_size == 1 and network.is_dense and network.head_config.image_pooling:
+            raise ConfigError("head: image_pooling needs a batch_size of at least 2 in the recipe")
         self.recipe, self.seed, self.store = recipe, seed, store
         self.accelerator = Accelerator(
             cpu=recipe.device == "cpu", mixed_precision=resolved_precision(recipe.precision)
@@ -260,32 +261,25 @@ def _optimizer(network: TargetNetwork, recipe: FinetuneConfig) -> torch.optim.Op
 
 
 def seconds_of_training(
-    make: Callable[[], TargetNetwork],
+    network: TargetNetwork,
     train_set: LabelledSet,
     val_set: LabelledSet,
     recipe: FinetuneConfig,
     steps: int = 4,
 ) -> tuple[float, float]:
-    """Return seconds a step, and seconds of everything besides steps.
-
-    Both are measured on a few steps and a few images to score.
-
-    Parameters
-    ----------
-    make : returns a new network each time
-    """
-    one, some = val_set.first(1), val_set.first(1 + steps)
-    no_states = {"eval_every": 0, "checkpoint_seconds": 0, "checkpoint_steps": 0}
-
-    def seconds(n: int, scored: LabelledSet = one) -> float:
-        network = make()
+    """Return seconds a step, and seconds to score a whole set, from a few steps and images."""
+    objective = OBJECTIVES[network.kind]
+    brief = recipe.model_copy(update={"steps": 1 + steps})
+    run = _Run(network, brief, seed=0, store=None)
+    batches = Batches(train_set, brief, 0, network.input_channels, network.head_config.input_scale)
+    some = val_set.first(1 + steps)
+    with torch.random.fork_rng(devices=[]):
+        run.step(*batches[0], objective.loss)  # what is done once a process
         start = time.perf_counter()
-        brief = recipe.model_copy(update={"steps": n, **no_states})
-        finetune(network, train_set, scored, brief, seed=0)
-        return time.perf_counter() - start
-
-    seconds(1)  # what is done once a process
-    few, many = seconds(1), seconds(1 + steps)
-    step = max(many - few, 1e-6) / steps
-    score = max(seconds(1, some) - few, 0.0) / max(len(some) - 1, 1)
-    return step, max(few - step, 0.0) + score * (len(val_set) - 1)
+        for step in range(1, 1 + steps):
+            run.step(*batches[step], objective.loss)
+        middle = time.perf_counter()
+        with suppress(DataError):  # so few images may have nothing to score
+            objective.evaluate(run.plain, some)
+        end = time.perf_counter()
+    return (middle - start) / steps, (end - middle) / len(some) * len(val_set)
