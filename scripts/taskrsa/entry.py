@@ -89,7 +89,7 @@ def _arguments(function: Callable[..., None], words: Sequence[str] | None) -> di
         kind = str(parameter.annotation)
         parser.add_argument(
             f"--{name}",
-            type=_text if "str" in kind else json.loads,
+            type=_text_of(kind) if "str" in kind else json.loads,
             nargs="*" if kind.startswith("list") else None,
             required=parameter.default is parameter.empty,
             default=argparse.SUPPRESS,
@@ -97,5 +97,6 @@ def _arguments(function: Callable[..., None], words: Sequence[str] | None) -> di
     return vars(parser.parse_args(words))
 
 
-def _text(word: str) -> str | None:
-    return None if word == "null" else word
+def _text_of(kind: str) -> Callable[[str], str | None]:
+    """Return what reads a text; "null" is a name like any other where there must be one."""
+    return (lambda word: None if word == "null" else word) if "None" in kind else str

@@ -98,3 +98,22 @@ def test_lists_of_numbers_are_numbers(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
     done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
     assert done.stdout == "21 [0.5]\n", done.stderr
+
+
+def test_a_name_may_be_null_where_there_must_be_one(tmp_path):
+    script = tmp_path / "names.py"
+    script.write_text(
+        "from taskrsa.entry import run\n"
+        "def main(names: list[str], one: str, other: str | None = None):\n"
+        "    print(names, one, other)\n"
+        "run(main)\n"
+    )
+    words = ["--names", "null", "--one", "null", "--other", "null"]
+    done = subprocess.run(
+        [sys.executable, str(script), *words],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "['null'] null None\n"
