@@ -28,7 +28,9 @@ def scripts(tmp_path):
             "taskrsa/a/__init__.py": "",
             "taskrsa/a/b.py": "import numpy\nimport taskrsa.d\n",
             "taskrsa/c.py": "from taskrsa.a import b\n",
-            "taskrsa/d.py": "HERE / 'rows.tsv', HERE / 'absent.tsv'",
+            "taskrsa/d.py": "from taskrsa import (\n    a,  # of use, too\n    e,\n)\n"
+            "HERE / 'rows.tsv', HERE / 'absent.tsv'",
+            "taskrsa/e.py": "",
             "taskrsa/rows.tsv": "",
             "taskrsa/alone.py": "",
         },
@@ -42,7 +44,7 @@ def test_an_entry_stands_first_then_every_module_that_it_imports(scripts):
     assert files[1:] == sorted(files[1:])
     assert set(files[1:]) == {
         *("taskrsa/__init__.py", "taskrsa/a/__init__.py"),
-        *("taskrsa/a/b.py", "taskrsa/c.py", "taskrsa/d.py"),
+        *("taskrsa/a/b.py", "taskrsa/c.py", "taskrsa/d.py", "taskrsa/e.py"),
         # A table of the library that one of them reads.
         "taskrsa/rows.tsv",
     }

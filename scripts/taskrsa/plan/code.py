@@ -73,7 +73,8 @@ def _modules(folder: Path) -> dict[str, Path]:
 
 def _names(listed: str) -> list[str]:
     """Return the names of an import statement; what each is called here does not matter."""
-    return [part.split()[0] for part in listed.strip("()").split(",") if part.strip()]
+    parts = re.sub(r"#.*", "", listed).strip("()").split(",")
+    return [part.split()[0] for part in parts if part.strip()]
 
 
 @functools.cache
