@@ -12,7 +12,7 @@ from taskrsa.networks.preprocessing import network_input
 from taskrsa.networks.spec import EncoderSpec, SmallSpec, encoder_spec
 from taskrsa.networks.weights import load_encoder, random_encoder, save_encoder
 from taskrsa.recipes import TrainConfig
-from taskrsa.training.loop import LabelledImages, encoder_and_decoder, train
+from taskrsa.training.loop import LabelledImages, train
 from torch import nn
 
 
@@ -72,7 +72,7 @@ def test_stages_are_the_network_as_it_was(tmp_path):
         encoder = random_encoder(SmallSpec(width=4, reduction=4), 0)
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            network = encoder_and_decoder(encoder, SmallDecoder(8, 8, 1, 16, width=4))
+            network = nn.Sequential(encoder, SmallDecoder(8, 8, 1, 16, width=4))
         recipe = TrainConfig(
             steps=steps, batch_size=4, eval_every=2, keep="last", precision="no", device="cpu"
         )

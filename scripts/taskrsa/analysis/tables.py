@@ -13,6 +13,13 @@ from taskrsa.io.files import read_table
 
 CORRELATIONS = ("pearson", "spearman")  # columns of tables that compare rankings or matrices
 
+
+def _require_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> None:
+    for column in columns:
+        if column not in table:
+            raise DataError(f"{name} has no column {column}; make the table again")
+
+
 # --- matrices ---
 
 
@@ -23,9 +30,11 @@ def similarity_square(
 
     Of the columns model_a, model_b, rs and, with a layer, layer: a row for each pair, in any order
     of the two, once or in both orders. Models keep the order of the table, whose `name` is for
-    messages. DataError if the layer is missing, or a pair has no value or two different ones.
+    messages. DataError if a column or the layer is missing, or a pair has no value or two different
+    ones.
     """
     where = name
+    _require_columns(table, ["model_a", "model_b", "rs", *(["layer"] if layer else [])], name)
     if layer is not None:
         where = f"{name}: layer {layer}"
         if not (table["layer"] == layer).any():
@@ -99,9 +108,7 @@ def linkage_of(table: pd.DataFrame, name: str = "tree table") -> tuple[np.ndarra
     DataError if a column is missing, or the rows do not join the leaves, each named once.
     """
     columns = ["left", "right", "distance", "n_models"]
-    for column in ("leaf", *columns):
-        if column not in table:
-            raise DataError(f"{name} has no column {column}; make the table again")
+    _require_columns(table, ["leaf", *columns], name)
     is_leaf = table["leaf"].notna()
     leaves = list(table.loc[is_leaf, "leaf"])
     linkage = table.loc[~is_leaf, columns].to_numpy(float)
