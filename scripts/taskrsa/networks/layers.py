@@ -5,20 +5,17 @@ Apart from networks: a layer is a module of a torch network, a value of an ONNX 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from graphlib import TopologicalSorter
 
 from taskrsa.errors import ConfigError
+from taskrsa.networks.flow import Reading
 from taskrsa.networks.network import AUTO, Network
 
 N_AUTO = 6  # five evenly spaced, and the last before the head
 LAST = "last"
 SHOWN = 8  # names that an error lists
-# Operations at the end that count as part of the head, with what they are applied to.
-PASSED = ("softmax", "logsoftmax", "sigmoid", "bias", "identity")
 
 
 @dataclass(frozen=True)
@@ -31,8 +28,11 @@ class Layer:
     kind : class of the module or operation of the node
     shape : of what comes out for one image; empty if it cannot be used
     fault : why it cannot be used, or ""
-    trunk : whether it is before the head and all that reaches the output passes through it
+    trunk : whether it is before the head and all that reaches the head passes through it
     images_at : dimension of the output that counts the images
+    reading : what the dimensions of `shape` mean
+    depth : share of the weighted operations before the head that it depends on
+    head : whether it makes the output
     """
 
     name: str
@@ -41,6 +41,9 @@ class Layer:
     fault: str = ""
     trunk: bool = False
     images_at: int = 0
+    reading: Reading = Reading()
+    depth: float = 0.0
+    head: bool = False
 
 
 def choose(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
@@ -50,8 +53,8 @@ def choose(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
     are passed over. `auto` gives the names depth1 to depth5 and `last`, alike for all networks: at
     equal shares of the layers that all information passes through, in the order in which they are
     reached, the last right before the head. Of fewer than six all are taken. Blocks of a torch
-    network count as one, without what is inside, if that leaves six. The head is what makes the
-    output, with a softmax or sigmoid after it.
+    network count as one, without what is inside, if that leaves six. What the head is, says
+    `taskrsa.networks.flow`.
 
     Raises
     ------
@@ -106,62 +109,3 @@ def _list(layers: Sequence[Layer]) -> str:
     shown = [layer.name for layer in layers[::step][:SHOWN]]
     more = f" and {len(layers) - len(shown)} more" if len(layers) > len(shown) else ""
     return ", ".join(shown) + more
-
-
-# --- the shape of a network ---
-
-Node = Hashable
-Predecessors = Callable[[Node], Sequence[Node]]
-
-
-def ancestors(outputs: Sequence[Node], predecessors: Predecessors) -> list[Node]:
-    """Return the nodes that the deepest of the outputs, which is that with most such nodes, depends
-    on, itself last, each after those that it depends on."""
-    return max((_ordered(node, predecessors) for node in outputs), key=len, default=[])
-
-
-def _ordered(output: Node, predecessors: Predecessors) -> list[Node]:
-    before: dict[Node, Sequence[Node]] = {}
-    left = [output]
-    while left:
-        node = left.pop()
-        if node not in before:
-            before[node] = predecessors(node)
-            left += before[node]
-    return list(TopologicalSorter(before).static_order())
-
-
-def bottlenecks(order: Sequence[Node], predecessors: Predecessors) -> list[Node]:
-    """Return the nodes that every path from the first to the last node passes through: those that
-    no edge leaps over, in whatever order that respects the edges.
-
-    Parameters
-    ----------
-    order : nodes, each after those that it depends on; all of them lead to the last
-    """
-    position = {node: place for place, node in enumerate(order)}
-    furthest = [0] * len(order)
-    for place, node in enumerate(order):
-        for other in predecessors(node):
-            furthest[position[other]] = place
-    found, reach = [], 0
-    for place, node in enumerate(order):
-        if reach <= place:
-            found.append(node)
-        reach = max(reach, furthest[place])
-    return found
-
-
-def head(outputs: Sequence[Node], predecessors: Predecessors, kind: Callable[[Node], str]) -> set:
-    """Return the nodes that make the outputs, with those that a softmax or the like is applied to;
-    `kind` tells a node's operation."""
-    found, left = set(), list(outputs)
-    while left:
-        node = left.pop()
-        if node in found:
-            continue
-        found.add(node)
-        name = re.sub(r"(Backward\w*)?$", "", kind(node)).lower()
-        if name in PASSED:
-            left += predecessors(node)
-    return found
