@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from taskrsa.errors import ConfigError
-from taskrsa.networks.layers import Layer, bottlenecks, choose
+from taskrsa.networks.flow import bottlenecks
+from taskrsa.networks.layers import Layer, choose
 from user_networks import row
 
 

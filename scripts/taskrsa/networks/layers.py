@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from taskrsa.errors import ConfigError
-from taskrsa.networks.flow import Reading
-from taskrsa.networks.network import AUTO, Network
+from taskrsa.networks.network import Network
+from taskrsa.networks.reading import UNREADABLE, Reading
 
 N_AUTO = 6  # five evenly spaced, and the last before the head
 LAST = "last"
+NEVER_REACHED = "is never reached"  # a fault
 SHOWN = 8  # names that an error lists
 
 
@@ -31,7 +32,7 @@ class Layer:
     trunk : whether it is before the head and all that reaches the head passes through it
     images_at : dimension of the output that counts the images
     reading : what the dimensions of `shape` mean
-    depth : share of the weighted operations before the head that it depends on
+    depth : share of the weighted operations before the head that it depends on; 1 if unknown
     head : whether it makes the output
     """
 
@@ -41,8 +42,8 @@ class Layer:
     fault: str = ""
     trunk: bool = False
     images_at: int = 0
-    reading: Reading = Reading()
-    depth: float = 0.0
+    reading: Reading = UNREADABLE
+    depth: float = 1.0
     head: bool = False
 
 
@@ -61,16 +62,15 @@ def choose(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
     ConfigError
         If a pattern matches nothing that can be used, or a name would stand for two layers.
     """
-    if network.layers == (("", AUTO),):
+    if network.has_auto_layers:
         return _spread([layer for layer in layers if layer.trunk], network)
     where = network.where("layers")
     chosen: dict[str, Layer] = {}
     for name, pattern in network.layers:
-        matching = _matching(layers, pattern, where)
-        if name and len(matching) > 1:
-            raise ConfigError(
-                f"{where}: {name}={pattern} matches {len(matching)}, {_list(matching)}; name one"
-            )
+        if name:
+            matching = [one_matching(layers, pattern, where, f"{name}={pattern}")]
+        else:
+            matching = _matching(layers, pattern, where)
         for layer in matching:
             other = chosen.setdefault(name or layer.name, layer)
             if other is not layer:
@@ -79,6 +79,19 @@ def choose(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
                     f"{name or layer.name}; rename one"
                 )
     return chosen
+
+
+def one_matching(
+    layers: Sequence[Layer], pattern: str, where: str, shown: str | None = None
+) -> Layer:
+    """Return the one layer that a name or pattern, written as `shown`, stands for; ConfigError if
+    there is none that can be used, or several."""
+    matching = _matching(layers, pattern, where)
+    if len(matching) > 1:
+        raise ConfigError(
+            f"{where}: {shown or pattern} matches {len(matching)}, {_list(matching)}; name one"
+        )
+    return matching[0]
 
 
 def _matching(layers: Sequence[Layer], pattern: str, where: str) -> list[Layer]:

@@ -37,6 +37,7 @@ class Network:
     mean, std : one number for each channel; empty for those of the library
     input, clip : what an encoder of this project is shown, as `network_input` takes it
     interpolation : how photographs are resized, "bilinear" or "bicubic"
+    head : the layer or module that a target's head is attached to; "" for the last before its own
     """
 
     name: str
@@ -55,6 +56,7 @@ class Network:
     input: str = "rgb"
     clip: bool = True
     interpolation: str = "bilinear"
+    head: str = ""
 
     @classmethod
     def from_json(cls, values: Mapping) -> Network:
@@ -90,6 +92,11 @@ class Network:
     def is_native(self) -> bool:
         """Whether it is an encoder of this project's architectures."""
         return self.loader in NATIVE_LOADERS
+
+    @property
+    def has_auto_layers(self) -> bool:
+        """Whether the network's own shape tells which layers are compared."""
+        return self.layers == (("", AUTO),)
 
     @property
     def library(self) -> str:

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from taskrsa.errors import ConfigError, DataError, RepresentationError
 from taskrsa.io.files import sha256_of
-from taskrsa.networks.flow import Flow, Step
+from taskrsa.networks.flow import Flow
 from taskrsa.networks.layers import Layer
 from taskrsa.networks.network import Network
 from taskrsa.networks.optional import optional_package
+from taskrsa.networks.reading import Step
 from taskrsa.networks.taps import Precision, TapNetwork, Taps
 
 _SIZES = ("Shape", "Size")  # operations whose result does not depend on what images show

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from taskrsa.networks.flow import Flow, Node, Reading, Step, ancestors, guessed
-from taskrsa.networks.layers import N_AUTO, Layer
+from taskrsa.networks.flow import Flow, ancestors
+from taskrsa.networks.layers import N_AUTO, NEVER_REACHED, Layer
+from taskrsa.networks.reading import UNREADABLE, Node, Reading, Step, guessed
 
 _VIEWS = ("ViewBackward", "ReshapeAlias", "UnsafeView", "Squeeze", "Unsqueeze")
 _LISTS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -112,7 +113,7 @@ class Probe:
     def _fault(self, name: str) -> str:
         calls = self.calls.get(name, [])
         if not calls:
-            return "is never reached"
+            return NEVER_REACHED
         if len(calls) > 1:
             return f"is called {len(calls)} times for one image"
         if calls[0] is None:
@@ -131,7 +132,7 @@ class Probe:
         """Return what the dimensions of a module's output mean, that of the images among them."""
         if self.flow is not None:
             end = self.ends[name]
-            return Reading() if end is None else self.flow.readings[end]
+            return UNREADABLE if end is None else self.flow.readings[end]
         return guessed(self.calls[name][0])
 
     def _layers(self) -> list[Layer]:
@@ -147,7 +148,7 @@ class Probe:
                 continue
             shape = self.calls[name][0]
             at = self._images_at(shape)
-            depth = 0.0 if last is None else self._depth(name) / self.flow.depth(last)
+            depth = 1.0 if last is None else self._depth(name) / self.flow.depth(last)
             found.append(
                 Layer(
                     name,
@@ -250,7 +251,7 @@ def _gradients() -> Iterator[None]:
 
 
 class _KeepGradients(TorchFunctionMode):
-    def __torch_function__(self, function, types, args=(), kwargs=None):  # noqa: ANN001
+    def __torch_function__(self, function, types, args=(), kwargs=None):
         if function is torch._C._set_grad_enabled:
             return None
         if function in (torch.Tensor.detach, torch.detach):

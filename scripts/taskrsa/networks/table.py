@@ -34,7 +34,7 @@ COLUMNS = (
     *("name", "label", "type", "loader", "weights", "sha256"),
     *("layers", "size", "mean", "std", "channels"),
 )
-OPTIONAL = ("arguments", "task")
+OPTIONAL = ("arguments", "task", "head")
 NEED_WEIGHTS = ("taskonomy", "checkpoint", "onnx", RDMS)
 MADE_HERE = ("trained", "random")  # loaders whose weights the run makes
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -133,6 +133,7 @@ def network(row: Mapping[str, str]) -> Network:
         task=cells["task"],
         input=kind,
         clip=task.clip if native and task else True,
+        head=cells.head(),
     )
 
 
@@ -244,6 +245,13 @@ class _Cells:
             self.refuse("arguments", 'must be a JSON object, such as {"num_classes": 10}')
         self._must_be_empty("arguments", of=(*NATIVE_LOADERS, *NEED_WEIGHTS))
         return arguments
+
+    def head(self) -> str:
+        """Return where a target's head is attached; targets say so for encoders of this project."""
+        self._must_be_empty("head", of=(*NATIVE_LOADERS, RDMS))
+        if len(self["head"].split()) > 1:
+            self.refuse("head", f"{self['head']!r} is more than one name; name one layer or module")
+        return self["head"]
 
     def layers(self) -> tuple[tuple[str, str], ...]:
         """Return pairs of the layer's name, which may be empty, and a pattern."""

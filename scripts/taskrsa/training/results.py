@@ -10,8 +10,6 @@ import pandas as pd
 from taskrsa.errors import DataError
 from taskrsa.io.files import sha256_of
 from taskrsa.networks.target import (
-    HEAD_ONLY,
-    WHOLE,
     TargetNetwork,
     encoder_bytes,
     target_bytes,
@@ -64,7 +62,7 @@ def finetune_to_files(
             "model": name,
             "seed": seed,
             "tap": network.tap,
-            "trained": WHOLE if network.trains_encoder else HEAD_ONLY,
+            "trained": network.trained,
             "metric": metric,
             "score": progress.curve[-1][2],
             "chance_score": chance,
