@@ -18,7 +18,7 @@ from taskrsa.networks.reading import CONVOLUTION, LINEAR, Node, Reading, Step, r
 Predecessors = Callable[[Node], Sequence[Node]]
 
 RICH = 8  # the widest over this is the least width of rich features
-LEAP = 6  # weighted operations that a shortcut may pass by before it hides the way through
+LEAP = 3  # weighted operations that a shortcut may pass by before it hides the way through
 
 # What a head may do to what its weights have made, without more weights.
 _VIEWS = (

@@ -129,7 +129,8 @@ def _channels_at(step: Step, before: Shape, at: int | None) -> int | None:
     n = len(step.shape)
     if n < 2:
         return None
-    if n == 2 or (n > 2 and _CHANNELS_FIRST.search(step.kind)):
+    tokens_mixed = n == 3 and at == 2 and CONVOLUTION.search(step.kind)
+    if n == 2 or (_CHANNELS_FIRST.search(step.kind) and not tokens_mixed):
         return 1
     if LINEAR.match(step.kind):
         positions = at is not None and len(before) == n and at != n - 1
