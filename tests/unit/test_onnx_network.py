@@ -87,8 +87,11 @@ def test_auto_on_an_onnx_graph(folder):
 def test_what_is_wrong_with_an_onnx_network(folder):
     write_onnx(folder / "net.onnx", side=24)
     plain = row("onnx", weights="net.onnx")
-    refuses(ConfigError, "size: net.onnx takes images of 24 x 24", plain)
+    other = row("onnx", weights="net.onnx", size="32")
+    refuses(ConfigError, "size: net.onnx takes images of 24 x 24", other)
     assert len(features(row("onnx", weights="net.onnx", size="24"))) == 4
+    # The size that the file asks for is the default.
+    assert tap_network(plain, 32)[0].row.size == 24
     grey = row("onnx", weights="net.onnx", channels="grey", size="24")
     refuses(ConfigError, "channels: net.onnx takes 3 channels", grey)
     missing = row("onnx", weights="net.onnx", size="24", layers="block*")

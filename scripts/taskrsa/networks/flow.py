@@ -13,12 +13,12 @@ from functools import reduce
 from graphlib import TopologicalSorter
 from operator import or_
 
-from taskrsa.networks.reading import CONVOLUTION, LINEAR, Node, Reading, Step, reading_of
+from taskrsa.networks.reading import Node, Reading, Step, reading_of
 
 Predecessors = Callable[[Node], Sequence[Node]]
 
 RICH = 8  # the widest over this is the least width of rich features
-LEAP = 3  # weighted operations that a shortcut may pass by before it hides the way through
+LEAP = 2  # weighted operations that a shortcut may pass by before it hides the way through
 
 # What a head may do to what its weights have made, without more weights.
 _VIEWS = (
@@ -28,9 +28,9 @@ _VIEWS = (
 _ENDS = (
     "softmax logsoftmax sigmoid logsigmoid softplus tanh relu leakyrelu clamp clampmin clampmax "
     "clip hardtanh hardsigmoid bias exp neg abs mean reducemean globalaveragepool averagepool "
-    "avgpool2d adaptiveavgpool2d pixelshuffle depthtospace resize"
+    "sum reducesum max amax reducemax avgpool2d adaptiveavgpool2d pixelshuffle depthtospace resize"
 )
-_SUMS = "add sub rsub mul div"
+_SUMS = "add sub rsub mul div stack maximum minimum"
 _PASSED = re.compile(f"({'|'.join((_VIEWS + ' ' + _ENDS + ' ' + _SUMS).split())}|upsample.*)$")
 _SUMMED = re.compile(f"({'|'.join(_SUMS.split())})$")
 
@@ -56,7 +56,7 @@ class Flow:
         }
         self.order = list(TopologicalSorter(self._before).static_order())
         self.place = {node: at for at, node in enumerate(self.order)}
-        self.weighted = [node for node in self.order if self._is_weighted(node)]
+        self.weighted = [node for node in self.order if steps[node].is_weighted]
         self._weights: dict[Node, int] = {}  # bits: the weighted steps behind a node and it
         own = {node: 1 << at for at, node in enumerate(self.weighted)}
         self.readings: dict[Node, Reading] = {}
@@ -68,12 +68,6 @@ class Flow:
             self.readings[node] = reading_of(steps, node, known, channels_at)
         self.leading = set(ancestors(self.outputs, self.predecessors))
         self._find_head()
-
-    def _is_weighted(self, node: Node) -> bool:
-        """Return whether a step applies weights, which a product of two activations does not."""
-        kind = self.steps[node].kind
-        found = CONVOLUTION.search(kind) or LINEAR.match(kind)
-        return bool(found) and len(self._before[node]) == 1
 
     def predecessors(self, node: Node) -> Sequence[Node]:
         return self._before[node]
@@ -103,7 +97,7 @@ class Flow:
             (self.width(n) for n in self.weighted if n in self.leading - self.makers), default=0
         )
         self.makers |= self._makers(narrow=(self.widest - 1) // RICH)
-        made = [self.width(n) for n in self.makers if self._is_weighted(n)]
+        made = [self.width(n) for n in self.makers if self.steps[n].is_weighted]
         self._output_width = max((w for w in made if w * RICH < self.widest), default=0)
 
     def _makers(self, narrow: int) -> set[Node]:
@@ -117,7 +111,7 @@ class Flow:
                 if node in seen or not self._weights[node]:
                     continue
                 seen.add(node)
-                if self._is_weighted(node):
+                if self.steps[node].is_weighted:
                     continue
                 if not self._passes(node, narrow):
                     seen = set()
@@ -158,7 +152,7 @@ class Flow:
 
     def trunk(self, last: Node) -> set[Node]:
         """Return the nodes that all that reaches `last` passes through. Where a shortcut leaps over
-        more than half of the network, as between the ends of a U-Net, those that the longest way
+        half of the network, as between the ends of a U-Net, those that the longest way
         passes through stand for it."""
         order = ancestors([last], self.mixing)
         found = bottlenecks(order, self.mixing)
@@ -167,7 +161,7 @@ class Flow:
         for start, end in zip([None, *found], found, strict=False):
             low = 0 if start is None else self.depth(start)
             leapt = self.depth(end) - low
-            if leapt > LEAP and 2 * leapt > self.depth(last):
+            if leapt > LEAP and 2 * leapt >= self.depth(last):
                 first = -1 if start is None else self.place[start]
                 trunk |= {n for n in longest if first < self.place[n] < self.place[end]}
         return trunk

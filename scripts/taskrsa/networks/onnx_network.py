@@ -27,7 +27,7 @@ class OnnxNetwork(TapNetwork):
     """A network in a file, run on the processor, without gradients.
 
     A network for one image at a time is given one image at a time. Images are handed over in the
-    order of dimensions that its input has, and in its type.
+    order of dimensions that its input has, in its type and of its size.
 
     Raises
     ------
@@ -86,6 +86,9 @@ class OnnxNetwork(TapNetwork):
                 f"{self.row.where('channels')}: {self.path} takes {channels} channels and "
                 f"{self.row.channels} has {self.row.n_channels}"
             )
+        height, width = self.sides
+        if self.row.size is None and height == width > 0:
+            self.row = replace(self.row, size=height)
 
     def _session(self, outputs: Iterable[str]):
         model = type(self.model)()

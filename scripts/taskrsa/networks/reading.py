@@ -15,8 +15,8 @@ from dataclasses import dataclass
 Node = Hashable
 Shape = tuple[int, ...]
 
-CONVOLUTION = re.compile("conv")
-LINEAR = re.compile("(addmm|mm|linear|gemm|matmul)$")
+_CONVOLUTION = re.compile("conv")
+_LINEAR = re.compile("(addmm|b?mm|baddbmm|linear|gemm|matmul)$")
 _CHANNELS_FIRST = re.compile(
     "conv|batch_?norm|group_?norm|instance_?norm|pool|upsample|resize|pixelshuffle|depthtospace"
 )
@@ -44,6 +44,12 @@ class Step:
     moved: tuple[int, ...] | None = None
     start: int | None = None
     normalised: int = 1
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether it applies weights, which a product of two activations does not."""
+        known = _CONVOLUTION.search(self.kind) or _LINEAR.match(self.kind)
+        return bool(known) and len({*self.operands} - {None}) == 1
 
 
 @dataclass(frozen=True)
@@ -129,10 +135,10 @@ def _channels_at(step: Step, before: Shape, at: int | None) -> int | None:
     n = len(step.shape)
     if n < 2:
         return None
-    tokens_mixed = n == 3 and at == 2 and CONVOLUTION.search(step.kind)
+    tokens_mixed = n == 3 and at == 2 and _CONVOLUTION.search(step.kind)
     if n == 2 or (_CHANNELS_FIRST.search(step.kind) and not tokens_mixed):
         return 1
-    if LINEAR.match(step.kind):
+    if step.is_weighted and _LINEAR.match(step.kind):
         positions = at is not None and len(before) == n and at != n - 1
         return at if positions else n - 1
     if _LAYER_NORM.search(step.kind) and step.normalised == 1:
@@ -164,6 +170,11 @@ def _with_positions(
     for node, source, reading in operands:
         if reading.grid is None or (len(source.shape) == 3 and not reading.fits(source.shape)):
             continue
+        if step.moved is not None and len(step.shape) > 4:
+            # Positions that are split into windows come out in another order.
+            longest = max(size for place, size in enumerate(step.shape) if place != at)
+            if longest < math.prod(reading.grid):
+                continue
         found = Reading(at, reading.grid, _skipped(steps, step, node, reading.skipped))
         if len(step.shape) != 3 or found.fits(step.shape):
             return found

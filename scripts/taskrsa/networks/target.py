@@ -41,7 +41,7 @@ from taskrsa.recipes import HeadConfig
 from taskrsa.targets.config import KINDS
 
 WHOLE, PARTLY, HEAD_ONLY = "whole network", "part of network", "head only"
-NEARLY_ALL = 0.99  # of the weights: then the whole network is trained
+NEARLY_ALL = 0.9  # of the tensors: then the network is trained as a whole
 COMPRESSED = "compressed"
 _TAP = "tap"  # under which an encoder returns the features
 _COMPRESSION = ("compress1", "compress_bn")
@@ -122,10 +122,13 @@ class TargetNetwork(nn.Module):
 
     @property
     def trained(self) -> str:
-        """What training changes beside the head: `WHOLE`, `PARTLY` or `HEAD_ONLY`."""
+        """What gradients reach: `WHOLE`, as good as all of the network, `PARTLY` or `HEAD_ONLY`."""
         if not self.trains_encoder:
             return HEAD_ONLY
-        return WHOLE if self.trained_share().share >= NEARLY_ALL else PARTLY
+        found = self.trained_share()
+        if not found.tensors:
+            return HEAD_ONLY
+        return WHOLE if found.tensors >= NEARLY_ALL * found.of else PARTLY
 
     def trained_share(self) -> Trained:
         """Return how much of the encoder gets gradients from the head, which one pass shows.
