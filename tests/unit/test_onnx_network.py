@@ -10,6 +10,7 @@ import torch
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.extraction import extract
 from taskrsa.networks.loading import tap_network
+from taskrsa.networks.maps import head_layer
 from taskrsa.networks.network import Network
 from taskrsa.networks.preprocessing import input_of
 from torch import nn
@@ -109,3 +110,78 @@ def test_half_precision_leaves_the_network_as_it_is_and_says_so(folder, capsys):
     assert not capsys.readouterr().out
     assert torch.equal(network.extractor("bf16")(images)["relu"], plain)
     assert "net: ONNX networks run in the precision of their file" in capsys.readouterr().out
+
+
+def write_graph(path: Path, nodes: list, weights: dict, side: int = 16) -> Network:
+    """Write a network of images of 3 x side x side whose output is y; return its row."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    make, array = onnx.helper, onnx.numpy_helper.from_array
+    value = make.make_tensor_value_info
+    graph = make.make_graph(
+        [make.make_node(kind, read, made, **words) for kind, read, made, words in nodes],
+        "g", [value("x", 1, ["n", 3, side, side])], [value("y", 1, None)],
+        [array(np.asarray(v), name) for name, v in weights.items()],
+    )  # fmt: skip
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return row("onnx", weights=str(path))
+
+
+def drawn(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def test_an_onnx_network_that_corrects_its_image(folder):
+    weights = {"a": drawn(8, 3, 3, 3), "b": drawn(8, 8, 3, 3), "c": drawn(3, 8, 3, 3)}
+    pads = {"pads": [1, 1, 1, 1]}
+    chosen = write_graph(
+        folder / "net.onnx",
+        [
+            ("Conv", ["x", "a"], ["one"], pads),
+            ("Relu", ["one"], ["two"], {}),
+            ("Conv", ["two", "b"], ["three"], pads),
+            ("Relu", ["three"], ["four"], {}),
+            ("Conv", ["four", "c"], ["noise"], pads),
+            ("Sub", ["x", "noise"], ["clean"], {}),
+            ("Clip", ["clean"], ["y"], {}),
+        ],
+        weights,
+    )
+    network, auto = tap_network(chosen, 32)
+    assert [layer.name for layer in auto.values()] == ["one", "two", "three", "four"]
+    assert auto["last"].reading.grid == (16, 16)
+    layers = {layer.name: layer for layer in network.find_layers(torch.rand(2, 3, 16, 16))}
+    assert {name for name, layer in layers.items() if layer.head} == {"noise", "clean", "y"}
+
+
+def test_tokens_of_an_onnx_network_keep_their_places(folder):
+    weights = {
+        "a": drawn(6, 3, 4, 4), "shape": np.array([0, 6, -1]), "class": drawn(1, 1, 6),
+        "n": np.array([2, 1, 6]), "w": drawn(6, 6), "from": np.array([0]), "to": np.array([1]),
+        "along": np.array([1]), "v": drawn(6, 5),
+    }  # fmt: skip
+    chosen = write_graph(
+        folder / "net.onnx",
+        [
+            ("Conv", ["x", "a"], ["patches"], {"strides": [4, 4]}),
+            ("Reshape", ["patches", "shape"], ["flat"], {}),
+            ("Transpose", ["flat"], ["tokens"], {"perm": [0, 2, 1]}),
+            ("Expand", ["class", "n"], ["classes"], {}),
+            ("Concat", ["classes", "tokens"], ["all"], {"axis": 1}),
+            ("MatMul", ["all", "w"], ["mixed"], {}),
+            ("Add", ["all", "mixed"], ["sum"], {}),
+            ("Slice", ["sum", "from", "to", "along"], ["first"], {}),
+            ("Squeeze", ["first", "along"], ["vector"], {}),
+            ("MatMul", ["vector", "v"], ["y"], {}),
+        ],
+        weights,
+    )
+    network, auto = tap_network(chosen, 32)
+    assert auto["last"].name == "first"
+    layers = {layer.name: layer for layer in network.find_layers(torch.rand(2, 3, 16, 16))}
+    found = layers["sum"].reading
+    assert (found.channels_at, found.grid, found.skipped) == (1, (4, 4), 1)
+    flat = layers["flat"].reading  # channels before positions, of which there are a square, too
+    assert (flat.channels_at, flat.grid, flat.skipped) == (0, (4, 4), 0)
+    assert head_layer(list(layers.values()), "segmentation", chosen).name == "sum"

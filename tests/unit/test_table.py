@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,22 @@ def test_a_row_is_read_into_numbers():
     assert found.layers == (("early", "layer1"), ("", "layer4*"))
     assert found.n_channels == 3
     assert network(ROW | {"mean": "127/255", "channels": "grey"}).mean == (127 / 255,)
+
+
+def test_where_the_head_of_a_target_is():
+    assert network(ROW).head == ""
+    found = network(ROW | {"head": "layer4.1"})
+    assert found.head == "layer4.1"
+    assert Network.from_json(json.loads(found.to_json())).head == "layer4.1"
+    # RDMs do not depend on it.
+    assert found.features_key() == network(ROW).features_key()
+    with pytest.raises(ConfigError, match="^bank, row resnet, head: 'a b' is more than one name"):
+        network(ROW | {"head": "a b"})
+    row = {"name": "net", "loader": "random", "head": "block4"}
+    with pytest.raises(
+        ConfigError, match="^bank, row net, head: has no effect on random; leave it"
+    ):
+        network(row)
 
 
 def test_what_may_be_left_empty():

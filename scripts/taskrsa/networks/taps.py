@@ -176,6 +176,8 @@ class HookedNetwork(TapNetwork):
             if name not in self._kept:
                 self._refuse(layer, "is not reached by these images")
             values = self._kept[name]
+            if values.is_inference() and not torch.is_inference_mode_enabled():
+                values = values.clone()  # for a head that is trained on it
             if values.ndim <= layer.images_at or values.shape[layer.images_at] != len(images):
                 self._refuse(layer, f"returns {tuple(values.shape)}, not one row per image")
             taps[name] = values.movedim(layer.images_at, 0)
