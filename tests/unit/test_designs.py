@@ -16,7 +16,6 @@ from taskrsa.networks.maps import as_map
 from taskrsa.networks.target import WHOLE, TargetNetwork, target_network
 from user_networks import row
 
-
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("timm") is None, reason="timm is not installed"
 )

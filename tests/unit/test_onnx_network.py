@@ -106,21 +106,22 @@ def test_half_precision_leaves_the_network_as_it_is_and_says_so(folder, capsys):
     chosen = row("onnx", weights="net.onnx", layers="relu")
     network, _ = tap_network(chosen, 32)
     images = input_of(chosen, False)(IMAGES)
+    assert capsys.readouterr().out == "net: images at 32 pixels\n"
     plain = network.extractor()(images)["relu"]
     assert not capsys.readouterr().out
     assert torch.equal(network.extractor("bf16")(images)["relu"], plain)
     assert "net: ONNX networks run in the precision of their file" in capsys.readouterr().out
 
 
-def write_graph(path: Path, nodes: list, weights: dict, side: int = 16) -> Network:
-    """Write a network of images of 3 x side x side whose output is y; return its row."""
+def write_graph(path: Path, nodes: list, weights: dict, shape: list) -> Network:
+    """Write a network of images of 16 x 16 pixels with the output y of a shape; return its row."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     make, array = onnx.helper, onnx.numpy_helper.from_array
     value = make.make_tensor_value_info
     graph = make.make_graph(
         [make.make_node(kind, read, made, **words) for kind, read, made, words in nodes],
-        "g", [value("x", 1, ["n", 3, side, side])], [value("y", 1, None)],
+        "g", [value("x", 1, ["n", 3, 16, 16])], [value("y", 1, shape)],
         [array(np.asarray(v), name) for name, v in weights.items()],
     )  # fmt: skip
     model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
@@ -147,6 +148,7 @@ def test_an_onnx_network_that_corrects_its_image(folder):
             ("Clip", ["clean"], ["y"], {}),
         ],
         weights,
+        ["n", 3, 16, 16],
     )
     network, auto = tap_network(chosen, 32)
     assert [layer.name for layer in auto.values()] == ["one", "two", "three", "four"]
@@ -176,6 +178,7 @@ def test_tokens_of_an_onnx_network_keep_their_places(folder):
             ("MatMul", ["vector", "v"], ["y"], {}),
         ],
         weights,
+        ["n", 5],
     )
     network, auto = tap_network(chosen, 32)
     assert auto["last"].name == "first"

@@ -148,7 +148,8 @@ class TargetNetwork(nn.Module):
             (PROBED, self.input_channels, side, side), generator=torch.Generator().manual_seed(0)
         )
         self.eval()
-        self.zero_grad(set_to_none=True)
+        for weight in weights.values():
+            weight.grad = None
         try:
             with torch.random.fork_rng(devices=[]), torch.enable_grad():
                 features = self.features(noise.to(next(self.head.parameters()).device) * 2 - 1)
