@@ -34,7 +34,7 @@ COLUMNS = (
     *("name", "label", "type", "loader", "weights", "sha256"),
     *("layers", "size", "mean", "std", "channels"),
 )
-OPTIONAL = ("arguments", "task")
+OPTIONAL = ("arguments", "task", "prior", "untrained")
 NEED_WEIGHTS = ("taskonomy", "checkpoint", "onnx", RDMS)
 MADE_HERE = ("trained", "random")  # loaders whose weights the run makes
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -133,6 +133,8 @@ def network(row: Mapping[str, str]) -> Network:
         task=cells["task"],
         input=kind,
         clip=task.clip if native and task else True,
+        prior=cells.prior(),
+        untrained=cells.untrained(),
     )
 
 
@@ -245,6 +247,24 @@ class _Cells:
         self._must_be_empty("arguments", of=(*NATIVE_LOADERS, *NEED_WEIGHTS))
         return arguments
 
+    def prior(self) -> float | None:
+        values = _numbers(self["prior"])
+        if self["prior"] and len(values) != 1:
+            self.refuse("prior", f"{self['prior']!r} is not a number; the higher, the better")
+        return values[0] if values else None
+
+    def untrained(self) -> bool:
+        """Tell whether the weights are random: the column says so, or the loader or arguments by
+        which the libraries leave out theirs do."""
+        if self["untrained"] not in ("", "yes", "no"):
+            self.refuse("untrained", f"{self['untrained']!r} is neither yes nor no")
+        if self["untrained"]:
+            return self["untrained"] == "yes"
+        arguments = self.arguments()
+        without = arguments.get("pretrained", True) is False
+        without |= "weights" in arguments and arguments["weights"] is None
+        return self.loader == "random" or (without and not self["weights"])
+
     def layers(self) -> tuple[tuple[str, str], ...]:
         """Return pairs of the layer's name, which may be empty, and a pattern."""
         pairs = []
@@ -284,7 +304,7 @@ def small_network(task: BankTask, name: str) -> Network:
 
 def random_network(name: str) -> Network:
     """Return the row of an untrained encoder."""
-    return Network(name, name, "", "random", layers=_NATIVE_LAYERS)
+    return Network(name, name, "", "random", layers=_NATIVE_LAYERS, untrained=True)
 
 
 def _task_network(task: BankTask, name: str, loader: str, layers: tuple) -> Network:

@@ -52,6 +52,10 @@ class TapNetwork(nn.Module, ABC):
     def device(self) -> torch.device:
         return self._marker.device
 
+    @property
+    def n_parameters(self) -> int:
+        return sum(values.numel() for values in self.parameters())
+
     @abstractmethod
     def find_layers(self, images: Tensor) -> list[Layer]:
         """Return where the network can be tapped, in the order in which images reach it.

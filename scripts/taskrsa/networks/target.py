@@ -218,14 +218,21 @@ def target_network(
         If there is no such tap, a map is to be predicted and no layer has positions, or the network
         refuses its input.
     """
-    if isinstance(encoder, NativeNetwork):
-        layer = _native_layer(encoder.encoder.spec, tap)
-    else:
-        layers = layers_of(encoder, max(1, round(side * head.input_scale)))
-        layer = _last_layer(layers, kind, encoder.row)
+    layer = head_layer(encoder, tap, kind, max(1, round(side * head.input_scale)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return TargetNetwork(encoder, layer, kind, classes, head, side)
+
+
+def head_layer(encoder: TapNetwork, tap: str, kind: str, side: int) -> Layer:
+    """Return the layer whose features a target's head sees.
+
+    `side` is of the images that the encoder sees, pixels; the rest and errors are as for
+    `target_network`.
+    """
+    if isinstance(encoder, NativeNetwork):
+        return _native_layer(encoder.encoder.spec, tap)
+    return _last_layer(layers_of(encoder, side), kind, encoder.row)
 
 
 def _native_layer(spec: Spec, tap: str) -> Layer:

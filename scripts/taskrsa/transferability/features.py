@@ -1,0 +1,113 @@
+"""One forward pass of a network over the labelled images of a target; its layers, by places.
+
+Images are shown as fine-tuning shows them, whole: resized to the square of its crops, normalised
+as the network wants. Where places are cells, a map that is finer is averaged over each cell and one
+that is coarser is interpolated bilinearly, as the head's own output is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from taskrsa.errors import ConfigError
+from taskrsa.networks.layers import Layer, choose
+from taskrsa.networks.loading import layers_of
+from taskrsa.networks.preprocessing import normalisation_of, transfer_input
+from taskrsa.networks.taps import NativeNetwork, TapNetwork
+from taskrsa.networks.target import as_map, head_layer
+from taskrsa.networks.weights import on_accelerator
+from taskrsa.targets.sets import LabelledSet
+from taskrsa.transferability.cells import Cells
+
+TAP = "tap"  # the layer that the head sees
+BATCH = 8  # images in a forward pass: small ones are fastest on a processor
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Features (n, C) float32 by layer; `same` maps further names to those of layers."""
+
+    layers: dict[str, np.ndarray]
+    same: dict[str, str]
+
+
+@torch.inference_mode()
+def extract_places(
+    encoder: TapNetwork, images: LabelledSet, cells: Cells, tap: str, side: int
+) -> Extracted:
+    """Return the features of a network at the places of a target.
+
+    Parameters
+    ----------
+    encoder : of `taskrsa.networks.loading.load_network`, not used otherwise afterwards
+    images : the training images that `cells` were chosen from
+    tap : the layer of encoders of this project that the head sees
+    side : of what the encoder sees, pixels; rounded up to a multiple of its strides
+
+    Raises
+    ------
+    ConfigError
+        As of `taskrsa.networks.target.target_network`.
+    """
+    native = isinstance(encoder, NativeNetwork)
+    if native:
+        multiple = encoder.encoder.spec.reduction
+        side = -(-side // multiple) * multiple
+    encoder, found = _on_device(encoder, side)
+    layers = choose(found, encoder.row)
+    of_head = head_layer(encoder, tap, images.kind, side)
+    twins = [name for name, layer in layers.items() if layer.name == of_head.name]
+    encoder.tap(layers if twins else {**layers, TAP: of_head})
+    run, normalise = encoder.extractor(), None
+    if not native:
+        normalise = normalisation_of(encoder.row)
+    parts: dict[str, list[np.ndarray]] = {}
+    starts = np.searchsorted(cells.labels.groups, np.arange(len(cells.images) + 1))
+    for start in tqdm(range(0, len(cells.images), BATCH), desc=encoder.row.name, mininterval=5):
+        batch = cells.images[start : start + BATCH]
+        rgb = np.stack([_resized(images.image(i), side) for i in batch.tolist()])
+        shown = transfer_input(rgb, encoder.row.n_channels if native else 3, "rgb")
+        taps = run(shown if native else normalise((shown + 1) / 2))
+        ends = starts[start : start + len(batch) + 1]
+        rows = slice(ends[0], ends[-1])
+        which = np.repeat(np.arange(len(batch)), np.diff(ends))
+        for name, values in taps.items():
+            pooled = pool(as_map(values.float()), cells.grid).cpu().numpy()
+            parts.setdefault(name, []).append(pooled[which, cells.places[rows]])
+    joined = {name: np.concatenate(some) for name, some in parts.items()}
+    return Extracted(joined, {TAP: twins[0]} if twins else {})
+
+
+def _on_device(encoder: TapNetwork, side: int) -> tuple[TapNetwork, list[Layer]]:
+    """Return the network where it runs, the accelerator if there is one, and its layers."""
+    encoder = on_accelerator(encoder)
+    try:
+        return encoder, layers_of(encoder, side)
+    except ConfigError:
+        if encoder.device.type == "cpu":
+            raise
+        encoder = encoder.cpu()
+        return encoder, layers_of(encoder, side)
+
+
+def _resized(rgb: np.ndarray, side: int) -> np.ndarray:
+    """Return an image (H, W, 3) as a square; it is seen whole, as its cells are."""
+    if rgb.shape[:2] == (side, side):
+        return rgb
+    return np.asarray(Image.fromarray(rgb).resize((side, side), Image.Resampling.BILINEAR))
+
+
+def pool(maps: Tensor, grid: int) -> Tensor:
+    """Return maps (N, C, h, w) by cells of a grid, (N, grid * grid, C)."""
+    finer = [min(side, grid) for side in maps.shape[2:]]
+    maps = F.adaptive_avg_pool2d(maps, finer)
+    if tuple(finer) != (grid, grid):
+        maps = F.interpolate(maps, (grid, grid), mode="bilinear", align_corners=False)
+    return maps.flatten(2).transpose(1, 2)
