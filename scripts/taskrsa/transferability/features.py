@@ -7,6 +7,7 @@ that is coarser is interpolated bilinearly, as the head's own output is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,6 @@ class Extracted:
     same: dict[str, str]
 
 
-@torch.inference_mode()
 def extract_places(
     encoder: TapNetwork, images: LabelledSet, cells: Cells, tap: str, side: int
 ) -> Extracted:
@@ -65,29 +65,44 @@ def extract_places(
     of_head = head_layer(encoder, tap, images.kind, side)
     twins = [name for name, layer in layers.items() if layer.name == of_head.name]
     encoder.tap(layers if twins else {**layers, TAP: of_head})
-    run, normalise = encoder.extractor(), None
-    if not native:
-        normalise = normalisation_of(encoder.row)
+    row, run = encoder.row, encoder.extractor()
+    normalise = None if native else normalisation_of(row)
+
+    def show(rgb: np.ndarray) -> dict[str, Tensor]:
+        images = transfer_input(rgb, row.n_channels if native else 3, "rgb")
+        return run(images if native else normalise((images + 1) / 2))
+
+    found = _forward(show, images, cells, side, row.name)
+    return Extracted(found, {TAP: twins[0]} if twins else {})
+
+
+# Not around the choice of layers, which follows gradients.
+@torch.inference_mode()
+def _forward(
+    show: Callable[[np.ndarray], dict[str, Tensor]],
+    images: LabelledSet,
+    cells: Cells,
+    side: int,
+    name: str,
+) -> dict[str, np.ndarray]:
+    """Return the layers that `show` makes of photographs (N, side, side, 3), by places."""
     parts: dict[str, list[np.ndarray]] = {}
     starts = np.searchsorted(cells.labels.groups, np.arange(len(cells.images) + 1))
-    for start in tqdm(range(0, len(cells.images), BATCH), desc=encoder.row.name, mininterval=5):
+    for start in tqdm(range(0, len(cells.images), BATCH), desc=name, mininterval=5):
         batch = cells.images[start : start + BATCH]
-        rgb = np.stack([_resized(images.image(i), side) for i in batch.tolist()])
-        shown = transfer_input(rgb, encoder.row.n_channels if native else 3, "rgb")
-        taps = run(shown if native else normalise((shown + 1) / 2))
+        taps = show(np.stack([_resized(images.image(i), side) for i in batch.tolist()]))
         ends = starts[start : start + len(batch) + 1]
-        rows = slice(ends[0], ends[-1])
         which = np.repeat(np.arange(len(batch)), np.diff(ends))
-        for name, values in taps.items():
+        places = cells.places[ends[0] : ends[-1]]
+        for layer, values in taps.items():
             pooled = pool(as_map(values.float()), cells.grid).cpu().numpy()
-            parts.setdefault(name, []).append(pooled[which, cells.places[rows]])
-    joined = {name: np.concatenate(some) for name, some in parts.items()}
-    return Extracted(joined, {TAP: twins[0]} if twins else {})
+            parts.setdefault(layer, []).append(pooled[which, places])
+    return {layer: np.concatenate(some) for layer, some in parts.items()}
 
 
 def _on_device(encoder: TapNetwork, side: int) -> tuple[TapNetwork, list[Layer]]:
     """Return the network where it runs, the accelerator if there is one, and its layers."""
-    encoder = on_accelerator(encoder)
+    encoder = on_accelerator(encoder.eval())
     try:
         return encoder, layers_of(encoder, side)
     except ConfigError:
