@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -418,3 +420,17 @@ def test_a_measure_that_cannot_be_registered_is_one_line():
     with pytest.raises(ConfigError, match="here: there is no measure nn; choose from parc, "):
         named(["nn"], "here")
     assert "mine" not in MEASURES
+
+
+def test_the_measure_of_the_documentation_tells_classes_apart(monkeypatch):
+    text = (Path(__file__).parents[2] / "config/EXTENDING.md").read_text()
+    code = re.search(r"^`my_transfer.py`:\n\n```python\n(.*?)```", text, re.MULTILINE | re.DOTALL)
+    monkeypatch.delitem(MEASURES, "fisher", raising=False)
+    exec(compile(code[1], "my_transfer.py", "exec"), {})
+    try:
+        scores = [value("fisher", *made("classification", noise=noise)) for noise in (0.1, 30)]
+        assert scores[0] > scores[1] > 0
+        rows = rows_of(measure_all(subject(), named(["fisher"], ""), ["tap"], []).rows)
+        assert rows["fisher"]["reason"] == "it is not for targets of kind values"
+    finally:
+        del MEASURES["fisher"]
