@@ -70,7 +70,8 @@ def extract_places(
 
     def show(rgb: np.ndarray) -> dict[str, Tensor]:
         images = transfer_input(rgb, row.n_channels if native else 3, "rgb")
-        return run(images if native else normalise((images + 1) / 2))
+        taps = run(images if native else normalise((images + 1) / 2))
+        return {name: as_map(values.float()) for name, values in taps.items()}
 
     found = _forward(show, images, cells, side, row.name)
     return Extracted(found, {TAP: twins[0]} if twins else {})
@@ -85,7 +86,7 @@ def _forward(
     side: int,
     name: str,
 ) -> dict[str, np.ndarray]:
-    """Return the layers that `show` makes of photographs (N, side, side, 3), by places."""
+    """Return the layers, maps that `show` makes of photographs (N, side, side, 3), by places."""
     parts: dict[str, list[np.ndarray]] = {}
     starts = np.searchsorted(cells.labels.groups, np.arange(len(cells.images) + 1))
     for start in tqdm(range(0, len(cells.images), BATCH), desc=name, mininterval=5):
@@ -95,7 +96,7 @@ def _forward(
         which = np.repeat(np.arange(len(batch)), np.diff(ends))
         places = cells.places[ends[0] : ends[-1]]
         for layer, values in taps.items():
-            pooled = pool(as_map(values.float()), cells.grid).cpu().numpy()
+            pooled = pool(values, cells.grid).cpu().numpy()
             parts.setdefault(layer, []).append(pooled[which, places])
     return {layer: np.concatenate(some) for layer, some in parts.items()}
 
