@@ -32,7 +32,7 @@ def expected(network, images, cells, side) -> np.ndarray:
     found = []
     for group, image in enumerate(cells.images):
         rgb = Image.fromarray(images.image(image)).resize((side, side), Image.Resampling.BILINEAR)
-        shown = transfer_input(np.asarray(rgb)[None], network.input_channels, "rgb")
+        shown = transfer_input(np.array(rgb)[None], network.input_channels, "rgb")
         with torch.no_grad():
             maps = network.features(shown)
         if cells.grid == 1:
