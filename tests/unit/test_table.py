@@ -80,6 +80,36 @@ def test_what_may_be_left_empty():
     assert found == Network("brain", "brain", "", "rdms", "it.npz")
 
 
+@pytest.mark.parametrize(
+    ("cells", "untrained"),
+    [
+        ({}, False),
+        ({"loader": "random", "weights": "", "sha256": ""}, True),
+        ({"untrained": "yes"}, True),
+        ({"weights": "", "sha256": "", "arguments": '{"pretrained": false}'}, True),
+        ({"weights": "", "sha256": "", "arguments": '{"weights": null}'}, True),
+        ({"arguments": '{"pretrained": false}'}, False),  # a file brings the weights
+        ({"weights": "", "sha256": "", "arguments": '{"pretrained": true}'}, False),
+        ({"arguments": '{"weights": null}', "untrained": "no", "weights": "", "sha256": ""}, False),
+    ],
+)
+def test_whether_a_network_is_untrained(cells, untrained):
+    empty = {"size": "", "mean": "", "std": "", "channels": "", "layers": ""}
+    row = ROW | cells
+    if cells.get("loader") == "random":
+        row |= empty
+    assert network(row).untrained is untrained
+
+
+def test_a_prior_is_a_number_and_makes_no_features_stale():
+    found = network(ROW | {"prior": "1/2"})
+    assert found.prior == 0.5
+    assert network(ROW).prior is None
+    assert (
+        found.to_json() == network(ROW | {"untrained": "yes"}).to_json() == network(ROW).to_json()
+    )
+
+
 def test_a_task_gives_encoders_their_input_and_every_network_its_label_and_type():
     empty = dict.fromkeys(COLUMNS, "")
     found = network(empty | {"name": "a", "loader": "trained", "task": "colorization"})
@@ -124,6 +154,8 @@ def test_the_example_is_a_bank():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"prior": "good"}, "prior: 'good' is not a number"),
+        ({"untrained": "maybe"}, "untrained: 'maybe' is neither yes nor no"),
         ({"name": "../x"}, r"row \.\./x, name: '\.\./x' must be letters"),
         ({"loader": "keras"}, r"loader: there is no loader 'keras'; give trained, random"),
         ({"loader": "timm:"}, "no loader 'timm:'"),

@@ -128,6 +128,11 @@ def of_target(function):
     return asked(lambda wildcards: function(PLAN.targets[wildcards.target]))
 
 
+def of_network(function):
+    """Return an input function of a job's target and network."""
+    return asked(lambda wildcards: function(PLAN.targets[wildcards.target], wildcards.network))
+
+
 def runs_of(target, tap: str) -> list[str]:
     """List the scores of all fine-tunings on a target at a tap."""
     is_ranked = tap == target.config.tap and target.config.finetune == "top3"

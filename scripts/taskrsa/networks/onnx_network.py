@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,11 @@ class OnnxNetwork(TapNetwork):
             ) from None
         self._read_input()
         self.session = None
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers in the file that the graph computes with, its own constants left out."""
+        return sum(math.prod(constant.dims) for constant in self.model.graph.initializer)
 
     def _read_input(self) -> None:
         graph = self.model.graph

@@ -34,7 +34,7 @@ COLUMNS = (
     *("name", "label", "type", "loader", "weights", "sha256"),
     *("layers", "size", "mean", "std", "channels"),
 )
-OPTIONAL = ("arguments", "task", "head")
+OPTIONAL = ("arguments", "task", "head", "prior", "untrained")
 NEED_WEIGHTS = ("taskonomy", "checkpoint", "onnx", RDMS)
 MADE_HERE = ("trained", "random")  # loaders whose weights the run makes
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -134,6 +134,8 @@ def network(row: Mapping[str, str]) -> Network:
         input=kind,
         clip=task.clip if native and task else True,
         head=cells.head(),
+        prior=cells.prior(),
+        untrained=cells.untrained(),
     )
 
 
@@ -253,6 +255,24 @@ class _Cells:
             self.refuse("head", f"{self['head']!r} is more than one name; name one layer or module")
         return self["head"]
 
+    def prior(self) -> float | None:
+        values = _numbers(self["prior"])
+        if self["prior"] and len(values) != 1:
+            self.refuse("prior", f"{self['prior']!r} is not a number; the higher, the better")
+        return values[0] if values else None
+
+    def untrained(self) -> bool:
+        """Tell whether the weights are random: the column says so, or the loader or arguments by
+        which the libraries leave out theirs do."""
+        if self["untrained"] not in ("", "yes", "no"):
+            self.refuse("untrained", f"{self['untrained']!r} is neither yes nor no")
+        if self["untrained"]:
+            return self["untrained"] == "yes"
+        arguments = self.arguments()
+        without = arguments.get("pretrained", True) is False
+        without |= "weights" in arguments and arguments["weights"] is None
+        return self.loader == "random" or (without and not self["weights"])
+
     def layers(self) -> tuple[tuple[str, str], ...]:
         """Return pairs of the layer's name, which may be empty, and a pattern."""
         pairs = []
@@ -292,7 +312,7 @@ def small_network(task: BankTask, name: str) -> Network:
 
 def random_network(name: str) -> Network:
     """Return the row of an untrained encoder."""
-    return Network(name, name, "", "random", layers=_NATIVE_LAYERS)
+    return Network(name, name, "", "random", layers=_NATIVE_LAYERS, untrained=True)
 
 
 def _task_network(task: BankTask, name: str, loader: str, layers: tuple) -> Network:

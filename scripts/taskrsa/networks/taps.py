@@ -23,6 +23,7 @@ from taskrsa.networks.fusing import fused
 from taskrsa.networks.layers import Layer
 from taskrsa.networks.network import Network
 from taskrsa.networks.probing import Probe, first_tensor, slow_attention
+from taskrsa.networks.reading import Reading
 
 Precision = Literal["no", "bf16"]
 Taps = dict[str, Tensor]
@@ -51,6 +52,10 @@ class TapNetwork(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         return self._marker.device
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(values.numel() for values in self.parameters())
 
     @abstractmethod
     def find_layers(self, images: Tensor) -> list[Layer]:
@@ -104,7 +109,10 @@ class NativeNetwork(TapNetwork):
     def find_layers(self, images: Tensor) -> list[Layer]:
         with torch.inference_mode():
             taps = self.encoder.features(images.to(self.device))
-        return [Layer(name, "layer", tuple(v.shape[1:]), trunk=True) for name, v in taps.items()]
+        return [
+            Layer(name, "layer", shape, trunk=True, reading=Reading(0, shape[1:]))
+            for name, shape in ((name, tuple(values.shape[1:])) for name, values in taps.items())
+        ]
 
     def forward(self, images: Tensor) -> Taps:
         taps = self.encoder.features(images)

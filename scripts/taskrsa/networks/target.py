@@ -296,7 +296,7 @@ def target_network(
     """
     replaced: list[str] = []
     if isinstance(encoder, NativeNetwork):
-        layer = _native_layer(encoder.encoder.spec, tap)
+        layer = native_layer(encoder.encoder.spec, tap)
     else:
         layers = layers_of(encoder, _seen_at(encoder.row, side, head))
         layer = head_layer(layers, kind, encoder.row)
@@ -311,7 +311,9 @@ def target_network(
     return network
 
 
-def _native_layer(spec: Spec, tap: str) -> Layer:
+def native_layer(spec: Spec, tap: str) -> Layer:
+    """Return a layer of an encoder of this project that a head can be attached to; ConfigError if
+    it has none of that name."""
     channels = {COMPRESSED: spec.bottleneck_channels}
     if isinstance(spec, EncoderSpec):
         channels["block4"] = spec.width * 8 * EXPANSION

@@ -13,7 +13,7 @@ from taskrsa.plan.targets import Target
 _ROBUSTNESS = ("images", "width", "stage")
 # Tables that only list, of the bank and of targets.
 _LISTS = ("quality", "networks", "tasks", "presets", "affinity_measured", "robustness_seed")
-_LISTS += ("images", "cost")
+_LISTS += ("images", "measures", "advice", "cost")
 
 
 def bank_tables(plan: Plan) -> list[str]:

@@ -18,7 +18,9 @@ from taskrsa.targets.config import TargetConfig, TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, devkit_root, is_devkit
 from taskrsa.targets.prepare import files_of
 from taskrsa.tasks.dictionary import TASKS
+from taskrsa.transferability import measures
 
+TAP = "tap"  # the layer of features that the head sees
 TOP = 3  # networks that are fine-tuned for `finetune: top3`
 
 
@@ -126,11 +128,62 @@ class Target:
         """Label and type of the networks that are ranked, by name."""
         return styles({name: self.bank.networks[name] for name in self.ranked})
 
+    # --- measures of transfer ---
+
+    @property
+    def measures(self) -> list[str]:
+        """The measures that are made: those of the advice, then the others asked for."""
+        also = measures.MEASURES if self.config.advice.also == "all" else self.config.advice.also
+        return list(dict.fromkeys([*self.config.advice.measures, *also]))
+
+    @property
+    def measured_layers(self) -> list[str]:
+        """The layers that networks are measured at, that of the advice first."""
+        every = [*self.bank.layers, TAP] if self.config.advice.all_layers else []
+        return list(dict.fromkeys([self.config.advice.layer, *every]))
+
+    @property
+    def side(self) -> int:
+        """Of the images that encoders see in fine-tuning, pixels."""
+        return max(1, round(self.config.recipe.crop * self.config.head.input_scale))
+
+    def features(self, network: str) -> list[str]:
+        """Return the file of a network's features; none of a file of RDMs, or where no measure
+        needs them."""
+        asked = self._needs("features") and network in self.trainable
+        return [f"{self.folder}/features/{network}.h5"] if asked else []
+
+    def compared_rdms(self, network: str) -> tuple[list[str], list[str]]:
+        """Return the RDMs of a network and of the target's small models, where a measure compares
+        them."""
+        return (self.bank.rdms([network]), self.rdms) if self._needs("rdms") else ([], [])
+
+    def _needs(self, what: str) -> bool:
+        chosen = measures.named(self.measures, f"config, targets.{self.name}.advice")
+        return any(what in one.needs for one in chosen)
+
+    def measured(self, kind: str) -> list[str]:
+        """Return the files of all networks' measures: "measures.csv", "draws.h5"."""
+        folder, _, ending = kind.partition(".")
+        return [f"{self.folder}/{folder}/{name}.{ending}" for name in self.ranked]
+
+    @property
+    def advised(self) -> dict[str, dict[str, str]]:
+        """What the advice says of each network beside ranks: label, type, whether untrained."""
+        return {
+            name: {
+                "label": row.label,
+                "type": row.type,
+                "untrained": "yes" if row.untrained else "no",
+            }
+            for name, row in ((name, self.bank.networks[name]) for name in self.ranked)
+        }
+
     # --- fine-tuning ---
 
     def tables(self) -> list[str]:
         names = ["ranking", "ranking_images"]
-        names += ["images", "cost"] if self.is_labelled else []
+        names += ["images", "measures", "advice", "cost"] if self.is_labelled else []
         names += ["scores", "prediction", "choice"] if self.is_finetuned else []
         names += ["taps"] if self.compared_taps else []
         return [f"{self.folder}/{name}.csv" for name in names]
@@ -204,6 +257,7 @@ def targets_of(config: Config, bank: Bank, fetching: Fetching) -> dict[str, Targ
         update = {"path": places["folder"], "sbd": places["sbd"]}
         target = values.model_copy(update=update).resolved(config.image_size)
         _check_networks(section, target, bank.networks)
+        _check_advice(section, target, bank)
         targets[name] = Target(name, target, config, bank, fetching)
     return targets
 
@@ -228,3 +282,14 @@ def _check_networks(section: str, target: TargetConfig, networks: Mapping[str, N
                 f"config, {section}.compare_taps: {name} has other layers; taps are those of "
                 "encoders of this project"
             )
+
+
+def _check_advice(section: str, target: TargetConfig, bank: Bank) -> None:
+    advice, where = target.advice, f"config, {section}.advice"
+    measures.named(advice.measures, f"{where}.measures")
+    measures.named(() if advice.also == "all" else advice.also, f"{where}.also")
+    if advice.layer not in (TAP, *bank.layers):
+        raise ConfigError(
+            f"{where}.layer: there is no layer {advice.layer}; choose from "
+            f"{', '.join((TAP, *bank.layers))}"
+        )

@@ -58,6 +58,28 @@ class TargetSmallConfig(Section):
     recipe: FinetuneConfig = FinetuneConfig()
 
 
+class AdviceConfig(Section):
+    """How networks are measured on a target's labelled images, and what the advice is made of."""
+
+    measures: Annotated[Names, Field(min_length=1)] = Field(
+        ("probe", "knn", "cka"), description="The advice is the mean of a network's ranks by these."
+    )
+    layer: str = Field(
+        "tap",
+        description="Where features are measured: tap, which the head sees, or a layer's name.",
+    )
+    also: Literal["all"] | Names = Field(
+        "all", description="Further measures to make, which the advice does not use."
+    )
+    all_layers: bool = Field(False, description="Measure at every layer of the rows as well.")
+    n_images: Annotated[int, Field(ge=3)] = Field(500, description="Training images at most.")
+    grid: Annotated[int, Field(ge=1, le=64)] = Field(
+        8, description="Cells along a side of an image whose labels are maps."
+    )
+    cells: Positive = Field(16, description="Cells of an image at most.")
+    resamples: Annotated[int, Field(ge=10)] = Field(200, description="Of the images.")
+
+
 class TargetData(Section):
     """What the labelled images of a target are read from.
 
@@ -111,6 +133,7 @@ class TargetConfig(TargetData):
     head: HeadConfig = HeadConfig()
     recipe: FinetuneConfig = FinetuneConfig()
     small: TargetSmallConfig = TargetSmallConfig()
+    advice: AdviceConfig = AdviceConfig()
     mem_mb: Memory = 3500
     runtime: Minutes = 720
 

@@ -1,0 +1,1 @@
+"""Which network will transfer: measures that look at a target's labelled images."""
