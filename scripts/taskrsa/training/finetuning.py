@@ -132,11 +132,13 @@ def finetune(
     recipe: FinetuneConfig,
     seed: int,
     store: Checkpoint | None = None,
+    until: int | None = None,
 ) -> tuple[TargetNetwork, Progress]:
     """Train `network` as a whole; return it as the last step left it, and its learning curve.
 
     With a `store`, training continues from the state it holds, and saves its own there. The same
-    seed, data and machine give the same weights, bit by bit, on CPU, cut off or not.
+    seed, data and machine give the same weights, bit by bit, on CPU, cut off or not. With `until`
+    it ends after that step of the recipe's, scored and saved, for another call to go on from.
 
     Raises
     ------
@@ -150,19 +152,20 @@ def finetune(
     batches = Batches(
         train_set, recipe, seed, network.input_channels, network.head_config.input_scale
     )
-    progress = run.progress
-    bar = tqdm(total=recipe.steps, initial=progress.step, desc="train", mininterval=5)
+    progress, end = run.progress, recipe.steps if until is None else until
+    bar = tqdm(total=end, initial=progress.step, desc="train", mininterval=5)
     with bar, torch.random.fork_rng(devices=[]):
         while True:
-            if scores_at(recipe, progress.step) and not progress.scored():
+            is_end = progress.step == end
+            if (is_end or scores_at(recipe, progress.step)) and not progress.scored():
                 progress.add(objective.evaluate(run.plain, val_set))
                 run.save()
-            if progress.step == recipe.steps:
+            if is_end:
                 break
             run.step(*batches[progress.step], objective.loss)
             bar.update()
             # The last step's state is kept before the score, which may take long, begins.
-            if progress.step == recipe.steps or run.is_due():
+            if progress.step == end or run.is_due():
                 run.save()
     return run.plain.eval(), progress
 
