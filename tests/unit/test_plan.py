@@ -374,6 +374,31 @@ def test_the_best_three_are_those_of_the_ranking(tmp_path):
     assert found.finetuned(ranking) == [*TASKS[:2:-1], "random", "random_small"]
 
 
+def test_a_race_has_rounds_that_the_table_before_decides(tmp_path):
+    target = {"kind": "classification", "path": "x", "finetune": "race", "recipe": {"steps": 100}}
+    found = plan(tasks=TASKS, targets={"mine": target | {"budget": 2}})
+    mine, table = found.targets["mine"], tmp_path / "ranking.csv"
+    table.write_text("model,rs\n" + "".join(f"{task},0\n" for task in reversed(TASKS)))
+    # Six networks are too many for twice the cost of one.
+    assert [one.entrants for one in mine.rounds] == [6, 3, 2, 1]
+    assert mine.entrants(2, table) == TASKS[:2:-1]
+    assert mine.finetuned(table) == [TASKS[-1]]
+    names = [Path(path).stem for path in mine.tables()]
+    assert names == ["ranking", "ranking_images", "images", "cost", "scores", "race"]
+    assert found.paper_target == ""
+    assert mine.has == set()
+
+
+def test_files_of_rdms_cannot_race(bank, tmp_path):
+    (tmp_path / "x.h5").touch()
+    file = str(tmp_path / "x.h5")
+    rows = [{"name": name, "loader": "rdms", "weights": file} for name in ("a", "b")]
+    keys = {"stimuli": {"source": "folder", "n": 5}, "folder": {"path": "photos"}}
+    target = {"kind": "values", "path": "x", "finetune": "race"}
+    line = refused(networks=bank(*rows), targets={"mine": target}, **keys)
+    assert line.startswith("config, targets.mine.finetune: no network has weights to race with")
+
+
 def test_a_network_stands_for_a_target():
     target = {"kind": "network", "network": "edge2d"}
     found = plan(tasks=TASKS, targets={"mine": target})

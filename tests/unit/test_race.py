@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from taskrsa.transferability.race import LEAST, Round, race_rounds
+from taskrsa.transferability.race_table import Outcome, decided, outcome, race_rows
 
 
 @given(st.integers(1, 60), st.integers(1, 5000), st.floats(1, 40))
@@ -63,3 +65,39 @@ def test_a_training_of_few_steps_has_rounds_of_whole_steps():
 def test_what_is_no_race_is_refused(wrong):
     with pytest.raises(ValueError, match="no race of"):
         race_rounds(*wrong)
+
+
+# --- what is decided ---
+
+
+def runs(**scores: float) -> pd.DataFrame:
+    rows = [{"model": name, "score": score} for name, score in scores.items()]
+    return pd.DataFrame(rows).assign(
+        trained="whole network", metric="accuracy", n_val=8, tap="last"
+    )
+
+
+def test_equal_scores_are_placed_in_the_order_of_entry():
+    table = decided(runs(a=0.5, b=0.7, c=0.5, d=0.1), 2)
+    assert table["model"].tolist() == ["b", "a", "c", "d"]
+    assert table["survives"].tolist() == ["yes", "yes", "no", "no"]
+
+
+def test_the_table_says_who_won_what_it_cost_and_by_how_much():
+    rounds = race_rounds(4, 12, 2)
+    tables = [decided(runs(a=0.5, b=0.7, c=0.6, d=0.1), 2), decided(runs(b=0.75, c=0.875), 1)]
+    names = {name: (name.upper(), "mine") for name in "abcd"}
+    rows = race_rows(tables, runs(c=0.9), rounds, names)
+    assert rows["model"].tolist() == ["b", "c", "a", "d", "c", "b", "c"]
+    assert rows["label"].tolist() == list("BCADCBC")
+    assert rows["place"].tolist() == [1, 2, 3, 4, 1, 2, 1]
+    assert rows["survives"].tolist() == ["yes", "yes", "no", "no", "yes", "no", "yes"]
+    assert rows["cost"].sum() == sum(one.cost for one in rounds) <= 2 * 12
+    assert rows["steps"].iloc[-1] == 12
+    assert outcome(rows) == Outcome("c", 4, 2.0, "b", 0.125)
+
+
+def test_one_network_has_no_runner_up():
+    rows = race_rows([], runs(a=0.9), race_rounds(1, 12, 2), {"a": ("A", "")})
+    assert outcome(rows) == Outcome("a", 1, 1.0, None, None)
+    assert rows["n_val"].isna().all()

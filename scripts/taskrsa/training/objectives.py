@@ -151,7 +151,8 @@ def accuracy(network: TargetNetwork, images: LabelledSet) -> Scores:
             asked += np.bincount(wanted, minlength=n)
             right += np.bincount(wanted[wanted == given], minlength=n)
     by_class = np.divide(right, asked, out=np.full(n, np.nan), where=asked > 0)
-    return Scores(right.sum() / asked.sum(), tuple(by_class.tolist()), len(images))
+    # A plain number, as states of a training hold no others.
+    return Scores(float(right.sum() / asked.sum()), tuple(by_class.tolist()), len(images))
 
 
 def error_removed(network: TargetNetwork, images: LabelledSet) -> Scores:
