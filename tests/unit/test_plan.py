@@ -390,10 +390,10 @@ def test_a_race_has_rounds_that_the_table_before_decides(tmp_path):
 
 
 def test_files_of_rdms_cannot_race(bank, tmp_path):
-    (tmp_path / "x.h5").touch()
-    file = str(tmp_path / "x.h5")
-    rows = [{"name": name, "loader": "rdms", "weights": file} for name in ("a", "b")]
-    keys = {"stimuli": {"source": "folder", "n": 5}, "folder": {"path": "photos"}}
+    rdms = str(tmp_path / "brain.npz")
+    np.savez(rdms, v1=np.arange(6.0), it=np.arange(6.0)[::-1])
+    rows = [{"name": name, "loader": "rdms", "weights": rdms} for name in ("a", "b")]
+    keys = {"stimuli": {"source": "folder", "n": 4}, "folder": {"path": "photos"}}
     target = {"kind": "values", "path": "x", "finetune": "race"}
     line = refused(networks=bank(*rows), targets={"mine": target}, **keys)
     assert line.startswith("config, targets.mine.finetune: no network has weights to race with")

@@ -75,13 +75,14 @@ def test_an_encoder_that_cannot_be_taken_out_is_refused_before_training(tmp_path
 def legs(folder, data, val, ends) -> dict[str, str]:
     """Train in legs that end at some steps; return where the last has written."""
     before, since, recipe = None, 0, with_(BRIEF, steps=ends[-1], checkpoint_steps=1)
+    head = with_(HEAD, start="probe")
     for until in ends:
         is_last = until == ends[-1]
         where = paths(folder / str(until))
         if not is_last:
             where["state"] = where.pop("weights").replace(".safetensors", ".state")
         leg = Leg(since, until, before, val if is_last else None)
-        net = network_of("classification", data.classes, BANK, "block4")
+        net = network_of("classification", data.classes, BANK, "block4", head)
         finetune_to_files("net", net, data, data, recipe, 5, where, leg)
         before, since = where.get("state"), until
     return where
@@ -108,7 +109,8 @@ def test_a_leg_goes_on_from_the_state_before_and_else_starts_over(tmp_path, caps
     expected = load_file(tmp_path / "4/weights.safetensors")
     before = tmp_path / "2/weights.state"
     before.write_bytes(before.read_bytes()[:-9])
-    where, net = paths(tmp_path), network_of("classification", data.classes, BANK, "block4")
+    head = with_(HEAD, start="probe")
+    where, net = paths(tmp_path), network_of("classification", data.classes, BANK, "block4", head)
     recipe = with_(BRIEF, steps=4, checkpoint_steps=1)
     finetune_to_files("net", net, data, data, recipe, 5, where, Leg(2, 4, str(before), data))
     assert f"{before}: is damaged; training starts over" in capsys.readouterr().out

@@ -136,7 +136,7 @@ rule finetune:
         encoder=lambda wildcards: as_json(PLAN.targets[wildcards.target].encoder(wildcards.network)),
         # The small encoder has no blocks: its compressed output is all that there is to tap.
         tap=lambda wildcards: "compressed" if wildcards.network == "random_small" else wildcards.tap,
-        head=of_target(lambda target: as_json(target.config.head)),
+        head=lambda wildcards: as_json(PLAN.targets[wildcards.target].head(wildcards.network)),
         recipe=of_target(lambda target: as_json(target.config.recipe)),
         n_train=of_target(lambda target: as_json(target.config.n_train)),
         seed=lambda wildcards: CONFIG.seed + 4000 + int(wildcards.seed),

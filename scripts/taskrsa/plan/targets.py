@@ -14,6 +14,7 @@ from taskrsa.plan.config import Config, EncoderConfig, expanded
 from taskrsa.plan.fetching import Fetching
 from taskrsa.plan.networks import BASELINES, Bank
 from taskrsa.plan.small import small_encoder
+from taskrsa.recipes import HeadConfig
 from taskrsa.targets.config import TargetConfig, TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, devkit_root, is_devkit
 from taskrsa.targets.prepare import files_of
@@ -190,6 +191,11 @@ class Target:
     def encoder(self, network: str) -> EncoderConfig | dict | None:
         """Return the encoder that a baseline is, None for a network of the bank."""
         return {"random": self.run.encoder, "random_small": self.small_encoder}.get(network)
+
+    def head(self, network: str) -> HeadConfig:
+        """Return the head that is put on a network; untrained ones have no features to probe."""
+        head = self.config.head
+        return head.model_copy(update={"start": "random"}) if network in BASELINES else head
 
     def order(self, table: str | os.PathLike) -> list[str]:
         """Return the networks that can be trained in the order of a table, best first: of the

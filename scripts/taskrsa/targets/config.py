@@ -15,6 +15,7 @@ from taskrsa.recipes import (
     Names,
     Path,
     Positive,
+    PretrainedHeadConfig,
     Rendered,
     Section,
     Seeds,
@@ -111,7 +112,7 @@ class TargetConfig(TargetData):
         "block4", description="Where the head is attached to encoders of this project."
     )
     compare_taps: Names = Field((), description="Networks fine-tuned at both taps.")
-    head: HeadConfig = HeadConfig()
+    head: PretrainedHeadConfig = PretrainedHeadConfig()
     recipe: FinetuneConfig = FinetuneConfig()
     small: TargetSmallConfig = TargetSmallConfig()
     mem_mb: Memory = 3500
