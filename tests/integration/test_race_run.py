@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -60,7 +62,8 @@ def test_scores_are_of_the_winner_on_images_that_decided_nothing(ran):
     assert set(race["n_val"]) == {3 * round(0.25 * n_train / 3)}
     names = {path.name for path in folder(ran).iterdir()}
     assert not names & {"prediction.csv", "choice.csv", "taps.csv"}
-    assert outcome(race).winner in (ran.path / "results/mine/report.html").read_text()
+    label = race["label"].iloc[-1]
+    assert label in (ran.path / "results/mine/report.html").read_text()
 
 
 def test_the_winner_is_what_one_training_makes(ran, tmp_path, monkeypatch):
@@ -98,7 +101,38 @@ def test_a_second_run_has_nothing_to_do(ran):
     assert ran.planned(*RUN) == set()
 
 
-def test_a_larger_budget_trains_again_what_it_changes(ran):
+@pytest.fixture
+def copy(ran, tmp_path) -> Project:
+    project = Project(tmp_path / "copy")
+    shutil.copytree(ran.path, project.path, symlinks=True)
+    return project
+
+
+def test_states_are_not_needed_when_it_is_over(copy):
+    states = list(folder(copy).glob("race/*/round*/training.state"))
+    assert len(states) == 4 + 2
+    for state in states:
+        state.unlink()
+    assert copy.planned(*RUN) == set()
+
+
+def test_a_race_that_lost_its_end_trains_only_that_again_with_one_core(ran, copy):
+    winner, paths = outcome(table(ran, "kinds/race")).winner, ("race.csv", "scores.csv")
+    shutil.rmtree(folder(copy) / "finetuned")
+    shutil.rmtree(folder(copy) / f"race/{winner}/round2")
+    for path in (*paths, "race/round2.csv"):
+        (folder(copy) / path).unlink()
+    wanted = [f"results/mine/targets/kinds/{path}" for path in paths]
+    printed = copy.snakemake(*RUN, "--", *wanted, cores=1)
+    trained = re.findall(r"Fine-tuning (\S+) on kinds, round (\d)", printed)
+    assert trained == [(winner, "2")]
+    assert f"Fine-tuning {winner}, which won the race for kinds, to the end" in printed
+    files = [*paths, f"finetuned/block4/{winner}/s0/weights.safetensors"]
+    for path in files:
+        assert (folder(copy) / path).read_bytes() == (folder(ran) / path).read_bytes(), path
+
+
+def test_another_budget_trains_no_small_models_again(ran):
     write_config(ran, **RACE | {"budget": 2.2})
     try:
         stale = ran.planned(*RUN)
@@ -106,12 +140,3 @@ def test_a_larger_budget_trains_again_what_it_changes(ran):
         write_config(ran, **RACE)
     assert "race_leg" in stale
     assert not stale & {"prepare_target", "train_target_model", "network_rdms", "rank_networks"}
-
-
-def test_tables_are_the_same_with_one_core(ran, tmp_path):
-    other = with_target(copy_project(tmp_path / "other"))
-    write_config(other, **RACE)
-    paths = [f"results/mine/targets/kinds/{name}.csv" for name in ("race", "scores")]
-    other.snakemake(*RUN, "--", *paths, cores=1)
-    for path in paths:
-        assert (other.path / path).read_bytes() == (ran.path / path).read_bytes(), path

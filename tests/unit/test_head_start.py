@@ -121,7 +121,7 @@ def test_labels_of_positions_are_shares_and_means():
 @pytest.mark.parametrize("kind", KINDS)
 def test_with_few_labels_it_is_no_worse_than_a_head_at_random(kind):
     data, val = halves(kind, 8), halves(kind, 32, 9, "val")
-    recipe = with_(RECIPE, steps=10, learning_rate=1e-3)
+    recipe = with_(RECIPE, steps=10, learning_rate=3e-4)
 
     def score(head, seed):
         return finetune(network(kind, data, head, seed), data, val, recipe, seed)[1].curve[-1][2]

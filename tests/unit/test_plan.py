@@ -387,6 +387,18 @@ def test_a_race_has_rounds_that_the_table_before_decides(tmp_path):
     assert names == ["ranking", "ranking_images", "images", "cost", "scores", "race"]
     assert found.paper_target == ""
     assert mine.has == set()
+    assert not any("race" in line for line in outputs.lacking(found))
+    few = plan(tasks=TASKS, targets={"mine": target | {"budget": 1.2}})
+    line = "target mine, race: the last 3 of 6 networks do not enter; a larger budget lets more in"
+    assert line in outputs.lacking(few)
+    assert few.targets["mine"].entrants(1, table) == TASKS[:2:-1]
+
+
+def test_untrained_networks_have_nothing_to_probe():
+    target = plan(tasks=TASKS, targets={"mine": {"kind": "values", "path": "x"}}).targets["mine"]
+    assert target.head("edge2d").start == "probe"
+    assert target.head("random").start == target.head("random_small").start == "random"
+    assert plan(config("demo")).targets["outdoor"].head("edge2d").start == "random"
 
 
 def test_files_of_rdms_cannot_race(bank, tmp_path):
