@@ -76,9 +76,9 @@ def legs(folder, data, val, ends) -> dict[str, str]:
     """Train in legs that end at some steps; return where the last has written."""
     before, since, recipe = None, 0, with_(BRIEF, steps=ends[-1], checkpoint_steps=1)
     head = with_(HEAD, start="probe")
-    for until in ends:
-        is_last = until == ends[-1]
-        where = paths(folder / str(until))
+    for number, until in enumerate(ends, 1):
+        is_last = number == len(ends)
+        where = paths(folder / f"leg{number}")
         if not is_last:
             where["state"] = where.pop("weights").replace(".safetensors", ".state")
         leg = Leg(since, until, before, val if is_last else None)
@@ -88,17 +88,18 @@ def legs(folder, data, val, ends) -> dict[str, str]:
     return where
 
 
-def test_legs_make_the_weights_of_one_training(tmp_path):
+@pytest.mark.parametrize("ends", [[2, 5, 7], [2, 7, 7]])  # two in full until the end
+def test_legs_make_the_weights_of_one_training(tmp_path, ends):
     data, val = halves("classification"), halves("classification", 9, 1, "val")
-    straight, parts = (legs(tmp_path / n, data, val, e) for n, e in (("a", [7]), ("b", [2, 5, 7])))
+    straight, parts = (legs(tmp_path / n, data, val, e) for n, e in (("a", [7]), ("b", ends)))
     one, other = (load_file(where["weights"]) for where in (straight, parts))
     assert all(torch.equal(one[name], other[name]) for name in one)
     scores = [pd.read_csv(where["scores"]) for where in (straight, parts)]
     assert scores[0].equals(scores[1])
     assert scores[0]["n_val"].item() == len(val)
     curve = pd.read_csv(parts["curve"])
-    assert curve["step"].tolist() == [2, 5, 7]
-    names = {path.name for path in (tmp_path / "b/5").iterdir()}
+    assert curve["step"].tolist() == list(dict.fromkeys(ends))
+    names = {path.name for path in (tmp_path / "b/leg2").iterdir()}
     assert names == {"weights.state", "curve.csv", "scores.csv"}
 
 
@@ -106,8 +107,8 @@ def test_a_leg_goes_on_from_the_state_before_and_else_starts_over(tmp_path, caps
     data = halves("classification")
     legs(tmp_path, data, data, [2, 4])
     assert "training continues from step 2" in capsys.readouterr().out
-    expected = load_file(tmp_path / "4/weights.safetensors")
-    before = tmp_path / "2/weights.state"
+    expected = load_file(tmp_path / "leg2/weights.safetensors")
+    before = tmp_path / "leg1/weights.state"
     before.write_bytes(before.read_bytes()[:-9])
     head = with_(HEAD, start="probe")
     where, net = paths(tmp_path), network_of("classification", data.classes, BANK, "block4", head)
