@@ -128,11 +128,16 @@ def of_target(function):
     return asked(lambda wildcards: function(PLAN.targets[wildcards.target]))
 
 
+def order_of(target) -> str:
+    """Return the table that orders the networks of a target, best first."""
+    return checkpoints.rank_networks.get(target=target.name).output.table
+
+
 def decision_before(target, number: int) -> str:
     """Return the table that names the networks of a round of the race, from 1: that of the round
-    before, or the ranking."""
+    before, or of all networks."""
     if number == 1:
-        return checkpoints.rank_networks.get(target=target.name).output.table
+        return order_of(target)
     return checkpoints.race_round.get(target=target.name, round=number - 1).output.table
 
 
@@ -140,7 +145,7 @@ def runs_of(target, tap: str) -> list[str]:
     """List the scores of all fine-tunings on a target at a tap."""
     chosen = None
     if tap == target.config.tap and target.config.finetune == "top3":
-        chosen = checkpoints.rank_networks.get(target=target.name).output.table
+        chosen = order_of(target)
     elif tap == target.config.tap and target.is_raced:
         chosen = decision_before(target, len(target.rounds))
     return target.runs(tap, chosen)

@@ -51,8 +51,9 @@ def race_rounds(networks: int, steps: int, budget: float) -> list[Round]:
     """
     if networks < 1 or steps < 1 or budget < 1:
         raise ValueError(f"no race of {networks} networks, {steps} steps and budget {budget}")
+    spare = (Fraction(budget).limit_denominator(10**6) - 1) * steps  # 1.2 means 6 fifths
     for entrants in range(networks, 1, -1):
-        ends = _ends(entrants, steps, (Fraction(budget) - 1) * steps)
+        ends = _ends(entrants, steps, spare)
         if ends[0] >= max(1, LEAST * steps):
             return _rounds(_halved(entrants), ends, steps)
     return [Round(1, 0, steps)]
