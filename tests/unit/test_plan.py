@@ -425,6 +425,43 @@ def test_advice_that_cannot_be_made_is_one_line(advice, expected):
     assert line.startswith(f"config, targets.mine.advice.{expected}")
 
 
+def test_a_race_has_rounds_that_the_table_before_decides(tmp_path):
+    target = {"kind": "classification", "path": "x", "finetune": "race", "recipe": {"steps": 100}}
+    found = plan(tasks=TASKS, targets={"mine": target | {"budget": 2}})
+    mine, table = found.targets["mine"], tmp_path / "ranking.csv"
+    table.write_text("model,rs\n" + "".join(f"{task},0\n" for task in reversed(TASKS)))
+    # Six networks are too many for twice the cost of one.
+    assert [one.entrants for one in mine.rounds] == [6, 3, 2, 1]
+    assert mine.entrants(2, table) == TASKS[:2:-1]
+    assert mine.finetuned(table) == [TASKS[-1]]
+    names = [Path(path).stem for path in mine.tables()]
+    assert names == ["ranking", "ranking_images", "images", "cost", "scores", "race"]
+    assert found.paper_target == ""
+    assert mine.has == set()
+    assert not any("race" in line for line in outputs.lacking(found))
+    few = plan(tasks=TASKS, targets={"mine": target | {"budget": 1.2}})
+    line = "target mine, race: the last 3 of 6 networks do not enter; a larger budget lets more in"
+    assert line in outputs.lacking(few)
+    assert few.targets["mine"].entrants(1, table) == TASKS[:2:-1]
+
+
+def test_untrained_networks_have_nothing_to_probe():
+    target = plan(tasks=TASKS, targets={"mine": {"kind": "values", "path": "x"}}).targets["mine"]
+    assert target.head("edge2d").start == "probe"
+    assert target.head("random").start == target.head("random_small").start == "random"
+    assert plan(config("demo")).targets["outdoor"].head("edge2d").start == "random"
+
+
+def test_files_of_rdms_cannot_race(bank, tmp_path):
+    rdms = str(tmp_path / "brain.npz")
+    np.savez(rdms, v1=np.arange(6.0), it=np.arange(6.0)[::-1])
+    rows = [{"name": name, "loader": "rdms", "weights": rdms} for name in ("a", "b")]
+    keys = {"stimuli": {"source": "folder", "n": 4}, "folder": {"path": "photos"}}
+    target = {"kind": "values", "path": "x", "finetune": "race"}
+    line = refused(networks=bank(*rows), targets={"mine": target}, **keys)
+    assert line.startswith("config, targets.mine.finetune: no network has weights to race with")
+
+
 def test_a_network_stands_for_a_target():
     target = {"kind": "network", "network": "edge2d"}
     found = plan(tasks=TASKS, targets={"mine": target})

@@ -131,13 +131,27 @@ def of_target(function):
 def of_network(function):
     """Return an input function of a job's target and network."""
     return asked(lambda wildcards: function(PLAN.targets[wildcards.target], wildcards.network))
+def order_of(target) -> str:
+    """Return the table that orders the networks of a target, best first."""
+    return checkpoints.rank_networks.get(target=target.name).output.table
+
+
+def decision_before(target, number: int) -> str:
+    """Return the table that names the networks of a round of the race, from 1: that of the round
+    before, or of all networks."""
+    if number == 1:
+        return order_of(target)
+    return checkpoints.race_round.get(target=target.name, round=number - 1).output.table
 
 
 def runs_of(target, tap: str) -> list[str]:
     """List the scores of all fine-tunings on a target at a tap."""
-    is_ranked = tap == target.config.tap and target.config.finetune == "top3"
-    ranked = checkpoints.rank_networks.get(target=target.name) if is_ranked else None
-    return target.runs(tap, ranked and ranked.output.table)
+    chosen = None
+    if tap == target.config.tap and target.config.finetune == "top3":
+        chosen = order_of(target)
+    elif tap == target.config.tap and target.is_raced:
+        chosen = decision_before(target, len(target.rounds))
+    return target.runs(tap, chosen)
 
 
 def among(names) -> str:
@@ -154,6 +168,7 @@ wildcard_constraints:
     factor="images|width|stage|seed",
     width=r"\d+",
     seed=r"\d+",
+    round=r"\d+",
     tap="block4|compressed",
     asset=among(row.file for row in PLAN.fetching.assets.values() if "{" not in row.file),
     building="[A-Za-z0-9]+",

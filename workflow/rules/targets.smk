@@ -8,6 +8,10 @@ FINETUNING = {
     "gpu": CONFIG.training.gpu,
 }
 
+# Other rules make what a race fine-tunes (race.smk).
+RACED = among(name for name, target in PLAN.targets.items() if target.is_raced)
+NOT_RACED = among(name for name, target in PLAN.targets.items() if not target.is_raced)
+
 
 rule prepare_target:
     input:
@@ -77,7 +81,7 @@ use rule other_rdms as target_rdms with:
         "Making the RDMs of the small model of {wildcards.target}, seed {wildcards.seed}"
 
 
-# Which networks are the best three is known when this has run.
+# Which networks are the best three, or enter a race, is known when this has run.
 checkpoint rank_networks:
     input:
         code=code_of("rank_networks"),
@@ -122,6 +126,8 @@ rule finetune:
         scores=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/scores.csv",
     benchmark:
         f"{RUN}/benchmarks/finetune_{{target}}_{{tap}}_{{network}}_s{{seed}}.tsv"
+    wildcard_constraints:
+        target=NOT_RACED,
     resources:
         **FINETUNING,
     params:
@@ -130,7 +136,7 @@ rule finetune:
         encoder=lambda wildcards: as_json(PLAN.targets[wildcards.target].encoder(wildcards.network)),
         # The small encoder has no blocks: its compressed output is all that there is to tap.
         tap=lambda wildcards: "compressed" if wildcards.network == "random_small" else wildcards.tap,
-        head=of_target(lambda target: as_json(target.config.head)),
+        head=lambda wildcards: as_json(PLAN.targets[wildcards.target].head(wildcards.network)),
         recipe=of_target(lambda target: as_json(target.config.recipe)),
         n_train=of_target(lambda target: as_json(target.config.n_train)),
         seed=lambda wildcards: CONFIG.seed + 4000 + int(wildcards.seed),
@@ -158,6 +164,8 @@ rule target_scores:
         table=table("targets/{target}/scores", "Targets"),
         prediction=table("targets/{target}/prediction", "Targets"),
         choice=table("targets/{target}/choice", "Targets"),
+    wildcard_constraints:
+        target=NOT_RACED,
     resources:
         mem_mb=2000,
         runtime=60,

@@ -34,7 +34,7 @@ NEEDS = MappingProxyType(
         "measured affinities": "measured transfer affinities",
         "published affinities": "Taskonomy's published affinities (set affinities.path, or "
         "accept their licence)",
-        "fine-tuning": "a target on which networks are fine-tuned",
+        "fine-tuning": "a target on which networks are fine-tuned in full (finetune: top3 or all)",
     }
 )
 # Values of a run that figures take, and that names of tables may hold: the layer and the linkage of

@@ -151,4 +151,11 @@ def lacking(plan: Plan) -> list[str]:
         lines.append("rankings for targets: the config has no targets")
     for name, target in plan.targets.items():
         lines += [f"target {name}, {line}" for line in left_out(target.has, per_target=True)]
+        n, all_of = target.rounds[0].entrants if target.rounds else 0, len(target.trainable)
+        if 0 < n < all_of:
+            rest = all_of - n
+            lines.append(
+                f"target {name}, race: the last {rest} of {all_of} networks do not enter; a larger "
+                "budget lets more in"
+            )
     return lines

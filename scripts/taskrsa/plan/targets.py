@@ -14,11 +14,13 @@ from taskrsa.plan.config import Config, EncoderConfig, expanded
 from taskrsa.plan.fetching import Fetching
 from taskrsa.plan.networks import BASELINES, Bank
 from taskrsa.plan.small import small_encoder
+from taskrsa.recipes import HeadConfig
 from taskrsa.targets.config import TargetConfig, TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, devkit_root, is_devkit
 from taskrsa.targets.prepare import files_of
 from taskrsa.tasks.dictionary import TASKS
 from taskrsa.transferability import measures
+from taskrsa.transferability.race import Round, race_rounds
 
 TAP = "tap"  # the layer of features that the head sees
 TOP = 3  # networks that are fine-tuned for `finetune: top3`
@@ -51,7 +53,7 @@ class Target:
     @property
     def has(self) -> set[str]:
         """What figures of a target may need (`taskrsa.figures.registry.NEEDS`)."""
-        return {"fine-tuning"} if self.is_finetuned else set()
+        return {"fine-tuning"} if self.is_compared else set()
 
     @property
     def is_labelled(self) -> bool:
@@ -184,7 +186,9 @@ class Target:
     def tables(self) -> list[str]:
         names = ["ranking", "ranking_images"]
         names += ["images", "measures", "advice", "cost"] if self.is_labelled else []
-        names += ["scores", "prediction", "choice"] if self.is_finetuned else []
+        names += ["scores"] if self.is_finetuned else []
+        names += ["prediction", "choice"] if self.is_compared else []
+        names += ["race"] if self.is_raced else []
         names += ["taps"] if self.compared_taps else []
         return [f"{self.folder}/{name}.csv" for name in names]
 
@@ -198,9 +202,26 @@ class Target:
         return self.config.finetune != "none"
 
     @property
+    def is_raced(self) -> bool:
+        """Whether networks are fine-tuned by halves, of which one ends with a full training."""
+        return self.config.finetune == "race"
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether several networks are fine-tuned in full, which shows what a ranking is worth."""
+        return self.is_finetuned and not self.is_raced
+
+    @property
+    def rounds(self) -> list[Round]:
+        """The rounds of the race, the last of its winner alone; none without a race."""
+        if not self.is_raced or not self.trainable:
+            return []
+        return race_rounds(len(self.trainable), self.config.recipe.steps, self.config.budget)
+
+    @property
     def compared_taps(self) -> list[str]:
         """Networks that are fine-tuned at both taps."""
-        chosen = self.config.compare_taps if self.is_finetuned else ()
+        chosen = self.config.compare_taps if self.is_compared else ()
         return [name for name in chosen if name in self.bank.networks]
 
     @property
@@ -211,7 +232,7 @@ class Target:
     @property
     def baselines(self) -> list[str]:
         """Untrained networks that are fine-tuned beside the bank."""
-        if not self.is_finetuned:
+        if not self.is_compared:
             return []
         return list(BASELINES if self.bank.all_native else BASELINES[1:])
 
@@ -224,21 +245,47 @@ class Target:
         """Return the encoder that a baseline is, None for a network of the bank."""
         return {"random": self.run.encoder, "random_small": self.small_encoder}.get(network)
 
-    def finetuned(self, ranking: str | os.PathLike | None = None) -> list[str]:
-        """Return the networks that are fine-tuned at the target's own tap.
+    def head(self, network: str) -> HeadConfig:
+        """Return the head that is put on a network; untrained ones have no features to probe."""
+        head = self.config.head
+        return head.model_copy(update={"start": "random"}) if network in BASELINES else head
 
-        `finetune: top3` needs the table of the ranking.
+    def order(self, table: str | os.PathLike) -> list[str]:
+        """Return the networks that can be trained in the order of a table, best first: of the
+        ranking, or of what a round of the race decided."""
+        with open(table, newline="", encoding="utf-8") as stream:
+            listed = [row["model"] for row in csv.DictReader(stream)]
+        return [name for name in listed if name in self.trainable]
+
+    def finetuned(self, table: str | os.PathLike | None = None) -> list[str]:
+        """Return the networks that are fine-tuned in full at the target's own tap.
+
+        `finetune: top3` needs the table of the ranking, `race` that of the last round in which
+        some were dropped, or the ranking where there is none.
         """
-        chosen = self.trainable
-        if self.config.finetune == "top3":
-            with open(ranking, newline="", encoding="utf-8") as stream:
-                ranked = [row["model"] for row in csv.DictReader(stream)]
-            chosen = [name for name in ranked if name in chosen][:TOP]
+        chosen, how = self.trainable, self.config.finetune
+        if how in ("top3", "race"):
+            chosen = self.order(table)[: TOP if how == "top3" else 1]
         return [*chosen, *self.baselines] if self.is_finetuned else []
 
-    def runs(self, tap: str, ranking: str | os.PathLike | None = None) -> list[str]:
-        """Return the scores of all fine-tunings at a tap; `ranking` is as in `finetuned`."""
-        networks = self.finetuned(ranking) if tap == self.config.tap else self.compared_taps
+    def entrants(self, number: int, table: str | os.PathLike) -> list[str]:
+        """Return the networks of a round of the race, from 1, in the order of the table that
+        decides it: the ranking, or what the round before decided."""
+        return self.order(table)[: self.rounds[number - 1].entrants]
+
+    @property
+    def decisions(self) -> list[str]:
+        """The tables of the rounds of the race in which some are dropped."""
+        rounds = range(1, len(self.rounds))
+        return [f"{self.folder}/race/round{number}.csv" for number in rounds]
+
+    def leg(self, network: str, number: int | str) -> str:
+        """Return the folder of what a network leaves in a round of the race."""
+        return f"{self.folder}/race/{network}/round{number}"
+
+    def runs(self, tap: str, table: str | os.PathLike | None = None) -> list[str]:
+        """Return the scores of all fine-tunings at a tap; `table` is as in `finetuned`."""
+        networks = self.finetuned(table) if tap == self.config.tap else self.compared_taps
         return [
             f"{self.folder}/finetuned/{tap}/{network}/s{seed}/scores.csv"
             for network in networks
@@ -276,6 +323,10 @@ def _check_networks(section: str, target: TargetConfig, networks: Mapping[str, N
                     f"config, {section}.{key}: no network named {name}; there are "
                     f"{', '.join(networks)}"
                 )
+    if target.finetune == "race" and all(one.loader == RDMS for one in networks.values()):
+        raise ConfigError(
+            f"config, {section}.finetune: no network has weights to race with; set it to none"
+        )
     for name in target.compare_taps:
         if name in networks and not networks[name].is_native:
             raise ConfigError(

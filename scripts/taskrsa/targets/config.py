@@ -15,6 +15,7 @@ from taskrsa.recipes import (
     Names,
     Path,
     Positive,
+    PretrainedHeadConfig,
     Rendered,
     Section,
     Seeds,
@@ -124,13 +125,16 @@ class TargetConfig(TargetData):
     same_task: str | None = Field(
         None, description="The network trained for the same task in another domain."
     )
-    finetune: Literal["none", "top3", "all"] = Field("none", description="What is fine-tuned.")
+    finetune: Literal["none", "top3", "all", "race"] = Field(
+        "none", description="What is fine-tuned; race: by halves, until one network is left."
+    )
+    budget: float = Field(3, ge=1, description="What a race may take, in full fine-tunings.")
     seeds: Seeds = Field((0,), description="Runs of the fine-tuning.")
     tap: Literal["block4", "compressed"] = Field(
         "block4", description="Where the head is attached to encoders of this project."
     )
     compare_taps: Names = Field((), description="Networks fine-tuned at both taps.")
-    head: HeadConfig = HeadConfig()
+    head: PretrainedHeadConfig = PretrainedHeadConfig()
     recipe: FinetuneConfig = FinetuneConfig()
     small: TargetSmallConfig = TargetSmallConfig()
     advice: AdviceConfig = AdviceConfig()
@@ -144,6 +148,11 @@ class TargetConfig(TargetData):
                 raise ValueError("kind network needs network, the name of a row of the table")
             if self.finetune != "none":
                 raise ValueError("a network has no labels to fine-tune on; set finetune to none")
+        if self.finetune == "race":
+            if len(self.seeds) > 1:
+                raise ValueError("a race is run once; give seeds one number")
+            if self.compare_taps:
+                raise ValueError("a race compares no taps; leave compare_taps out")
         return self
 
     @property
