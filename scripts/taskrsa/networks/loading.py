@@ -33,11 +33,7 @@ from taskrsa.networks.weights import (
 )
 
 PROBED = 2  # images that a network is tried with
-_WRAPPED = (
-    "state_dict",
-    "model",
-    "model_state_dict",
-)  # under which training loops store the weights
+_WRAPPED = ("state_dict", "model", "model_state_dict")  # under which loops store weights
 
 
 def load_network(row: Network, weights: str | os.PathLike | None = None) -> TapNetwork:

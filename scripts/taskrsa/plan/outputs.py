@@ -13,7 +13,7 @@ from taskrsa.plan.targets import Target
 _ROBUSTNESS = ("images", "width", "stage")
 # Tables that only list, of the bank and of targets.
 _LISTS = ("quality", "networks", "tasks", "presets", "affinity_measured", "robustness_seed")
-_LISTS += ("images", "cost")
+_LISTS += ("images", "cost", "study_measures", "study_summary", "study_choice", "study_cost")
 
 
 def bank_tables(plan: Plan) -> list[str]:
@@ -37,6 +37,10 @@ def bank_tables(plan: Plan) -> list[str]:
         "tables/affinity_measured": "measured affinities" in has,
         "tables/selection": plan.have_selection,
         "tables/table1": plan.have_selection,
+        "tables/study_measures": "study" in has,
+        "tables/study_summary": "study" in has,
+        "tables/study_choice": "study" in has,
+        "tables/study_cost": "study" in has,
     }
     return [f"{plan.run}/{name}.csv" for name, there in names.items() if there]
 
