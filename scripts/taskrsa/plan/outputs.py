@@ -150,7 +150,8 @@ def lacking(plan: Plan) -> list[str]:
             lines.append(f"layer {layer}: fewer than {FEWEST} networks have it")
         elif without:
             lines.append(f"{', '.join(without)} at layer {layer}: not among their layers")
-    lines += left_out(plan.has)
+    # A study is a run of its own, which others do not lack.
+    lines += left_out(plan.has | {"study"})
     if not plan.targets:
         lines.append("rankings for targets: the config has no targets")
     for name, target in plan.targets.items():
