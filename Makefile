@@ -19,7 +19,7 @@ nyuv2: .venv/run
 	$(SNAKEMAKE) --configfile config/nyuv2.yaml
 
 study: .venv/study
-	$(BIN)/python scripts/derive_targets.py --source $(TASKRSA_DATA)/nyuv2 --folder results/study_targets
+	$(SNAKEMAKE) --configfile config/study.yaml derive_targets
 	$(SNAKEMAKE) --configfile config/study.yaml
 
 test: .venv/dev lint

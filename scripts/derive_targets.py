@@ -1,33 +1,25 @@
-"""Make labelled sets of every kind from a folder of RGB-D images, for targets of a study.
+"""Make labelled sets of every kind from images with depth and classes, for the targets of a study.
 
-Reads images.csv, camera.json, rgb/, depth/ and semantic/ (`taskrsa.data.rgbd`). Writes what
-`taskrsa.targets.derived` lists to `folder`.
+Writes what `taskrsa.targets.derived` lists beside the tables `objects` and `distance`.
 """
 
 from functools import partial
+from pathlib import Path
 
-from taskrsa.data.rgbd import RgbdFolder
+from taskrsa.data.sources import open_source
 from taskrsa.entry import run
 from taskrsa.targets.derived import drawn_splits, write_derived
 from tqdm import tqdm
 
+SIZES = {"train": 400, "val": 300}
+N_OBJECTS = 8  # classes of the classification
 
-def main(
-    source: str,
-    folder: str,
-    image_size: int = 96,
-    n_train: int = 400,
-    n_val: int = 300,
-    n_objects: int = 8,
-    depth_step_m: float = 0.04,
-    classes: str = "nyu40",
-    seed: int = 0,
-) -> None:
-    """Images of either split of the `source` are drawn; `n_objects` are the classes of the
-    classification; `depth_step_m` and `classes` are as in the configuration of rgbd."""
-    opened = RgbdFolder(source, image_size, depth_step_m, classes)
-    splits = drawn_splits(opened, {"train": n_train, "val": n_val}, seed)
-    write_derived(opened, splits, folder, n_objects, partial(tqdm, mininterval=5))
+
+def main(source: dict, seed: int, objects: str, distance: str) -> None:
+    """`source` are the options of a source of images, whose own splits are not kept."""
+    opened = open_source(**source)
+    splits = drawn_splits(opened, SIZES, seed)
+    write_derived(opened, splits, Path(objects).parent, N_OBJECTS, partial(tqdm, mininterval=5))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,23 @@ def of_study(name: str):
     return [f"{PLAN.targets[target].folder}/{name}.csv" for target in PLAN.study]
 
 
+# Sets of every kind from the folder of section rgbd. Targets read them, so they are made beforehand.
+rule derive_targets:
+    input:
+        code=code_of("derive_targets", "data/rgbd"),
+        files=asked(lambda wildcards: PLAN.data.files("rgbd")),
+    output:
+        objects=f"{RUN}/derived/objects.csv",
+        distance=f"{RUN}/derived/distance.csv",
+    params:
+        source=asked(lambda wildcards: as_json(PLAN.data.options("rgbd"))),
+        seed=CONFIG.seed,
+    message:
+        "Deriving labelled sets from photographs with depth and classes"
+    shell:
+        command("derive_targets", params="source seed", output="objects distance")
+
+
 rule study:
     input:
         code=code_of("study"),
