@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Snakemake finds a default profile beside the root Snakefile only, so it is named here.
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default
 
-.PHONY: demo smoke nyuv2 test lint format pages clean
+.PHONY: demo smoke nyuv2 study test lint format pages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run
@@ -17,6 +17,10 @@ smoke: .venv/run
 
 nyuv2: .venv/run
 	$(SNAKEMAKE) --configfile config/nyuv2.yaml
+
+study: .venv/study
+	$(SNAKEMAKE) --configfile config/study.yaml derive_targets
+	$(SNAKEMAKE) --configfile config/study.yaml
 
 test: .venv/dev lint
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -45,6 +49,11 @@ clean:
 
 .venv/run: requirements.txt constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	touch $@
+
+# Some of these packages name old versions of what they need.
+.venv/study: requirements-study.txt .venv/dev
+	$(BIN)/python -m pip install --quiet --no-deps --requirement requirements-study.txt
 	touch $@
 
 .venv/dev: requirements-dev.txt requirements-networks.txt .venv/run

@@ -141,6 +141,29 @@ def curves(names):
     return found
 
 
+def study(names=("knn", "probe", "cka"), targets=("flowers", "depth"), *, extreme=False):
+    """Tables of a study: a few measures, their combination, two layers of one, baselines."""
+    rng = np.random.default_rng(4)
+    methods = [(f"{name}@tap", name, name, "tap") for name in names]
+    methods += [(f"{names[0]}@last", f"{names[0]}, last", names[0], "last")]
+    joined = " ".join(names[:2])
+    methods += [(f"{'+'.join(names[:2])}@tap", joined.replace(" ", " + "), joined, "tap")]
+    methods += [("blind", "mean rank on the other targets", "", "")]
+    methods += [("random", "a random pick, expected", "", "")]
+    lost = np.sort(rng.uniform(0, 1, (len(methods), len(targets))), axis=0)
+    if extreme:
+        lost[:2], lost[-2:] = 0.0, 1.0
+    rows = [
+        (target, *method, lost[m, t])
+        for m, method in enumerate(methods)
+        for t, target in enumerate(targets)
+    ]
+    columns = ["target", "method", "label", "measures", "layer", "regret"]
+    means = pd.DataFrame(methods, columns=columns[1:-1]).assign(regret=lost.mean(axis=1))
+    means["regret_low"], means["regret_high"] = means["regret"] - 0.2, means["regret"] + 0.2
+    return {"by_target": pd.DataFrame(rows, columns=columns), "summary": means}
+
+
 def _tasks(names):
     return [name for name in names if name in SMALL] or names[:2]
 
@@ -373,6 +396,9 @@ def tables_of(figure, names, *, extreme=False):
             {"curves": curves(names), "quality": quality(names)} | {"trained": names}
         ),
     }
+    if figure == "study":
+        targets = [f"target {name}" for name in names[:9]]
+        return study(targets=targets, extreme=extreme)
     if figure in simple:
         return of | simple[figure]()
     return {"type_separation": {"separation": separation()}, "presets": {"presets": presets()}}[

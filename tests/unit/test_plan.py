@@ -497,7 +497,8 @@ def test_the_smoke_run_makes_every_table_and_figure():
     found = plan(config("smoke") | {"affinities": {"path": __file__}})
     made = outputs.everything(found)
     assert len(set(made)) == len(made)
-    assert {Path(path).stem for path in outputs.pictures(found)} == set(registered())
+    # The study needs three targets.
+    assert {Path(path).stem for path in outputs.pictures(found)} == {*registered()} - {"study"}
     for path in ("tables/table1.csv", "claims.csv", "report.html", "trees/labels_paper.nwk"):
         assert f"results/smoke/{path}" in made
     assert "results/smoke/figures/outdoor/ranking.png" in made
@@ -525,3 +526,19 @@ def test_names_are_kept_out_of_what_jobs_get():
     """A new label or type of a figure makes no network again."""
     row = json.loads(as_json(plan(tasks=TASKS).bank.all["edge2d"]))
     assert "label" not in row
+
+
+def test_a_study_needs_three_targets_on_which_all_networks_are_fine_tuned():
+    one = {"kind": "segmentation", "source": "outdoor", "finetune": "all"}
+    few = {"a": one, "b": one, "c": one | {"finetune": "top3"}}
+    found = plan(config("smoke") | {"targets": few})
+    assert not found.study
+    assert not [path for path in outputs.everything(found) if "study" in path]
+    assert not any("study" in line or "measure" in line for line in outputs.notes(found))
+    found = plan(config("smoke") | {"targets": few | {"d": one}})
+    assert found.study == ["a", "b", "d"]
+    names = {Path(path).name for path in outputs.everything(found) if "study" in path}
+    tables = {f"study_{name}.csv" for name in ("measures", "summary", "choice", "cost")}
+    assert names == tables | {f"study.{end}" for end in ("png", "pdf", "csv")}
+    # The paper's claims are not judged by it.
+    assert not [path for path in outputs.claims_tables(found) if "study" in path]

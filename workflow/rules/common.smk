@@ -131,6 +131,8 @@ def of_target(function):
 def of_network(function):
     """Return an input function of a job's target and network."""
     return asked(lambda wildcards: function(PLAN.targets[wildcards.target], wildcards.network))
+
+
 def order_of(target) -> str:
     """Return the table that orders the networks of a target, best first."""
     return checkpoints.rank_networks.get(target=target.name).output.table

@@ -35,6 +35,7 @@ NEEDS = MappingProxyType(
         "published affinities": "Taskonomy's published affinities (set affinities.path, or "
         "accept their licence)",
         "fine-tuning": "a target on which networks are fine-tuned in full (finetune: top3 or all)",
+        "study": "at least three targets on which all networks are fine-tuned (finetune: all)",
     }
 )
 # Values of a run that figures take, and that names of tables may hold: the layer and the linkage of

@@ -20,7 +20,8 @@ from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.layers import Layer, choose
 from taskrsa.networks.network import Network, checked_weights
 from taskrsa.networks.onnx_network import OnnxNetwork
-from taskrsa.networks.optional import blamed, optional_package
+from taskrsa.networks.onnx_torch import as_torch
+from taskrsa.networks.optional import blamed, let_torchvision_be_imported, optional_package
 from taskrsa.networks.preprocessing import normalisation_of
 from taskrsa.networks.taps import HookedNetwork, NativeNetwork, TapNetwork
 from taskrsa.networks.weights import (
@@ -32,7 +33,7 @@ from taskrsa.networks.weights import (
 )
 
 PROBED = 2  # images that a network is tried with
-_WRAPPED = ("state_dict", "model")  # under which training loops store the weights
+_WRAPPED = ("state_dict", "model", "model_state_dict")  # under which loops store weights
 
 
 def load_network(row: Network, weights: str | os.PathLike | None = None) -> TapNetwork:
@@ -53,6 +54,8 @@ def load_network(row: Network, weights: str | os.PathLike | None = None) -> TapN
         network = NativeNetwork(native_encoder(row, weights), row)
     elif row.loader == "onnx":
         network = OnnxNetwork(row, checked_weights(row, weights))
+        if row.arguments.get("trainable"):
+            network = as_torch(network)
     else:
         network = _torch_network(row, checked_weights(row, weights))
     return network.eval().requires_grad_(False)
@@ -226,6 +229,7 @@ def _function(module: str, name: str, row: Network) -> Callable:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
+    let_torchvision_be_imported()
     try:
         found: object = importlib.import_module(module)
     except ModuleNotFoundError as error:

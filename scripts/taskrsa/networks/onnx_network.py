@@ -16,7 +16,7 @@ from taskrsa.io.files import sha256_of
 from taskrsa.networks.flow import Flow
 from taskrsa.networks.layers import Layer
 from taskrsa.networks.network import Network
-from taskrsa.networks.optional import optional_package
+from taskrsa.networks.optional import blamed, optional_package
 from taskrsa.networks.reading import Step
 from taskrsa.networks.taps import Precision, TapNetwork, Taps
 
@@ -25,7 +25,7 @@ _VIEWS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")  
 
 
 class OnnxNetwork(TapNetwork):
-    """A network in a file, run on the processor, without gradients.
+    """A network in a file, run on the processor, without gradients (`onnx_torch` has some).
 
     A network for one image at a time is given one image at a time. Images are handed over in the
     order of dimensions that its input has, in its type and of its size.
@@ -66,13 +66,15 @@ class OnnxNetwork(TapNetwork):
 
     def _read_input(self) -> None:
         graph = self.model.graph
+        self._fix_inputs(self.row.arguments.get("inputs", {}))
         constants = {constant.name for constant in graph.initializer}
         inputs = [value for value in graph.input if value.name not in constants]
         if len(inputs) != 1:
             names = ", ".join(value.name for value in inputs)
             raise ConfigError(
-                f"{self.row.where('weights')}: {self.path} has {len(inputs)} inputs ({names}); a "
-                "network that takes images alone is needed"
+                f"{self.row.where('weights')}: {self.path} has {len(inputs)} inputs ({names}); one "
+                "takes images, and numbers for the others go into the column arguments, as "
+                '{"inputs": {"NAME": [...]}}'
             )
         self.input = inputs[0].name
         kind = inputs[0].type.tensor_type
@@ -95,6 +97,23 @@ class OnnxNetwork(TapNetwork):
         height, width = self.sides
         if self.row.size is None and height == width > 0:
             self.row = replace(self.row, size=height)
+
+    def _fix_inputs(self, values: Mapping[str, list]) -> None:
+        """Make constants of the inputs that the row has numbers for."""
+        graph, where = self.model.graph, self.row.where("arguments")
+        by_name = {value.name: value.type.tensor_type for value in graph.input}
+        for name, numbers in values.items():
+            if name not in by_name:
+                raise ConfigError(f"{where}: {self.path} has no input {name}; correct the name")
+            kind = self.onnx.helper.tensor_dtype_to_np_dtype(by_name[name].elem_type)
+            with blamed(self.row, "arguments", f"input {name} cannot be {numbers}"):
+                constant = np.asarray(numbers, dtype=kind)
+            graph.initializer.append(self.onnx.numpy_helper.from_array(constant, name))
+
+    def output(self, images: Tensor) -> np.ndarray:
+        """Return the network's first output for images, as many as it takes at once."""
+        session = self._session([self.model.graph.output[0].name])
+        return self._run(session, images, len(images))[0][0]
 
     def _session(self, outputs: Iterable[str]):
         model = type(self.model)()

@@ -18,6 +18,7 @@ from taskrsa.networks.network import Network
 
 # Compiled operators that torchvision registers twice: in C++, and for tracing in Python.
 _OPERATORS = ("nms", "qnms")
+_ON_TORCHVISION = ("timm", "torchvision", "onnx2torch")
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
@@ -30,8 +31,8 @@ def optional_package(package: str, row: Network, extra: str | None = None) -> Mo
     extra : the extra of this project that installs it; by default its own name
     """
     try:
-        if package in ("timm", "torchvision"):
-            _let_torchvision_be_imported()
+        if package in _ON_TORCHVISION:
+            let_torchvision_be_imported()
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
         missing = error.name == package
@@ -43,7 +44,7 @@ def optional_package(package: str, row: Network, extra: str | None = None) -> Mo
     ) from None
 
 
-def _let_torchvision_be_imported() -> None:
+def let_torchvision_be_imported() -> None:
     """Declare operators of torchvision whose compiled half does not fit this PyTorch.
 
     PyPI's torchvision is built for CUDA; beside a PyTorch for processors its library cannot be

@@ -245,7 +245,10 @@ class _Cells:
             self.refuse("arguments", f"is not JSON ({error})")
         if not isinstance(arguments, dict):
             self.refuse("arguments", 'must be a JSON object, such as {"num_classes": 10}')
-        self._must_be_empty("arguments", of=(*NATIVE_LOADERS, *NEED_WEIGHTS))
+        if self.loader == "onnx":
+            self._check_onnx(arguments)
+        else:
+            self._must_be_empty("arguments", of=(*NATIVE_LOADERS, *NEED_WEIGHTS))
         return arguments
 
     def head(self) -> str:
@@ -272,6 +275,14 @@ class _Cells:
         without = arguments.get("pretrained", True) is False
         without |= "weights" in arguments and arguments["weights"] is None
         return self.loader == "random" or (without and not self["weights"])
+
+    def _check_onnx(self, arguments: dict) -> None:
+        for key in arguments.keys() - {"trainable", "inputs"}:
+            self.refuse("arguments", f"{key} has no effect on onnx; give trainable or inputs")
+        if not isinstance(arguments.get("trainable", False), bool):
+            self.refuse("arguments", "trainable is true or false")
+        if not isinstance(arguments.get("inputs", {}), dict):
+            self.refuse("arguments", 'inputs must be a JSON object, such as {"style": [1, 0]}')
 
     def layers(self) -> tuple[tuple[str, str], ...]:
         """Return pairs of the layer's name, which may be empty, and a pattern."""

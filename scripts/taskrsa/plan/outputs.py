@@ -13,7 +13,16 @@ from taskrsa.plan.targets import Target
 _ROBUSTNESS = ("images", "width", "stage")
 # Tables that only list, of the bank and of targets.
 _LISTS = ("quality", "networks", "tasks", "presets", "affinity_measured", "robustness_seed")
-_LISTS += ("images", "measures", "advice", "cost")
+_LISTS += (
+    "images",
+    "measures",
+    "advice",
+    "cost",
+    "study_measures",
+    "study_summary",
+    "study_choice",
+    "study_cost",
+)
 
 
 def bank_tables(plan: Plan) -> list[str]:
@@ -37,6 +46,10 @@ def bank_tables(plan: Plan) -> list[str]:
         "tables/affinity_measured": "measured affinities" in has,
         "tables/selection": plan.have_selection,
         "tables/table1": plan.have_selection,
+        "tables/study_measures": "study" in has,
+        "tables/study_summary": "study" in has,
+        "tables/study_choice": "study" in has,
+        "tables/study_cost": "study" in has,
     }
     return [f"{plan.run}/{name}.csv" for name, there in names.items() if there]
 
@@ -146,7 +159,8 @@ def lacking(plan: Plan) -> list[str]:
             lines.append(f"layer {layer}: fewer than {FEWEST} networks have it")
         elif without:
             lines.append(f"{', '.join(without)} at layer {layer}: not among their layers")
-    lines += left_out(plan.has)
+    # A study is a run of its own, which others do not lack.
+    lines += left_out(plan.has | {"study"})
     if not plan.targets:
         lines.append("rankings for targets: the config has no targets")
     for name, target in plan.targets.items():

@@ -19,6 +19,7 @@ from taskrsa.plan.small import SmallModels, small_models
 from taskrsa.plan.targets import Target, targets_of
 from taskrsa.rsa.presets import PRESETS, variants_of
 from taskrsa.tasks.dictionary import TASKS
+from taskrsa.transferability import FEWEST_TARGETS
 
 _CHOICES = ("centre", "clip", "group_norm")
 
@@ -186,8 +187,15 @@ class Plan:
             "affinities": bool(kinds),
             "measured affinities": "measured" in kinds,
             "published affinities": "published" in kinds,
+            "study": bool(self.study),
         }
         return {name for name, true in holds.items() if true}
+
+    @property
+    def study(self) -> list[str]:
+        """The targets by which measures of transfer are judged; none if there are few."""
+        whole = [name for name, one in self.targets.items() if one.config.finetune == "all"]
+        return whole if len(whole) >= FEWEST_TARGETS else []
 
     @property
     def have_selection(self) -> bool:

@@ -19,10 +19,9 @@ from taskrsa.targets.config import TargetConfig, TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, devkit_root, is_devkit
 from taskrsa.targets.prepare import files_of
 from taskrsa.tasks.dictionary import TASKS
-from taskrsa.transferability import measures
+from taskrsa.transferability import TAP, measures
 from taskrsa.transferability.race import Round, race_rounds
 
-TAP = "tap"  # the layer of features that the head sees
 TOP = 3  # networks that are fine-tuned for `finetune: top3`
 
 

@@ -21,6 +21,7 @@ from taskrsa.report.inputs import Inputs
 from taskrsa.report.view import VERDICTS, Column, Table, amount, size, table_of
 from taskrsa.rsa.inference import confidence_interval
 from taskrsa.text import is_known, number
+from taskrsa.transferability import TAP
 
 TEMPLATES = Path(__file__).parent / "templates"
 COLUMNS, PARTS = yaml.safe_load((TEMPLATES / "page.yaml").read_text(encoding="utf-8")).values()
@@ -189,6 +190,11 @@ def _means(frame: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("value", kind="stable")
 
 
+def _is_combination(frame: pd.DataFrame) -> pd.Series:
+    """Tell which rows of a table of the study are of several measures."""
+    return frame["measures"].fillna("").str.contains(" ")
+
+
 DERIVED = {
     "first_ranks": _first_ranks,
     "all_ranks": _all_ranks,
@@ -199,6 +205,11 @@ DERIVED = {
     "selection_means": lambda frame, *_: frame[frame["target"] == "mean"],
     "selection_targets": lambda frame, *_: frame[
         (frame["method"] == "rsa") & (frame["target"] != "mean")
+    ],
+    "study_baselines": lambda frame, *_: frame[~_is_combination(frame)],
+    "study_combinations": lambda frame, *_: frame[_is_combination(frame)].head(FEW),
+    "study_targets": lambda frame, *_: frame[
+        ~_is_combination(frame) & frame["layer"].fillna("").isin(["", TAP])
     ],
     "tasks": lambda frame, *_: frame[~frame["included"].astype(bool)],
 }

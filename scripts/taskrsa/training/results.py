@@ -96,7 +96,7 @@ def _row(network: TargetNetwork, scores: Scores) -> dict:
         "model": None,
         "seed": None,
         "tap": network.tap,
-        "trained": WHOLE if network.trains_encoder else HEAD_ONLY,
+        "trained": network.trained,
         "metric": metric,
         "score": scores.value,
         "chance_score": None,

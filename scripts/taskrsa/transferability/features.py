@@ -26,9 +26,9 @@ from taskrsa.networks.taps import NativeNetwork, TapNetwork
 from taskrsa.networks.target import native_layer
 from taskrsa.networks.weights import on_accelerator
 from taskrsa.targets.sets import LabelledSet
+from taskrsa.transferability import TAP
 from taskrsa.transferability.cells import Cells
 
-TAP = "tap"  # the layer that the head sees
 BATCH = 8  # images in a forward pass: small ones are fastest on a processor
 
 

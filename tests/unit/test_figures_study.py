@@ -1,0 +1,43 @@
+"""The figure of the study: true to its tables, clear when wrong."""
+
+import numpy as np
+import pytest
+from figure_tables import draw, study, whiskers
+from matplotlib.collections import PathCollection
+from taskrsa.errors import DataError
+
+LABELS = ["knn", "probe", "cka", "knn + probe", "mean rank on the other targets"]
+
+
+def test_measures_at_their_best_layer_and_the_best_combination():
+    tables = study()
+    (axes,) = draw("study", **tables).axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == LABELS
+    means = tables["summary"].set_index("label")["regret"]
+    marks = {
+        line.get_ydata()[0]: line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D"
+    }
+    assert marks == pytest.approx(dict(enumerate(means[LABELS])))
+    dotted = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+    assert dotted == [means["a random pick, expected"]]
+    low, high, y = sorted(whiskers(axes), key=lambda one: one[2])[0]
+    assert (low, high, y) == pytest.approx((max(means["knn"] - 0.2, 0), means["knn"] + 0.2, 0))
+
+
+def test_every_target_has_its_point():
+    tables = study()
+    (axes,) = draw("study", **tables).axes
+    dots = [one for one in axes.collections if isinstance(one, PathCollection)]
+    assert len(dots) == 2
+    for target, one in zip(("flowers", "depth"), dots, strict=True):
+        places = np.asarray(one.get_offsets())
+        some = tables["by_target"].query(f"target == '{target}'").set_index("label")["regret"]
+        found = dict(zip(np.round(places[:, 1]).astype(int), places[:, 0], strict=True))
+        assert found == pytest.approx(dict(enumerate(some[LABELS])))
+
+
+def test_a_table_without_regrets_is_refused():
+    tables = study()
+    tables["summary"]["regret"] = np.nan
+    with pytest.raises(DataError, match="summary table has no method with a regret"):
+        draw("study", **tables)
