@@ -15,11 +15,12 @@ import yaml
 from taskrsa.data.folder import files
 from taskrsa.errors import ConfigError
 from taskrsa.io.files import atomic_path
-from taskrsa.networks.table import read_bank
+from taskrsa.networks.table import network, read_bank
 from taskrsa.new.networks import SIDE, Proposal, proposals
 from taskrsa.new.target import Found, look_at
 from taskrsa.new.text import Settings, config_text, table_text
-from taskrsa.plan.config import parse
+from taskrsa.plan.config import Config, parse
+from taskrsa.plan.networks import bank_of
 
 STIMULI = 100  # that a first answer is made from
 _TABLE, _CONFIG, _LIST = "networks.tsv", "config.yaml", "stimuli.txt"
@@ -68,7 +69,12 @@ def new(
         target=_key(Path(target), suffix=Path(os.path.expandvars(target)).is_dir()),
         data=_data(found),
     )
-    written = _write(place, table_text(rows), config_text(settings), listed)
+    table, config = table_text(rows), config_text(settings)
+    # What only a run would refuse, such as a single network, is refused here.
+    bank_of(
+        parse(yaml.safe_load(config))[0], "", {row.name: network(row.cells) for row in rows}, ()
+    )
+    written = _write(place, table, config, listed)
     _print_target(found, target, f"{n} of {shown}")
     _print_networks(rows)
     _print_doubts(found, rows, settings.run)
@@ -90,9 +96,14 @@ def _refuse_to_overwrite(place: Path) -> None:
 def _key(path: Path, suffix: bool = True) -> str:
     """Return a name that keys of a configuration may have, from that of a folder or, without its
     suffix, of a file."""
-    path = Path(os.path.abspath(path))  # noqa: PTH100  without . and .., links as they are named
+    path = _absolute(path)
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", path.name if suffix else path.stem).strip("_")
     return name or "mine"
+
+
+def _absolute(path: Path) -> Path:
+    """Return a path without . and .., with links as they are named."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  pathlib's resolves links
 
 
 def _data(found: Found) -> dict[str, Any]:
@@ -130,10 +141,10 @@ def _stimuli(
 def _own_images(place: Path, target: str, found: Found) -> tuple[str, list[str] | None]:
     """Return the folder of a target's training images; or, where that holds other images too, the
     name of a list and its lines."""
-    images = [one.image.absolute() for one in found.of("train")]
+    images = [_absolute(one.image) for one in found.of("train")]
     folder = Path(os.path.commonpath([image.parent for image in images]))
-    known = {str(one.image.absolute()) for one in found.layout.examples}
-    if {*files(folder)} > known:
+    known = {str(_absolute(one.image)) for one in found.layout.examples}
+    if {*files(folder)} - known:
         return str(place / _LIST), sorted(map(str, images))
     # As the target is given, so that the configuration fits other machines, too.
     start = Path(target) if Path(os.path.expandvars(target)).is_dir() else Path(target).parent
@@ -159,7 +170,7 @@ def _write(place: Path, table: str, config: str, listed: list[str] | None) -> li
     checked: list[tuple[str, str | None, Callable]] = [
         (_TABLE, table, read_bank),
         (_LIST, lines, files),
-        (_CONFIG, config, lambda path: parse(yaml.safe_load(path.read_text(encoding="utf-8")))),
+        (_CONFIG, config, _read_config),
     ]
     written = []
     with ExitStack() as stack:
@@ -171,6 +182,10 @@ def _write(place: Path, table: str, config: str, listed: list[str] | None) -> li
             check(temporary)
             written.append(str(place / name))
     return written
+
+
+def _read_config(path: Path) -> Config:
+    return parse(yaml.safe_load(path.read_text(encoding="utf-8")))[0]
 
 
 # --- what is printed ---
