@@ -202,6 +202,10 @@ def test_rows_of_a_table_are_copied(tmp_path):
     assert found.side == 64
     assert found.doubts == ()
     assert [found.cells[column] for column in TABLE] == lines[1]
+    assert found.known == "Net, a row of mine.tsv"
+    lines[1][4] = "absent.pth"
+    Path("lacks.tsv").write_text("".join("\t".join(line) + "\n" for line in lines))
+    refuses(DataError, "there is no file absent.pth", lambda: proposals(["lacks.tsv"]))
     lines[1][-1] = "no"
     Path("bad.tsv").write_text("".join("\t".join(line) + "\n" for line in lines))
     refuses(

@@ -69,7 +69,7 @@ def test_folders_of_classes(tmp_path):
     assert found.side == 32
     said = facts(found)
     assert said["classes"] == "2: cat, dog; 6 training images each"
-    assert said["images"].startswith("12 to train on, 4 to score on; 25 % are drawn")
+    assert said["images"].startswith("12 to train on, 4 to score on (drawn, as")
     assert said["size"] == "32 x 32 pixels"
     assert said["ignored"] == "1 image without a label (loose.png), 1 file .txt"
     assert not found.doubts
@@ -82,9 +82,7 @@ def test_a_split_in_folders_and_few_images_of_a_class(tmp_path):
     classes(tmp_path / "pets/test", n=1)
     found = look_at(str(tmp_path / "pets"))
     assert not found.is_drawn
-    assert facts(found)["images"] == (
-        "6 to train on, 4 to score on; the folders train and val say which"
-    )
+    assert facts(found)["images"] == ("6 to train on, 4 to score on (folders train and val)")
     assert facts(found)["ignored"] == "2 images without a label (0.png, 0.png)"
     assert found.doubts == ("fewer than 5 training images of cat, dog",)
 
@@ -157,7 +155,7 @@ def test_a_devkit(tmp_path):
     assert "devkit" in said["kind"]
     assert said["classes"].startswith("21: background, aeroplane")
     assert said["classes"].endswith("(Pascal VOC's); 6 of them seen")
-    assert said["images"].endswith("the lists train and val say which")
+    assert said["images"].endswith("(lists train and val)")
     assert said["ignored"] == "1 image without a label (unlisted.jpg)"
     assert said["size"] == "60 x 40 pixels"
     assert found.side == 40
@@ -201,7 +199,7 @@ def test_what_a_list_leaves_out(tmp_path):
     save(tmp_path / "photographs/other.png", photograph(3))
     found = look_at(str(path))
     assert not found.is_drawn
-    assert facts(found)["images"] == "9 to train on, 1 to score on; the column split says which"
+    assert facts(found)["images"] == "9 to train on, 1 to score on (column split)"
     assert facts(found)["ignored"] == "column owner, 1 image without a label (other.png)"
 
 

@@ -298,7 +298,9 @@ def _of_table(word: str) -> list[Proposal]:
             row = network(cells)
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from None
-        known = f"copied from {word}; loader {row.loader}"
+        if not row.is_address:
+            weights_file(row)  # refuses a file that is not there
+        known = f"{row.label}, a row of {word}"
         found.append(Proposal(cells, known, side=row.size, origin=Path(word).stem))
     return found
 

@@ -90,7 +90,7 @@ def look_at(path: str, kind: str | None = None) -> Found:
     facts = [
         ("kind", f"{found.data.kind} ({found.because})"),
         *labels.facts,
-        ("images", f"{_counts(layout)}; {split or _drawn(found.data)}"),
+        ("images", f"{_counts(layout)} ({split or _drawn(found.data)})"),
         ("size", _sizes(sizes)),
         ("ignored", _ignored(place, found.data, layout)),
     ]
@@ -294,18 +294,18 @@ def _counts(layout: Layout) -> str:
 
 
 def _drawn(data: TargetData) -> str:
-    return f"{percent(data.val_share)} are drawn for that (val_share), as there is no split"
+    return f"drawn, as there is no split: val_share {data.val_share:g}"
 
 
 def _split(place: Path, data: TargetData) -> str:
     """Return where the split comes from, "" if there is none."""
     if place.is_file():
         row = _first_row(place)
-        return "the column split says which" if row.get("split") else ""
+        return "column split" if row.get("split") else ""
     if data.kind == "segmentation" and is_devkit(place):
-        return f"the lists {data.train_list} and {data.val_list} say which"
+        return f"lists {data.train_list} and {data.val_list}"
     found = all((place / role).is_dir() for role in ROLES)
-    return f"the folders {ROLES[0]} and {ROLES[1]} say which" if found else ""
+    return f"folders {ROLES[0]} and {ROLES[1]}" if found else ""
 
 
 def _first_row(place: Path) -> dict[str, str]:
