@@ -58,6 +58,8 @@ def main() -> None:
         call(**words)
     except TaskrsaError as error:
         sys.exit(f"error: {one_line(error)}")
+    except OSError as error:  # a folder that cannot be written, a full disk
+        sys.exit(f"error: {error.filename or 'output'}: {error.strerror or error}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -173,6 +173,12 @@ def test_a_refusal_writes_nothing(words, target):
     assert not Path("mine").exists()
 
 
+def test_folders_that_cannot_be_used():
+    Path("mine").write_text("")
+    refuses(ConfigError, "is a file", lambda: new("mine", WORDS, "data/pets"))
+    refuses(ConfigError, "stands for a variable", lambda: new("$mine", WORDS, "data/pets"))
+
+
 def test_one_network_is_not_enough():
     refuses(ConfigError, "one network", lambda: new("mine", WORDS[:1], "data/pets"))
     assert not Path("mine").exists()

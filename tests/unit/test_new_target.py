@@ -226,6 +226,10 @@ def test_what_is_no_target_is_one_line(tmp_path):
     refuses(
         DataError, "neither classes .* nor numbers", lambda: look_at(str(tmp_path / "text.csv"))
     )
+    (tmp_path / "gone.csv").write_text("image,label\na.png,1\nb.png,2\n")
+    refuses(
+        DataError, "gone.csv: 2 images are missing", lambda: look_at(str(tmp_path / "gone.csv"))
+    )
     root = pairs(tmp_path / "odd", "masks", mask)
     (root / "masks/3.png").unlink()
     refuses(DataError, "have no partner", lambda: look_at(str(root)))

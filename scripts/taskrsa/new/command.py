@@ -57,10 +57,9 @@ def new(
     rows = proposals(networks)
     shown, listed, n = _stimuli(place, target, found, stimuli)
     _check_conditions(rows, n)
-    where = str(place / _CONFIG)
-    command = f"snakemake --cores all --configfile {shlex.quote(where)}"
+    command = f"snakemake --cores all --configfile {shlex.quote(str(place / _CONFIG))}"
     settings = Settings(
-        where=command,
+        command=command,
         run=_key(place),
         networks=str(place / _TABLE),
         stimuli=shown,
@@ -85,6 +84,8 @@ def new(
 def _refuse_to_overwrite(place: Path) -> None:
     if place.exists() and not place.is_dir():
         raise ConfigError(f"{place}: is a file; name a new folder")
+    if "$" in str(place):
+        raise ConfigError(f"{place}: holds $, which stands for a variable in a configuration")
     for name in (_CONFIG, _TABLE, _LIST):
         if (place / name).exists():
             raise ConfigError(

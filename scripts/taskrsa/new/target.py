@@ -151,6 +151,8 @@ def _of_csv(place: Path) -> _Kind:
     """Tell classes from numbers by what the readers take."""
     classes, no_classes = _tried("classification", place)
     values, no_values = _tried("values", place)
+    if not classes and not values and no_classes == no_values:
+        raise DataError(f"--target {place}: {no_classes}")
     if not classes and not values:
         raise DataError(
             f"--target {place}: holds neither classes ({no_classes}) nor numbers ({no_values})"

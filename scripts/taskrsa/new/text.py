@@ -33,14 +33,14 @@ class Settings:
 
     Attributes
     ----------
-    where : of the configuration itself
+    command : that runs it
     stimuli : a folder, a glob or a list of photographs
     n : of the stimuli that are shown
     side : of the images, pixels
     data : keys of the target that its data need
     """
 
-    where: str
+    command: str
     run: str
     networks: str
     stimuli: str
@@ -79,7 +79,7 @@ def config_text(of: Settings) -> str:
         _comment("Keys that are left out have the defaults in workflow/schemas/config.schema.yaml; "
                  "config/README.md explains them. Paths are from the folder that Snakemake is "
                  "started in:"),
-        f"#\n#   {of.where}\n",
+        f"#\n#   {of.command}\n",
         _yaml({"run": of.run}),
         "\n",
         _yaml({"networks": of.networks}),
