@@ -213,10 +213,12 @@ def test_rows_of_a_table_are_copied(tmp_path):
     )
 
 
-def test_no_second_control(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "arguments"), [("untrained", ""), ("objects", '{"pretrained": false}')]
+)
+def test_no_second_control(kind, arguments):
     need("timm")
-    cells = ["old", "", "untrained", "timm:resnet10t", "", "", "", "", "", "", "", ""]
-    cells[-1] = '{"pretrained": false}'
+    cells = ["old", "", kind, "timm:resnet10t", "", "", "", "", "", "", "", arguments]
     lines = [TABLE, cells]
     Path("mine.tsv").write_text("".join("\t".join(line) + "\n" for line in lines))
     found = proposals(["timm:resnet10t", "mine.tsv"])

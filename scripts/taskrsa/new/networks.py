@@ -41,6 +41,10 @@ WORDS = (
     "timm:<model>, torchvision:<model>, module:function, package:<name>/<file>, or a file: .onnx, "
     ".safetensors (an encoder of this project), .h5 or .npz (RDMs), .tsv (a table)"
 )
+_WITHOUT_WEIGHTS: dict[str, dict] = {
+    "timm": {"pretrained": False},
+    "torchvision": {"weights": None},
+}
 _STATES = (".pth", ".pt", ".ckpt", ".bin")
 _HUBS = ("hf-hub:", "hf_hub:", "local-dir:")
 
@@ -139,14 +143,20 @@ def _cells(name: str, loader: str, **more: str) -> dict[str, str]:
     return cells | {"loader": loader, "layers": "auto"} | more
 
 
+def _is_untrained(cells: dict[str, str]) -> bool:
+    arguments = json.loads(cells.get("arguments") or "{}")
+    left_out = any(without.items() <= arguments.items() for without in _WITHOUT_WEIGHTS.values())
+    named = UNTRAINED in (cells.get("type"), cells["name"]) or cells["loader"] == "random"
+    return named or (left_out and not cells.get("weights"))
+
+
 def _control(found: Sequence[Proposal]) -> list[Proposal]:
-    if any(one.cells.get("type") == UNTRAINED for one in found):
+    if any(_is_untrained(one.cells) for one in found):
         return []
     for one in found:
         library = one.cells["loader"].partition(":")[0]
         if library in LIBRARIES and not one.cells.get("weights"):
-            arguments = json.loads(one.cells.get("arguments") or "{}")
-            arguments |= {"pretrained": False} if library == "timm" else {"weights": None}
+            arguments = json.loads(one.cells.get("arguments") or "{}") | _WITHOUT_WEIGHTS[library]
             more = {"name": UNTRAINED, "label": f"untrained {one.cells['label']}"}
             more |= {"type": UNTRAINED, "arguments": json.dumps(arguments)}
             known = f"control: {one.name} without its weights; it should not lead"
