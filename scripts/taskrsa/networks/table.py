@@ -57,7 +57,7 @@ def read_bank(*paths: str | os.PathLike) -> dict[str, Network]:
     """
     networks: dict[str, Network] = {}
     for path in paths:
-        for where, row in _read_rows(path):
+        for where, row in table_rows(path):
             try:
                 found = network(row)
             except ConfigError as error:
@@ -68,8 +68,11 @@ def read_bank(*paths: str | os.PathLike) -> dict[str, Network]:
     return networks
 
 
-def _read_rows(path: str | os.PathLike) -> list[tuple[str, dict[str, str]]]:
-    """Return place and cells of every row of a table, without empty lines and comments (#)."""
+def table_rows(path: str | os.PathLike) -> list[tuple[str, dict[str, str]]]:
+    """Return place and cells of every row of a table, without empty lines and comments (#).
+
+    ConfigError if it is missing or empty, or has other columns or more cells than it should.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
