@@ -67,27 +67,25 @@ def here(path: Path) -> str:
     return os.path.relpath(path) if BASE.samefile(os.getcwd()) else str(path)
 
 
-def code_of(entry: str, *lazily_imported: str) -> list[str]:
-    """List the entry that a rule runs, the modules behind it and all extensions."""
-    files = code.files_of(SCRIPTS, entry, lazily_imported)
-    return [*map(here, files), *EXTENSIONS]
+def code_of(entry: str, *lazily_imported: str) -> str:
+    """Return one digest of the entry that a rule runs, the modules behind it and all extensions."""
+    return code.digest([*code.files_of(SCRIPTS, entry, lazily_imported), *EXTENSIONS])
 
 
-def code_of_figure(figure):
-    """Return the input function of a figure's code, which says what a run lacks for the figure."""
-    files = code_of("figure", figure.code)
+def drawable(figure):
+    """Return an input function without files, which says what a run lacks for a figure."""
 
     @asked
     def ask(wildcards):
         figure.require(PLAN.targets[wildcards.target].has if figure.per_target else PLAN.has)
-        return files
+        return []
 
     return ask
 
 
 def command(entry: str, before: str = "", **sources: str) -> str:
     """Return a rule's shell command; `sources` name the flags, as in `output="table"`."""
-    return code.command(SCRIPTS / f"{entry}.py", before, **sources)
+    return code.command(here(SCRIPTS / f"{entry}.py"), before, **sources)
 
 
 def wanted(wildcards):
@@ -96,10 +94,10 @@ def wanted(wildcards):
 
 
 @asked
-def fetcher(wildcards) -> list[str]:
-    """Return the entry that fetches, where the licence of what is wanted is accepted."""
+def accepted_licence(wildcards) -> list:
+    """Return no files, where the licence of what is wanted is accepted."""
     PLAN.fetching.require_licence(wanted(wildcards))
-    return code_of("fetch")[:1]
+    return []
 
 
 def table(name: str, category: str):

@@ -56,11 +56,11 @@ for rule_name, joined, parts, columns in JOINED:
         name:
             rule_name
         input:
-            code=code_of("join_tables"),
             parts=parts,
         output:
             table=joined,
         params:
+            code=code_of("join_tables"),
             columns=columns,
         message:
             "Collecting {output.table}"

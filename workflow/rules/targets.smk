@@ -15,7 +15,6 @@ NOT_RACED = among(name for name, target in PLAN.targets.items() if not target.is
 
 rule prepare_target:
     input:
-        code=code_of("prepare_target"),
         files=of_target(lambda target: target.files()),
     output:
         data=f"{RUN}/targets/{{target}}/data.h5",
@@ -27,6 +26,7 @@ rule prepare_target:
         mem_mb=3500,
         runtime=120,
     params:
+        code=code_of("prepare_target"),
         target=of_target(lambda target: as_json(target.data())),
         seed=CONFIG.seed,
     message:
@@ -37,7 +37,6 @@ rule prepare_target:
 
 rule train_target_model:
     input:
-        code=code_of("finetune"),
         data=f"{RUN}/targets/{{target}}/data.h5",
     output:
         output_weights=f"{RUN}/targets/{{target}}/small/s{{seed}}/weights.safetensors",
@@ -49,6 +48,7 @@ rule train_target_model:
     resources:
         **FINETUNING,
     params:
+        code=code_of("finetune"),
         model="small",
         encoder=of_target(lambda target: as_json(target.small_encoder)),
         head=of_target(lambda target: as_json(target.config.small.head)),
@@ -68,7 +68,6 @@ rule train_target_model:
 
 use rule other_rdms as target_rdms with:
     input:
-        code=code_of("network_rdms"),
         stimuli=f"{RUN}/data/stimuli.h5",
         weights=f"{RUN}/targets/{{target}}/small/s{{seed}}/encoder.safetensors",
     output:
@@ -76,6 +75,7 @@ use rule other_rdms as target_rdms with:
     benchmark:
         f"{RUN}/benchmarks/rdms_target_{{target}}_s{{seed}}.tsv"
     params:
+        code=code_of("network_rdms"),
         rows=lambda wildcards: as_json(PLAN.targets[wildcards.target].small_row(wildcards.seed)),
     message:
         "Making the RDMs of the small model of {wildcards.target}, seed {wildcards.seed}"
@@ -84,7 +84,6 @@ use rule other_rdms as target_rdms with:
 # Which networks are the best three, or enter a race, is known when this has run.
 checkpoint rank_networks:
     input:
-        code=code_of("rank_networks"),
         bank=of_target(lambda target: target.bank.rdms(target.ranked)),
         target=of_target(lambda target: target.rdms),
     output:
@@ -96,6 +95,7 @@ checkpoint rank_networks:
         mem_mb=3000,
         runtime=120,
     params:
+        code=code_of("rank_networks"),
         networks=of_target(lambda target: as_json(target.labels)),
         layer=PLAN.bank.layer,
         target_layer=of_target(lambda target: target.layer),
@@ -117,7 +117,6 @@ checkpoint rank_networks:
 
 rule finetune:
     input:
-        code=code_of("finetune"),
         data=f"{RUN}/targets/{{target}}/data.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
     output:
@@ -131,6 +130,7 @@ rule finetune:
     resources:
         **FINETUNING,
     params:
+        code=code_of("finetune"),
         weights=lambda wildcards, input: input.get("weights") or "null",
         row=lambda wildcards: as_json(PLAN.bank.networks.get(wildcards.network)),
         encoder=lambda wildcards: as_json(PLAN.targets[wildcards.target].encoder(wildcards.network)),
@@ -155,7 +155,6 @@ rule finetune:
 
 rule target_scores:
     input:
-        code=code_of("target_scores"),
         ranking=f"{RUN}/targets/{{target}}/ranking.csv",
         runs=f"{RUN}/targets/{{target}}/runs.csv",
         bank=of_target(lambda target: target.bank.rdms(target.ranked)),
@@ -170,6 +169,7 @@ rule target_scores:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code_of("target_scores"),
         layer=PLAN.bank.layer,
         target_layer=of_target(lambda target: target.layer),
         same_task=of_target(lambda target: target.same_task or "null"),
@@ -191,7 +191,6 @@ rule target_scores:
 # Timings, so no table of results: they differ from run to run.
 rule target_cost:
     input:
-        code=code_of("target_cost"),
         data=f"{RUN}/targets/{{target}}/data.h5",
         files=of_target(lambda target: list(filter(None, map(PLAN.weights, target.trainable)))),
     output:
@@ -199,6 +198,7 @@ rule target_cost:
     resources:
         **FINETUNING,
     params:
+        code=code_of("target_cost"),
         rows=of_target(lambda target: as_json(target.rows)),
         weights=of_target(lambda target: [PLAN.weights(name) or "-" for name in target.trainable]),
         tap=of_target(lambda target: target.config.tap),
@@ -220,7 +220,6 @@ rule target_cost:
 
 rule submission:
     input:
-        code=code_of("submission"),
         weights=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/weights.safetensors",
         start=asked(lambda wildcards: PLAN.start(wildcards.network)),
     output:
@@ -228,6 +227,7 @@ rule submission:
     resources:
         **FINETUNING,
     params:
+        code=code_of("submission"),
         devkit=of_target(lambda target: target.data().path),
         images=of_target(lambda target: target.config.test_list),
         # A network of another design is made again from its row and weights.
