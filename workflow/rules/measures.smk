@@ -3,7 +3,6 @@
 
 rule target_cells:
     input:
-        code=code_of("target_cells"),
         data=f"{RUN}/targets/{{target}}/data.h5",
     output:
         cells=f"{RUN}/targets/{{target}}/cells.h5",
@@ -11,6 +10,7 @@ rule target_cells:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code_of("target_cells"),
         n_images=of_target(lambda target: target.config.advice.n_images),
         grid=of_target(lambda target: target.config.advice.grid),
         cells_per_image=of_target(lambda target: target.config.advice.cells),
@@ -29,7 +29,6 @@ rule target_cells:
 
 rule target_features:
     input:
-        code=code_of("target_features"),
         data=f"{RUN}/targets/{{target}}/data.h5",
         cells=f"{RUN}/targets/{{target}}/cells.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
@@ -40,6 +39,7 @@ rule target_features:
     resources:
         **FINETUNING,
     params:
+        code=code_of("target_features"),
         row=lambda wildcards: as_json(PLAN.bank.networks[wildcards.network]),
         weights=lambda wildcards, input: input.get("weights") or "null",
         tap=of_target(lambda target: target.config.tap),
@@ -59,7 +59,6 @@ rule target_features:
 
 rule measures:
     input:
-        code=code_of("target_measures"),
         cells=f"{RUN}/targets/{{target}}/cells.h5",
         features=of_network(lambda target, network: target.features(network)),
         rdms=of_network(lambda target, network: target.compared_rdms(network)[0]),
@@ -75,6 +74,7 @@ rule measures:
         mem_mb=2500,
         runtime=120,
     params:
+        code=code_of("target_measures"),
         features=lambda wildcards, input: input.get("features") or "null",
         measures=of_target(lambda target: target.measures),
         drawn=of_target(lambda target: target.config.advice.measures),
@@ -99,12 +99,12 @@ rule measures:
 # Which networks come first is known when this has run.
 checkpoint advice:
     input:
-        code=code_of("target_advice"),
         scores=f"{RUN}/targets/{{target}}/measures.csv",
         draws=of_target(lambda target: target.measured("draws.h5")),
     output:
         table=table("targets/{target}/advice", "Targets"),
     params:
+        code=code_of("target_advice"),
         networks=of_target(lambda target: as_json(target.advised)),
         measures=of_target(lambda target: target.config.advice.measures),
         layer=of_target(lambda target: target.config.advice.layer),

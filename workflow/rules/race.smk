@@ -36,7 +36,6 @@ def entrants(wildcards) -> list[str]:
 
 rule race_leg:
     input:
-        code=code_of("race_leg"),
         data=f"{RUN}/targets/{{target}}/data.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
         before=lambda wildcards: state_before(wildcards, int(wildcards.round)),
@@ -52,6 +51,7 @@ rule race_leg:
         **FINETUNING,
     params:
         **RACE_PARAMS,
+        code=code_of("race_leg"),
         leg=lambda wildcards: as_json(
             PLAN.targets[wildcards.target].rounds[int(wildcards.round) - 1]
         ),
@@ -64,7 +64,6 @@ rule race_leg:
 # Which networks go on is known when this has run.
 checkpoint race_round:
     input:
-        code=code_of("race_round"),
         runs=lambda wildcards: [
             f"{PLAN.targets[wildcards.target].leg(network, wildcards.round)}/scores.csv"
             for network in entrants(wildcards)
@@ -74,6 +73,7 @@ checkpoint race_round:
     wildcard_constraints:
         target=RACED,
     params:
+        code=code_of("race_round"),
         keep=lambda wildcards: PLAN.targets[wildcards.target].rounds[int(wildcards.round)].entrants,
     message:
         "Deciding round {wildcards.round} of the race for {wildcards.target}"
@@ -84,7 +84,6 @@ checkpoint race_round:
 # The last leg of the one that is left; in the place of any fine-tuned network.
 rule race_winner:
     input:
-        code=code_of("race_leg"),
         data=f"{RUN}/targets/{{target}}/data.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
         before=lambda wildcards: state_before(wildcards, len(PLAN.targets[wildcards.target].rounds)),
@@ -100,6 +99,7 @@ rule race_winner:
         **FINETUNING,
     params:
         **RACE_PARAMS,
+        code=code_of("race_leg"),
         leg=of_target(lambda target: as_json(target.rounds[-1])),
     message:
         "Fine-tuning {wildcards.network}, which won the race for {wildcards.target}, to the end"
@@ -109,7 +109,6 @@ rule race_winner:
 
 rule race_table:
     input:
-        code=code_of("race_table"),
         ranking=f"{RUN}/targets/{{target}}/ranking.csv",
         runs=f"{RUN}/targets/{{target}}/runs.csv",
         decisions=of_target(lambda target: target.decisions),
@@ -124,6 +123,7 @@ rule race_table:
     wildcard_constraints:
         target=RACED,
     params:
+        code=code_of("race_table"),
         rounds=of_target(lambda target: as_json(target.rounds)),
         networks=of_target(lambda target: as_json(target.labels)),
     message:
