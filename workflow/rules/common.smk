@@ -154,6 +154,23 @@ def runs_of(target, tap: str) -> list[str]:
     return target.runs(tap, chosen)
 
 
+def state_before(wildcards, number: int) -> list[str]:
+    """Return the state with which a round begins, counted from 1; none for the first."""
+    target = PLAN.targets[wildcards.target]
+    return [f"{target.leg(wildcards.network, number - 1)}/training.state"] * (number > 1)
+
+
+def entrants(wildcards) -> list[str]:
+    """Return the networks of a round, which what decides it names."""
+    target, number = PLAN.targets[wildcards.target], int(wildcards.round)
+    return target.entrants(number, decision_before(target, number))
+
+
+def of_study(name: str):
+    """Return an input function: a table of every target of the study."""
+    return [f"{PLAN.targets[target].folder}/{name}.csv" for target in PLAN.study]
+
+
 def among(names) -> str:
     """Return a wildcard's pattern: one of these names."""
     return "|".join(map(re.escape, names)) or "-"

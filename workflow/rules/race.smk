@@ -22,18 +22,6 @@ RACE_FLAGS = {
 }
 
 
-def state_before(wildcards, number: int) -> list[str]:
-    """Return the state with which a round begins, counted from 1; none for the first."""
-    target = PLAN.targets[wildcards.target]
-    return [f"{target.leg(wildcards.network, number - 1)}/training.state"] * (number > 1)
-
-
-def entrants(wildcards) -> list[str]:
-    """Return the networks of a round, which what decides it names."""
-    target, number = PLAN.targets[wildcards.target], int(wildcards.round)
-    return target.entrants(number, decision_before(target, number))
-
-
 rule race_leg:
     input:
         data=f"{RUN}/targets/{{target}}/data.h5",

@@ -1,11 +1,6 @@
 # The study: which measure of transfer chooses well, judged by fine-tuning all networks on several targets.
 
 
-def of_study(name: str):
-    """Return an input function: a table of every target of the study."""
-    return [f"{PLAN.targets[target].folder}/{name}.csv" for target in PLAN.study]
-
-
 # Sets of every kind from the folder of section rgbd. Targets read them, so they are made beforehand.
 rule derive_targets:
     input:
