@@ -30,10 +30,15 @@ def as_map(values: Tensor, layer: Layer | None = None, aspect: float = 1.0) -> T
     Raises
     ------
     RepresentationError
-        If tokens make no grid for images of that shape.
+        If they cannot be read, or tokens make no grid for images of that shape.
     """
     shape = tuple(values.shape)
     reading = guessed(shape).of_one_image(shape, 0) if layer is None else layer.reading
+    if reading.channels_at is None:
+        where = "features" if layer is None else layer.name
+        raise RepresentationError(
+            f"{where}: {shape} can be read neither as maps nor as vectors; name another layer"
+        )
     values = values.movedim(1 + reading.channels_at, 1)
     if values.ndim == 4:
         return values

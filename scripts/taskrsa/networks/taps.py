@@ -23,6 +23,7 @@ from taskrsa.networks.fusing import fused
 from taskrsa.networks.layers import Layer
 from taskrsa.networks.network import Network
 from taskrsa.networks.probing import Probe, first_tensor, slow_attention
+from taskrsa.networks.reading import Reading
 
 Precision = Literal["no", "bf16"]
 Taps = dict[str, Tensor]
@@ -104,7 +105,11 @@ class NativeNetwork(TapNetwork):
     def find_layers(self, images: Tensor) -> list[Layer]:
         with torch.inference_mode():
             taps = self.encoder.features(images.to(self.device))
-        return [Layer(name, "layer", tuple(v.shape[1:]), trunk=True) for name, v in taps.items()]
+        shapes = {name: tuple(values.shape[1:]) for name, values in taps.items()}
+        return [
+            Layer(name, "layer", shape, trunk=True, reading=Reading(0, shape[1:]))
+            for name, shape in shapes.items()
+        ]
 
     def forward(self, images: Tensor) -> Taps:
         taps = self.encoder.features(images)
