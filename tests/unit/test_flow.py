@@ -218,3 +218,11 @@ def test_the_first_of_many_layers_does_not_stand_for_a_network():
     chosen = row("dense_networks:Flattened", head="patches")
     network = target_network(load_network(chosen), "", "segmentation", ("a",), HEAD, 32, 0)
     assert (network.trained, network.trained_share().tensors) == (PARTLY, 2)
+
+
+def test_without_gradients_order_and_shapes_have_to_tell():
+    chosen = row("dense_networks:Numeric")
+    network = target_network(load_network(chosen), "", "segmentation", ("a", "b"), HEAD, 32, 0)
+    assert (network.tap, network.layer.reading.grid) == ("refine", (8, 8))
+    # Weights are trained all the same.
+    assert (network.trained, network.trained_share().tensors) == (WHOLE, 12)

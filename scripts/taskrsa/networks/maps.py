@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from taskrsa.errors import ConfigError, RepresentationError
-from taskrsa.networks.layers import Layer, choose, one_matching
+from taskrsa.networks.layers import AUTO_NAMES, Layer, choose, one_matching
 from taskrsa.networks.network import Network
 from taskrsa.networks.reading import guessed
 from taskrsa.targets.config import KINDS
@@ -99,7 +99,9 @@ def head_layer(layers: Sequence[Layer], kind: str, row: Network) -> Layer:
 
 def _named_layer(layers: Sequence[Layer], kind: str, row: Network) -> Layer:
     named = {name or pattern for name, pattern in row.layers}
-    chosen = choose(layers, row) if row.has_auto_layers or row.head in named else {}
+    if row.has_auto_layers:
+        named = AUTO_NAMES
+    chosen = choose(layers, row) if row.head in named else {}
     layer = chosen.get(row.head) or one_matching(layers, row.head, row.where("head"))
     shape = " x ".join(map(str, layer.shape))
     if layer.reading.channels_at is None:
