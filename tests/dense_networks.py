@@ -200,3 +200,46 @@ class Inferring(Segmenter):
     @torch.inference_mode()
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x)["out"]
+
+
+class Flattened(nn.Module):
+    """Forgets positions after its first layer: what has some says little of the network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 8, 8)
+        self.rest = nn.Sequential(*(nn.Sequential(nn.LazyLinear(32), nn.ReLU()) for _ in range(6)))
+        self.out = nn.Linear(32, 4)
+        self(torch.zeros(1, 3, 32, 32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.rest(self.patches(x).flatten(1)))
+
+
+class ChannelsFirst(nn.Module):
+    """Sequences of positions behind the channels, whose number is a square as well, and parts of
+    channels that only attention can make sense of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.norm = nn.Conv2d(3, 16, 8, 8), nn.BatchNorm1d(16)
+        self.split, self.mix = Heads(), nn.Conv1d(16, 16, 1)
+        self.out = nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.patches(x).flatten(2))
+        parts = self.split(x)
+        x = x + self.mix((parts @ parts.transpose(2, 3) @ parts).transpose(2, 3).flatten(1, 2))
+        return self.out(x.mean(2))
+
+
+class Heads(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unflatten(1, (4, 4)).transpose(2, 3)  # images, heads, positions, channels
+
+
+class Numeric(Segmenter):
+    """Handles its images outside torch, so that no gradient shows how they flow."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(torch.from_numpy(x.numpy()[:, ::-1].copy()))["out"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from small_targets import HEAD
-from taskrsa.errors import ConfigError
+from taskrsa.errors import ConfigError, RepresentationError
 from taskrsa.networks.flow import bottlenecks
 from taskrsa.networks.layers import choose
 from taskrsa.networks.loading import layers_of, load_network
+from taskrsa.networks.maps import as_map
 from taskrsa.networks.target import HEAD_ONLY, PARTLY, WHOLE, target_network
 from user_networks import row
 
@@ -175,3 +176,53 @@ def test_a_head_needs_what_the_target_s_kind_needs():
         target_network(load_network(flat), "", "segmentation", ("a", "b"), HEAD, 32, 0)
     values = target_network(load_network(flat), "", "values", ("a",), HEAD, 32, 0)
     assert values(torch.zeros(2, 3, 32, 32)).shape == (2, 1)
+
+
+# --- what can be read ---
+
+
+def test_channels_before_positions_are_told_from_tokens():
+    chosen = row("dense_networks:ChannelsFirst")
+    network = target_network(load_network(chosen), "", "segmentation", ("a", "b"), HEAD, 32, 0)
+    assert (network.tap, network.layer.shape) == ("mix", (16, 16))
+    images = torch.rand(2, 3, 32, 32)
+    kept = {}
+    network.encoder.network.mix.register_forward_hook(lambda m, i, out: kept.update(mix=out))
+    with torch.no_grad():
+        features = network.eval().features(images)
+    assert torch.equal(features, kept["mix"].unflatten(2, (4, 4)))
+
+
+def test_what_cannot_be_read_is_refused_in_one_line():
+    chosen = row("dense_networks:ChannelsFirst", head="split")
+    for kind in ("segmentation", "values"):
+        with pytest.raises(ConfigError) as caught:
+            target_network(load_network(chosen), "", kind, ("a", "b"), HEAD, 32, 0)
+        assert str(caught.value) == (
+            "bank, row net, head: split is 4 x 16 x 4 for one image, which can be read neither as "
+            "a map of positions nor as a vector; name another module"
+        )
+    network = load_network(chosen)
+    split = next(layer for layer in layers_of(network, 32) if layer.name == "split")
+    with pytest.raises(RepresentationError, match="split: .* can be read neither as maps nor as"):
+        as_map(torch.zeros(2, 4, 16, 4), split)
+
+
+def test_the_first_of_many_layers_does_not_stand_for_a_network():
+    chosen = row("dense_networks:Flattened")
+    with pytest.raises(ConfigError, match="net has no layer with positions before its head, which"):
+        target_network(load_network(chosen), "", "segmentation", ("a",), HEAD, 32, 0)
+    values = target_network(load_network(chosen), "", "values", ("a",), HEAD, 32, 0)
+    assert values.layer.shape == (32,)
+    # Where the row says so, it is taken, and the truth is told.
+    chosen = row("dense_networks:Flattened", head="patches")
+    network = target_network(load_network(chosen), "", "segmentation", ("a",), HEAD, 32, 0)
+    assert (network.trained, network.trained_share().tensors) == (PARTLY, 2)
+
+
+def test_without_gradients_order_and_shapes_have_to_tell():
+    chosen = row("dense_networks:Numeric")
+    network = target_network(load_network(chosen), "", "segmentation", ("a", "b"), HEAD, 32, 0)
+    assert (network.tap, network.layer.reading.grid) == ("refine", (8, 8))
+    # Weights are trained all the same.
+    assert (network.trained, network.trained_share().tensors) == (WHOLE, 12)

@@ -15,6 +15,7 @@ from taskrsa.networks.reading import UNREADABLE, Reading
 
 N_AUTO = 6  # five evenly spaced, and the last before the head
 LAST = "last"
+AUTO_NAMES = (*(f"depth{step}" for step in range(1, N_AUTO)), LAST)
 NEVER_REACHED = "is never reached"  # a fault
 SHOWN = 8  # names that an error lists
 
@@ -113,7 +114,7 @@ def _spread(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
             f"{network.where('layers')}: auto finds nothing before the head; name the layers"
         )
     picked = [layers[-(-len(layers) * step // n) - 1] for step in range(1, n + 1)]
-    names = [*(f"depth{step}" for step in range(1, n)), LAST]
+    names = [*AUTO_NAMES[: n - 1], LAST]
     return dict(zip(names, picked, strict=True))
 
 

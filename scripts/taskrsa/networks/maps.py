@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from taskrsa.errors import ConfigError, RepresentationError
-from taskrsa.networks.layers import Layer, choose, one_matching
+from taskrsa.networks.layers import AUTO_NAMES, Layer, choose, one_matching
 from taskrsa.networks.network import Network
 from taskrsa.networks.reading import guessed
 from taskrsa.targets.config import KINDS
@@ -30,10 +30,15 @@ def as_map(values: Tensor, layer: Layer | None = None, aspect: float = 1.0) -> T
     Raises
     ------
     RepresentationError
-        If tokens make no grid for images of that shape.
+        If they cannot be read, or tokens make no grid for images of that shape.
     """
     shape = tuple(values.shape)
     reading = guessed(shape).of_one_image(shape, 0) if layer is None else layer.reading
+    if reading.channels_at is None:
+        where = "features" if layer is None else layer.name
+        raise RepresentationError(
+            f"{where}: {shape} can be read neither as maps nor as vectors; name another layer"
+        )
     values = values.movedim(1 + reading.channels_at, 1)
     if values.ndim == 4:
         return values
@@ -94,7 +99,9 @@ def head_layer(layers: Sequence[Layer], kind: str, row: Network) -> Layer:
 
 def _named_layer(layers: Sequence[Layer], kind: str, row: Network) -> Layer:
     named = {name or pattern for name, pattern in row.layers}
-    chosen = choose(layers, row) if row.has_auto_layers or row.head in named else {}
+    if row.has_auto_layers:
+        named = AUTO_NAMES
+    chosen = choose(layers, row) if row.head in named else {}
     layer = chosen.get(row.head) or one_matching(layers, row.head, row.where("head"))
     shape = " x ".join(map(str, layer.shape))
     if layer.reading.channels_at is None:

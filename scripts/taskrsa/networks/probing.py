@@ -138,11 +138,12 @@ class Probe:
     def _layers(self) -> list[Layer]:
         found = []
         trunk, last = self._trunk()
+        makers = self._makers()
         modules = dict(self.network.named_modules())
         left = [name for name in modules if name and name not in self.calls]
         for name in [*self.calls, *left]:
             kind, fault = type(modules[name]).__name__, self._fault(name)
-            made = self.flow is not None and self.nodes.get(name) in self.flow.makers
+            made = name in makers
             if fault:
                 found.append(Layer(name, kind, fault=fault, head=made))
                 continue
@@ -162,6 +163,12 @@ class Probe:
                 )
             )
         return found
+
+    def _makers(self) -> set[str]:
+        """Return the modules that make the outputs; where gradients do not show it, the last."""
+        if self.flow is None:
+            return set([*self.calls][-1:])
+        return {name for name, node in self.nodes.items() if node in self.flow.makers}
 
     def _depth(self, name: str) -> int:
         node = self.nodes[name]

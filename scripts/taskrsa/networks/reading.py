@@ -21,6 +21,7 @@ _CHANNELS_FIRST = re.compile(
     "conv|batch_?norm|group_?norm|instance_?norm|pool|upsample|resize|pixelshuffle|depthtospace"
 )
 _LAYER_NORM = re.compile("layer_?norm|rmsnorm")
+_VIEW = re.compile("(view|unsafeview|reshapealias|reshape|flatten|squeeze|unsqueeze)$")
 _JOINED = re.compile("(cat|concat)$")
 
 
@@ -147,16 +148,24 @@ def _channels_at(step: Step, before: Shape, at: int | None) -> int | None:
         return None
     if step.moved is not None:
         return step.moved.index(at)
-    viewed = re.match("(view|unsafeview|reshapealias|reshape|flatten)$", step.kind)
-    return at if len(before) == n and not viewed else _kept(before, at, step.shape)
+    if _VIEW.match(step.kind):
+        return _viewed(before, at, step.shape)
+    return at if len(before) == n else _reduced(before, at, step.shape)
 
 
-def _kept(before: Shape, at: int, after: Shape) -> int | None:
-    """Return where a dimension is after a change of shape; None if it was split or is unclear."""
-    size, outer = before[at], math.prod(before[:at])
-    for place, other in enumerate(after):
-        if other == size and math.prod(after[:place]) == outer:
+def _viewed(before: Shape, at: int, after: Shape) -> int | None:
+    """Return where a dimension is once the same numbers in the same order have another shape; None
+    if it was split or is part of another."""
+    outer = math.prod(before[:at])
+    for place, size in enumerate(after):
+        if size == before[at] and math.prod(after[:place]) == outer:
             return place
+    return None
+
+
+def _reduced(before: Shape, at: int, after: Shape) -> int | None:
+    """Return where a dimension is after others were dropped or added; None if that is unclear."""
+    size = before[at]
     if at == len(before) - 1 and after[-1] == size:
         return len(after) - 1
     return after.index(size) if after.count(size) == 1 and after[0] != size else None

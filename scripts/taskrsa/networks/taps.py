@@ -109,9 +109,10 @@ class NativeNetwork(TapNetwork):
     def find_layers(self, images: Tensor) -> list[Layer]:
         with torch.inference_mode():
             taps = self.encoder.features(images.to(self.device))
+        shapes = {name: tuple(values.shape[1:]) for name, values in taps.items()}
         return [
             Layer(name, "layer", shape, trunk=True, reading=Reading(0, shape[1:]))
-            for name, shape in ((name, tuple(values.shape[1:])) for name, values in taps.items())
+            for name, shape in shapes.items()
         ]
 
     def forward(self, images: Tensor) -> Taps:
