@@ -95,7 +95,7 @@ def test_parameters_are_counted_wherever_the_file_has_them(folder):
     moved = model.graph.initializer.pop(0)
     node = onnx.helper.make_node("Constant", [], [moved.name], value=moved)
     model.graph.node.insert(0, node)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(7, np.int64), "shape"))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(7, np.int64), "sides"))
     onnx.save(model, folder / "net.onnx")
     assert load_network(chosen).n_parameters == expected
 
