@@ -9,7 +9,7 @@ import pytest
 import torch
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.extraction import extract
-from taskrsa.networks.loading import tap_network
+from taskrsa.networks.loading import load_network, tap_network
 from taskrsa.networks.maps import head_layer
 from taskrsa.networks.network import Network
 from taskrsa.networks.preprocessing import input_of
@@ -83,6 +83,22 @@ def test_auto_on_an_onnx_graph(folder):
     _, chosen = tap_network(row("onnx", weights="net.onnx"), 32)
     # Not the two branches, and not linear, bias and softmax, which are the head.
     assert [layer.name for layer in chosen.values()] == ["conv", "relu", "both", "mean"]
+
+
+def test_parameters_are_counted_wherever_the_file_has_them(folder):
+    import onnx
+
+    weights = write_onnx(folder / "net.onnx")
+    expected = sum(values.size for values in weights.values())
+    chosen = row("onnx", weights="net.onnx")
+    assert load_network(chosen).n_parameters == expected
+    model = onnx.load(folder / "net.onnx")
+    moved = model.graph.initializer.pop(0)
+    node = onnx.helper.make_node("Constant", [], [moved.name], value=moved)
+    model.graph.node.insert(0, node)
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(7, np.int64), "sides"))
+    onnx.save(model, folder / "net.onnx")
+    assert load_network(chosen).n_parameters == expected
 
 
 def test_what_is_wrong_with_an_onnx_network(folder):

@@ -133,7 +133,7 @@ def of_network(function):
 
 def order_of(target) -> str:
     """Return the table that orders the networks of a target, best first."""
-    return checkpoints.rank_networks.get(target=target.name).output.table
+    return checkpoints.advice.get(target=target.name).output.table
 
 
 def decision_before(target, number: int) -> str:

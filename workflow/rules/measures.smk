@@ -96,7 +96,7 @@ rule measures:
         )
 
 
-# Which networks come first is known when this has run.
+# Which networks are the best three, or enter a race, is known when this has run.
 checkpoint advice:
     input:
         scores=f"{RUN}/targets/{{target}}/measures.csv",

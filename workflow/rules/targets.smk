@@ -81,8 +81,7 @@ use rule other_rdms as target_rdms with:
         "Making the RDMs of the small model of {wildcards.target}, seed {wildcards.seed}"
 
 
-# Which networks are the best three, or enter a race, is known when this has run.
-checkpoint rank_networks:
+rule rank_networks:
     input:
         bank=of_target(lambda target: target.bank.rdms(target.ranked)),
         target=of_target(lambda target: target.rdms),

@@ -61,8 +61,14 @@ class OnnxNetwork(TapNetwork):
 
     @property
     def n_parameters(self) -> int:
-        """Numbers in the file that the graph computes with, its own constants left out."""
-        return sum(math.prod(constant.dims) for constant in self.model.graph.initializer)
+        """Numbers that are not whole in the arrays of the file; those of shapes are."""
+        arrays = list(self.model.graph.initializer)
+        for node in self.model.graph.node:
+            # Some exporters write weights as nodes.
+            if node.op_type == "Constant":
+                arrays += [one.t for one in node.attribute if one.name == "value"]
+        kind = self.onnx.helper.tensor_dtype_to_np_dtype
+        return sum(math.prod(one.dims) for one in arrays if kind(one.data_type).kind == "f")
 
     def _read_input(self) -> None:
         graph = self.model.graph
