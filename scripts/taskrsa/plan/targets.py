@@ -251,7 +251,7 @@ class Target:
 
     def order(self, table: str | os.PathLike) -> list[str]:
         """Return the networks that can be trained in the order of a table, best first: of the
-        ranking, or of what a round of the race decided."""
+        advice, or of what a round of the race decided."""
         with open(table, newline="", encoding="utf-8") as stream:
             listed = [row["model"] for row in csv.DictReader(stream)]
         return [name for name in listed if name in self.trainable]
@@ -259,8 +259,8 @@ class Target:
     def finetuned(self, table: str | os.PathLike | None = None) -> list[str]:
         """Return the networks that are fine-tuned in full at the target's own tap.
 
-        `finetune: top3` needs the table of the ranking, `race` that of the last round in which
-        some were dropped, or the ranking where there is none.
+        `finetune: top3` needs the table of the advice, `race` that of the last round in which
+        some were dropped, or the advice where there is none.
         """
         chosen, how = self.trainable, self.config.finetune
         if how in ("top3", "race"):
@@ -269,7 +269,7 @@ class Target:
 
     def entrants(self, number: int, table: str | os.PathLike) -> list[str]:
         """Return the networks of a round of the race, from 1, in the order of the table that
-        decides it: the ranking, or what the round before decided."""
+        decides it: the advice, or what the round before decided."""
         return self.order(table)[: self.rounds[number - 1].entrants]
 
     @property
