@@ -141,6 +141,12 @@ def decision_before(target, number: int) -> str:
     return checkpoints.race_round.get(target=target.name, round=number - 1).output.table
 
 
+def legs_of(target, number: int) -> list[str]:
+    """List the scores of a round of the race, in the order of entry."""
+    networks = target.entrants(number, decision_before(target, number))
+    return [f"{target.leg(network, number)}/scores.csv" for network in networks]
+
+
 def runs_of(target, tap: str) -> list[str]:
     """List the scores of all fine-tunings on a target at a tap."""
     chosen = None

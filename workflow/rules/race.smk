@@ -22,24 +22,14 @@ RACE_FLAGS = {
 }
 
 
-def state_before(wildcards, number: int) -> list[str]:
-    """Return the state with which a round begins, counted from 1; none for the first."""
-    target = PLAN.targets[wildcards.target]
-    return [f"{target.leg(wildcards.network, number - 1)}/training.state"] * (number > 1)
-
-
-def entrants(wildcards) -> list[str]:
-    """Return the networks of a round, which what decides it names."""
-    target, number = PLAN.targets[wildcards.target], int(wildcards.round)
-    return target.entrants(number, decision_before(target, number))
-
-
 rule race_leg:
     input:
         code=code_of("race_leg"),
         data=f"{RUN}/targets/{{target}}/data.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
-        before=lambda wildcards: state_before(wildcards, int(wildcards.round)),
+        before=lambda wildcards: PLAN.targets[wildcards.target].state_before(
+            wildcards.network, int(wildcards.round)
+        ),
     output:
         state=f"{RUN}/targets/{{target}}/race/{{network}}/round{{round}}/training.state",
         curve=f"{RUN}/targets/{{target}}/race/{{network}}/round{{round}}/learning_curve.csv",
@@ -65,10 +55,7 @@ rule race_leg:
 checkpoint race_round:
     input:
         code=code_of("race_round"),
-        runs=lambda wildcards: [
-            f"{PLAN.targets[wildcards.target].leg(network, wildcards.round)}/scores.csv"
-            for network in entrants(wildcards)
-        ],
+        runs=lambda wildcards: legs_of(PLAN.targets[wildcards.target], int(wildcards.round)),
     output:
         table=f"{RUN}/targets/{{target}}/race/round{{round}}.csv",
     wildcard_constraints:

@@ -230,6 +230,11 @@ class Target:
         """Return the folder of what a network leaves in a round of the race."""
         return f"{self.folder}/race/{network}/round{number}"
 
+    def state_before(self, network: str, number: int) -> list[str]:
+        """Return the state with which a network begins a round of the race, from 1; none for the
+        first."""
+        return [f"{self.leg(network, number - 1)}/training.state"] * (number > 1)
+
     def runs(self, tap: str, table: str | os.PathLike | None = None) -> list[str]:
         """Return the scores of all fine-tunings at a tap; `table` is as in `finetuned`."""
         networks = self.finetuned(table) if tap == self.config.tap else self.compared_taps
