@@ -1,1 +1,1 @@
-"""Which network will transfer to a target: measures that look at its labels, and a race."""
+"""Which network will transfer: measures that look at a target's labelled images."""
