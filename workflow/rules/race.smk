@@ -7,7 +7,7 @@ RACE_PARAMS = {
     "before": lambda wildcards, input: input.get("before") or "null",
     "row": lambda wildcards: as_json(PLAN.bank.networks.get(wildcards.network)),
     "tap": of_target(lambda target: target.config.tap),
-    "head": of_target(lambda target: as_json(target.config.head)),
+    "head": lambda wildcards: as_json(PLAN.targets[wildcards.target].head(wildcards.network)),
     "recipe": of_target(lambda target: as_json(target.config.recipe)),
     "n_train": of_target(lambda target: as_json(target.config.n_train)),
     "seed": of_target(lambda target: CONFIG.seed + 4000 + target.config.seeds[0]),

@@ -193,9 +193,12 @@ class Target:
         return {"random": self.run.encoder, "random_small": self.small_encoder}.get(network)
 
     def head(self, network: str) -> HeadConfig:
-        """Return the head that is put on a network; untrained ones have no features to probe."""
-        head = self.config.head
-        return head.model_copy(update={"start": "random"}) if network in BASELINES else head
+        """Return the head that is put on a network: one at random on an untrained one, whose
+        statistics are no data's, so that a probe would not fit what it learns."""
+        row, head = self.bank.networks.get(network), self.config.head
+        if network in BASELINES or (row and row.loader == "random"):
+            return head.model_copy(update={"start": "random"})
+        return head
 
     def order(self, table: str | os.PathLike) -> list[str]:
         """Return the networks that can be trained in the order of a table, best first: of the
