@@ -74,7 +74,9 @@ rule race_winner:
         code=code_of("race_leg"),
         data=f"{RUN}/targets/{{target}}/data.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
-        before=lambda wildcards: state_before(wildcards, len(PLAN.targets[wildcards.target].rounds)),
+        before=lambda wildcards: PLAN.targets[wildcards.target].state_before(
+            wildcards.network, len(PLAN.targets[wildcards.target].rounds)
+        ),
     output:
         output_weights=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/weights.safetensors",
         curve=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/learning_curve.csv",
