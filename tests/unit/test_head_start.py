@@ -131,9 +131,9 @@ def with_statistics(net, data):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_with_few_labels_it_is_no_worse_than_a_head_at_random(kind):
+def test_after_few_steps_on_few_labels_it_is_better_than_a_head_at_random(kind):
     data, val = halves(kind, 8), halves(kind, 32, 9, "val")
-    recipe = with_(RECIPE, steps=10, batch_size=8, learning_rate=3e-4)
+    recipe = with_(RECIPE, steps=4, batch_size=8, learning_rate=3e-4)
 
     def score(head, seed):
         net = with_statistics(network(kind, data, head, seed), halves(kind, 32, 5))
