@@ -64,10 +64,8 @@ class FinetuneConfig(Section):
     head_lr_factor: float = Field(4, gt=0, description="The head's learning rate, as a multiple.")
     optimizer: Literal["adamw", "sgd"] = "adamw"
     weight_decay: float = Field(0.0001, ge=0, description="Of the weights of convolutions.")
-    batch_norm: Literal["frozen", "free", "auto"] = Field(
-        "auto",
-        description="Whether the encoder's statistics stay as they came; auto: where the head "
-        "starts at a probe.",
+    batch_norm: Literal["frozen", "free"] = Field(
+        "free", description="Whether the encoder's statistics stay as they came."
     )
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = Field(
         (0.75, 1.33), description="Least and largest random scale."

@@ -144,6 +144,12 @@ def decision_before(target, number: int) -> str:
     return checkpoints.race_round.get(target=target.name, round=number - 1).output.table
 
 
+def legs_of(target, number: int) -> list[str]:
+    """List the scores of a round of the race, in the order of entry."""
+    networks = target.entrants(number, decision_before(target, number))
+    return [f"{target.leg(network, number)}/scores.csv" for network in networks]
+
+
 def runs_of(target, tap: str) -> list[str]:
     """List the scores of all fine-tunings on a target at a tap."""
     chosen = None
@@ -152,18 +158,6 @@ def runs_of(target, tap: str) -> list[str]:
     elif tap == target.config.tap and target.is_raced:
         chosen = decision_before(target, len(target.rounds))
     return target.runs(tap, chosen)
-
-
-def state_before(wildcards, number: int) -> list[str]:
-    """Return the state with which a round begins, counted from 1; none for the first."""
-    target = PLAN.targets[wildcards.target]
-    return [f"{target.leg(wildcards.network, number - 1)}/training.state"] * (number > 1)
-
-
-def entrants(wildcards) -> list[str]:
-    """Return the networks of a round, which what decides it names."""
-    target, number = PLAN.targets[wildcards.target], int(wildcards.round)
-    return target.entrants(number, decision_before(target, number))
 
 
 def of_study(name: str):

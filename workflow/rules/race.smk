@@ -7,7 +7,7 @@ RACE_PARAMS = {
     "before": lambda wildcards, input: input.get("before") or "null",
     "row": lambda wildcards: as_json(PLAN.bank.networks.get(wildcards.network)),
     "tap": of_target(lambda target: target.config.tap),
-    "head": of_target(lambda target: as_json(target.config.head)),
+    "head": lambda wildcards: as_json(PLAN.targets[wildcards.target].head(wildcards.network)),
     "recipe": of_target(lambda target: as_json(target.config.recipe)),
     "n_train": of_target(lambda target: as_json(target.config.n_train)),
     "seed": of_target(lambda target: CONFIG.seed + 4000 + target.config.seeds[0]),
@@ -26,7 +26,9 @@ rule race_leg:
     input:
         data=f"{RUN}/targets/{{target}}/data.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
-        before=lambda wildcards: state_before(wildcards, int(wildcards.round)),
+        before=lambda wildcards: PLAN.targets[wildcards.target].state_before(
+            wildcards.network, int(wildcards.round)
+        ),
     output:
         state=f"{RUN}/targets/{{target}}/race/{{network}}/round{{round}}/training.state",
         curve=f"{RUN}/targets/{{target}}/race/{{network}}/round{{round}}/learning_curve.csv",
@@ -52,10 +54,7 @@ rule race_leg:
 # Which networks go on is known when this has run.
 checkpoint race_round:
     input:
-        runs=lambda wildcards: [
-            f"{PLAN.targets[wildcards.target].leg(network, wildcards.round)}/scores.csv"
-            for network in entrants(wildcards)
-        ],
+        runs=lambda wildcards: legs_of(PLAN.targets[wildcards.target], int(wildcards.round)),
     output:
         table=f"{RUN}/targets/{{target}}/race/round{{round}}.csv",
     wildcard_constraints:
@@ -74,7 +73,9 @@ rule race_winner:
     input:
         data=f"{RUN}/targets/{{target}}/data.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
-        before=lambda wildcards: state_before(wildcards, len(PLAN.targets[wildcards.target].rounds)),
+        before=lambda wildcards: PLAN.targets[wildcards.target].state_before(
+            wildcards.network, len(PLAN.targets[wildcards.target].rounds)
+        ),
     output:
         output_weights=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/weights.safetensors",
         curve=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/learning_curve.csv",

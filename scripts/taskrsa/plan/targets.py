@@ -245,9 +245,12 @@ class Target:
         return {"random": self.run.encoder, "random_small": self.small_encoder}.get(network)
 
     def head(self, network: str) -> HeadConfig:
-        """Return the head that is put on a network; untrained ones have no features to probe."""
-        head = self.config.head
-        return head.model_copy(update={"start": "random"}) if network in BASELINES else head
+        """Return the head that is put on a network: one at random on an untrained one, whose
+        statistics are no data's, so that a probe would not fit what it learns."""
+        row, head = self.bank.networks.get(network), self.config.head
+        if network in BASELINES or (row and row.untrained):
+            return head.model_copy(update={"start": "random"})
+        return head
 
     def order(self, table: str | os.PathLike) -> list[str]:
         """Return the networks that can be trained in the order of a table, best first: of the
@@ -281,6 +284,11 @@ class Target:
     def leg(self, network: str, number: int | str) -> str:
         """Return the folder of what a network leaves in a round of the race."""
         return f"{self.folder}/race/{network}/round{number}"
+
+    def state_before(self, network: str, number: int) -> list[str]:
+        """Return the state with which a network begins a round of the race, from 1; none for the
+        first."""
+        return [f"{self.leg(network, number - 1)}/training.state"] * (number > 1)
 
     def runs(self, tap: str, table: str | os.PathLike | None = None) -> list[str]:
         """Return the scores of all fine-tunings at a tap; `table` is as in `finetuned`."""

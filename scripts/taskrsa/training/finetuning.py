@@ -22,7 +22,7 @@ from tqdm import tqdm
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.io.files import digest_of, sha256_of
 from taskrsa.networks.target import TargetNetwork
-from taskrsa.recipes import FinetuneConfig, HeadConfig
+from taskrsa.recipes import FinetuneConfig
 from taskrsa.targets.sets import LabelledSet
 from taskrsa.training.batches import DROPOUT, Batches, generator
 from taskrsa.training.checkpoint import Checkpoint
@@ -69,17 +69,6 @@ def scores_at(recipe: FinetuneConfig, step: int) -> bool:
     return step == recipe.steps or bool(regular)
 
 
-def freezes_statistics(recipe: FinetuneConfig, head: HeadConfig) -> bool:
-    """Return whether the encoder normalises by the statistics that it came with.
-
-    A probe is fitted to features that are normalised so. Those of a batch differ from them, and a
-    head that starts at the probe would start with other features than it was made for.
-    """
-    if recipe.batch_norm == "auto":
-        return head.start == "probe"
-    return recipe.batch_norm == "frozen"
-
-
 # --- what decides the result ---
 
 
@@ -102,7 +91,6 @@ def settings_of(
     return {
         **{f"recipe.{key}": value for key, value in kept.items()},
         "recipe.precision": resolved_precision(recipe.precision),
-        "recipe.batch_norm": freezes_statistics(recipe, network.head_config),
         "recipe.device": device.type if device else "cpu",
         "seed": seed,
         "network": network.encoder.row.to_json(),
@@ -199,7 +187,7 @@ class _Run:
         )
         # What `prepare` returns may wrap the network, which shares its weights and stays as it is.
         self.plain = network.to(memory_format=torch.channels_last)
-        self.plain.freeze_statistics(freezes_statistics(recipe, network.head_config))
+        self.plain.freeze_statistics(recipe.batch_norm == "frozen")
         self.network, self.optimizer = self.accelerator.prepare(
             self.plain, _optimizer(self.plain, recipe)
         )

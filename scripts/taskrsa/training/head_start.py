@@ -2,8 +2,9 @@
 
 Where labels are few, a probe of frozen features is often better than a network that was fine-tuned
 from a head at random, whose first steps spoil the features (Kumar et al. 2022). The head's linear
-part starts as that probe, so that training starts where the probe ends. That holds as long as
-features stay as the probe saw them: `freezes_statistics` of `taskrsa.training.finetuning`.
+part starts as that probe, so that training starts where the probe ends. That holds where features
+normalised by a batch resemble those normalised by the statistics that the network came with, so not
+for networks that saw no data.
 
 The probe is a ridge regression to values, or to classes as 0 and 1 (shares of them, for the
 positions of a map), whose penalty is chosen by cross-validation over images. Of classes the outputs
