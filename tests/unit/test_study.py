@@ -158,9 +158,10 @@ def test_means_over_targets():
     reach = t.ppf(0.975, 2) * np.std([0, 0, 0.2], ddof=1) / 3**0.5
     assert regret["regret_high"] == pytest.approx(0.2 / 3 + reach)
     assert summary.loc["bad@tap", "untrained_first"] == pytest.approx(2 / 3)
-    one = with_t_interval("x", np.array([0.5, np.nan]))
-    assert one["x"] == 0.5
-    assert np.isnan(one["x_low"])
+    one = with_t_interval("regret", np.array([0.5, np.nan]))
+    assert one["regret"] == 0.5
+    assert np.isnan(one["regret_low"])
+    assert with_t_interval("regret", np.array([0.0, 0.5]))["regret_low"] == 0
 
 
 def test_a_method_is_chosen_on_the_other_targets():

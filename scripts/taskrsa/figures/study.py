@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from taskrsa.errors import DataError
 from taskrsa.figures.files import need_columns
 from taskrsa.figures.marks import pale, write_beside
 from taskrsa.figures.sheet import (
     COLUMN_WIDTH,
     EDGE,
     Drawn,
+    Sheet,
     keyed_sheet,
     line_handle,
     marker_handle,
@@ -59,6 +59,10 @@ def figure_study(by_target: pd.DataFrame, summary: pd.DataFrame) -> Drawn:
     )
     need_columns(by_target, ["target", "method"], "by_target", may_be_empty=["regret"])
     rows = _shown(summary)
+    if rows.empty:
+        sheet = Sheet(COLUMN_WIDTH, 0.3)
+        sheet.text(EDGE, EDGE, "On no target is a network better than chance.")
+        return Drawn(sheet.figure, by_target)
     points = by_target[by_target["method"].isin(rows["method"]) & by_target["regret"].notna()]
     targets = list(dict.fromkeys(by_target["target"]))
     looks = {
@@ -97,8 +101,6 @@ def _shown(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that are drawn: of each measure its best layer, the best combination, and
     baselines but for a random pick."""
     known = summary[summary["regret"].notna() & (summary["method"] != _RANDOM)]
-    if known.empty:
-        raise DataError("summary table has no method with a regret; make it again")
     measures = known["measures"].fillna("")
     group = measures.where(~measures.str.contains(" "), "combination")
     group = group.where(measures != "", known["method"])
