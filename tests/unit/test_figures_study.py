@@ -41,3 +41,11 @@ def test_where_nothing_can_be_lost_the_figure_says_so():
     figure = draw("study", **tables)
     assert not figure.axes
     assert "better than chance" in figure.texts[0].get_text()
+
+
+def test_what_only_some_targets_have_is_not_drawn_where_another_layer_has_more():
+    tables = study()
+    summary = tables["summary"].set_index("method")
+    summary.loc["knn@last", ["regret", "n_targets"]] = [0.0, 1]
+    (axes,) = draw("study", **tables | {"summary": summary.reset_index()}).axes
+    assert "knn, last" not in [text.get_text() for text in axes.get_yticklabels()]

@@ -117,14 +117,14 @@ def test_every_measure_and_all_combinations():
 def test_rows_of_targets_and_baselines():
     rows = study_rows(TARGETS, [Method(("good",), "tap"), Method(("good",), "depth1")])
     assert rows["label"].iloc[0] == "good"
-    assert list(rows["method"]) == ["good@tap"] * 3 + ["blind"] * 3 + ["random"] * 3
+    assert list(rows["method"]) == ["good@tap"] * 3 + ["blind"] * 3 + ["any"] * 3
     good = rows[rows["method"] == "good@tap"].set_index("target")
     assert good.loc["x", ["first", "n_models", "layer"]].tolist() == ["a", 4, "tap"]
     assert good.loc["z", "first"] == "b"
     assert good.loc["z", "regret"] == pytest.approx(0.2)
     # The targets agree, so what was best on the others is best.
     assert (rows.loc[rows["method"] == "blind", "regret"] == 0).all()
-    anyone = rows[rows["method"] == "random"]
+    anyone = rows[rows["method"] == "any"]
     np.testing.assert_allclose(anyone["regret"], (0 + 0.2 + 0.5 + 1) / 4)
     assert (anyone["untrained_first"] == 0.25).all()
     assert (anyone["weighted_tau"] == 0).all()

@@ -25,7 +25,7 @@ from taskrsa.figures.style import GREY, INK, SERIES, figure
 from taskrsa.text import number
 
 _MARKERS = ("o", "s", "^", "v", "P", "X", "<", ">", "h")
-_RANDOM = "random"  # the baseline that is a line
+_RANDOM = "any"  # the baseline that is a line
 
 
 @figure(
@@ -47,15 +47,19 @@ _RANDOM = "random"  # the baseline that is a line
 def figure_study(by_target: pd.DataFrame, summary: pd.DataFrame) -> Drawn:
     """Draw the regret of every measure's first choice.
 
-    summary: columns method, label, measures and layer (empty for baselines), regret with _low and
+    summary: columns method, label, measures (empty for baselines), n_targets, regret with _low and
     _high; the one with the least regret on top. Of measures that depend on layers the best is
     drawn, and of combinations the best. by_target: columns target, method, regret (may be empty).
     One column wide.
     """
     ends = ["regret_low", "regret_high"]
-    empty = ["measures", "layer", "regret"]
+    empty = ["measures", "regret"]
     need_columns(
-        summary, ["method", "label"], "summary", may_be_empty=[*empty, *ends], once=["method"]
+        summary,
+        ["method", "label", "n_targets"],
+        "summary",
+        may_be_empty=[*empty, *ends],
+        once=["method"],
     )
     need_columns(by_target, ["target", "method"], "by_target", may_be_empty=["regret"])
     rows = _shown(summary)
@@ -104,8 +108,10 @@ def _shown(summary: pd.DataFrame) -> pd.DataFrame:
     measures = known["measures"].fillna("")
     group = measures.where(~measures.str.contains(" "), "combination")
     group = group.where(measures != "", known["method"])
-    known = known.sort_values("regret", kind="stable")
-    return known[~group.loc[known.index].duplicated()].reset_index(drop=True)
+    # Not a layer or a measure that only some of the targets have, if another has more of them.
+    places = np.lexsort([known["regret"], -known["n_targets"]])
+    chosen = known.iloc[places][~group.iloc[places].duplicated()]
+    return chosen.sort_values("regret", kind="stable").reset_index(drop=True)
 
 
 def _draw_points(axes: Axes, rows: pd.DataFrame, points: pd.DataFrame, looks: dict) -> None:

@@ -15,7 +15,7 @@ A network without a score by a measure is last by it. A measure that scores no n
 is left out of combinations there. Beside the methods stand:
 
 blind       mean rank on the other targets, which does not look at this one
-random      any network, each as likely: expected values
+any         a random pick: expected values
 seeds       the scores of one seed as a method for those of another, the mean over all pairs: what
             no method can beat by much
 
@@ -38,7 +38,7 @@ from taskrsa.errors import DataError
 from taskrsa.rsa.inference import LEVEL
 from taskrsa.transferability import FEWEST_TARGETS, TAP
 
-BLIND, RANDOM, SEEDS = "blind", "random", "seeds"
+BLIND, RANDOM, SEEDS = "blind", "any", "seeds"
 BASELINES = {
     BLIND: "mean rank on the other targets",
     RANDOM: "a random pick, expected",
