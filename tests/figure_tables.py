@@ -149,7 +149,7 @@ def study(names=("knn", "probe", "cka"), targets=("flowers", "depth"), *, extrem
     joined = " ".join(names[:2])
     methods += [(f"{'+'.join(names[:2])}@tap", joined.replace(" ", " + "), joined, "tap")]
     methods += [("blind", "mean rank on the other targets", "", "")]
-    methods += [("random", "a random pick, expected", "", "")]
+    methods += [("any", "a random pick, expected", "", "")]
     lost = np.sort(rng.uniform(0, 1, (len(methods), len(targets))), axis=0)
     if extreme:
         lost[:2], lost[-2:] = 0.0, 1.0
@@ -160,6 +160,7 @@ def study(names=("knn", "probe", "cka"), targets=("flowers", "depth"), *, extrem
     ]
     columns = ["target", "method", "label", "measures", "layer", "regret"]
     means = pd.DataFrame(methods, columns=columns[1:-1]).assign(regret=lost.mean(axis=1))
+    means["n_targets"] = len(targets)
     means["regret_low"], means["regret_high"] = means["regret"] - 0.2, means["regret"] + 0.2
     return {"by_target": pd.DataFrame(rows, columns=columns), "summary": means}
 

@@ -39,7 +39,7 @@ from taskrsa.tasks.dictionary import TYPE_COLOURS
 NAMES = [name for name in registered() if name not in ("figure6_published", "robustness_stage")]
 # Those that draw the networks of the bank, and whose key therefore says what types they are.
 NOT_EXTREME = ("figure4", "figure5", "figure6", "label_agreement", "figureS3", "quality")
-OF_NETWORKS = [name for name in NAMES if name not in ("type_separation", "presets")]
+OF_NETWORKS = [name for name in NAMES if name not in ("type_separation", "presets", "study")]
 
 
 @pytest.mark.parametrize("bank", ["20", "9", "4"])

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from figure_tables import draw, study, whiskers
 from matplotlib.collections import PathCollection
-from taskrsa.errors import DataError
 
 LABELS = ["knn", "probe", "cka", "knn + probe", "mean rank on the other targets"]
 
@@ -36,8 +35,17 @@ def test_every_target_has_its_point():
         assert found == pytest.approx(dict(enumerate(some[LABELS])))
 
 
-def test_a_table_without_regrets_is_refused():
+def test_where_nothing_can_be_lost_the_figure_says_so():
     tables = study()
     tables["summary"]["regret"] = np.nan
-    with pytest.raises(DataError, match="summary table has no method with a regret"):
-        draw("study", **tables)
+    figure = draw("study", **tables)
+    assert not figure.axes
+    assert "better than chance" in figure.texts[0].get_text()
+
+
+def test_what_only_some_targets_have_is_not_drawn_where_another_layer_has_more():
+    tables = study()
+    summary = tables["summary"].set_index("method")
+    summary.loc["knn@last", ["regret", "n_targets"]] = [0.0, 1]
+    (axes,) = draw("study", **tables | {"summary": summary.reset_index()}).axes
+    assert "knn, last" not in [text.get_text() for text in axes.get_yticklabels()]

@@ -117,14 +117,14 @@ def test_every_measure_and_all_combinations():
 def test_rows_of_targets_and_baselines():
     rows = study_rows(TARGETS, [Method(("good",), "tap"), Method(("good",), "depth1")])
     assert rows["label"].iloc[0] == "good"
-    assert list(rows["method"]) == ["good@tap"] * 3 + ["blind"] * 3 + ["random"] * 3
+    assert list(rows["method"]) == ["good@tap"] * 3 + ["blind"] * 3 + ["any"] * 3
     good = rows[rows["method"] == "good@tap"].set_index("target")
     assert good.loc["x", ["first", "n_models", "layer"]].tolist() == ["a", 4, "tap"]
     assert good.loc["z", "first"] == "b"
     assert good.loc["z", "regret"] == pytest.approx(0.2)
     # The targets agree, so what was best on the others is best.
     assert (rows.loc[rows["method"] == "blind", "regret"] == 0).all()
-    anyone = rows[rows["method"] == "random"]
+    anyone = rows[rows["method"] == "any"]
     np.testing.assert_allclose(anyone["regret"], (0 + 0.2 + 0.5 + 1) / 4)
     assert (anyone["untrained_first"] == 0.25).all()
     assert (anyone["weighted_tau"] == 0).all()
@@ -158,9 +158,10 @@ def test_means_over_targets():
     reach = t.ppf(0.975, 2) * np.std([0, 0, 0.2], ddof=1) / 3**0.5
     assert regret["regret_high"] == pytest.approx(0.2 / 3 + reach)
     assert summary.loc["bad@tap", "untrained_first"] == pytest.approx(2 / 3)
-    one = with_t_interval("x", np.array([0.5, np.nan]))
-    assert one["x"] == 0.5
-    assert np.isnan(one["x_low"])
+    one = with_t_interval("regret", np.array([0.5, np.nan]))
+    assert one["regret"] == 0.5
+    assert np.isnan(one["regret_low"])
+    assert with_t_interval("regret", np.array([0.0, 0.5]))["regret_low"] == 0
 
 
 def test_a_method_is_chosen_on_the_other_targets():

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from taskrsa.errors import DataError
 from taskrsa.figures.files import need_columns
 from taskrsa.figures.marks import pale, write_beside
 from taskrsa.figures.sheet import (
     COLUMN_WIDTH,
     EDGE,
     Drawn,
+    Sheet,
     keyed_sheet,
     line_handle,
     marker_handle,
@@ -25,7 +25,7 @@ from taskrsa.figures.style import GREY, INK, SERIES, figure
 from taskrsa.text import number
 
 _MARKERS = ("o", "s", "^", "v", "P", "X", "<", ">", "h")
-_RANDOM = "random"  # the baseline that is a line
+_RANDOM = "any"  # the baseline that is a line
 
 
 @figure(
@@ -47,18 +47,26 @@ _RANDOM = "random"  # the baseline that is a line
 def figure_study(by_target: pd.DataFrame, summary: pd.DataFrame) -> Drawn:
     """Draw the regret of every measure's first choice.
 
-    summary: columns method, label, measures and layer (empty for baselines), regret with _low and
+    summary: columns method, label, measures (empty for baselines), n_targets, regret with _low and
     _high; the one with the least regret on top. Of measures that depend on layers the best is
     drawn, and of combinations the best. by_target: columns target, method, regret (may be empty).
     One column wide.
     """
     ends = ["regret_low", "regret_high"]
-    empty = ["measures", "layer", "regret"]
+    empty = ["measures", "regret"]
     need_columns(
-        summary, ["method", "label"], "summary", may_be_empty=[*empty, *ends], once=["method"]
+        summary,
+        ["method", "label", "n_targets"],
+        "summary",
+        may_be_empty=[*empty, *ends],
+        once=["method"],
     )
     need_columns(by_target, ["target", "method"], "by_target", may_be_empty=["regret"])
     rows = _shown(summary)
+    if rows.empty:
+        sheet = Sheet(COLUMN_WIDTH, 0.3)
+        sheet.text(EDGE, EDGE, "On no target is a network better than chance.")
+        return Drawn(sheet.figure, by_target)
     points = by_target[by_target["method"].isin(rows["method"]) & by_target["regret"].notna()]
     targets = list(dict.fromkeys(by_target["target"]))
     looks = {
@@ -97,13 +105,13 @@ def _shown(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that are drawn: of each measure its best layer, the best combination, and
     baselines but for a random pick."""
     known = summary[summary["regret"].notna() & (summary["method"] != _RANDOM)]
-    if known.empty:
-        raise DataError("summary table has no method with a regret; make it again")
     measures = known["measures"].fillna("")
     group = measures.where(~measures.str.contains(" "), "combination")
     group = group.where(measures != "", known["method"])
-    known = known.sort_values("regret", kind="stable")
-    return known[~group.loc[known.index].duplicated()].reset_index(drop=True)
+    # Not a layer or a measure that only some of the targets have, if another has more of them.
+    places = np.lexsort([known["regret"], -known["n_targets"]])
+    chosen = known.iloc[places][~group.iloc[places].duplicated()]
+    return chosen.sort_values("regret", kind="stable").reset_index(drop=True)
 
 
 def _draw_points(axes: Axes, rows: pd.DataFrame, points: pd.DataFrame, looks: dict) -> None:

@@ -15,12 +15,12 @@ A network without a score by a measure is last by it. A measure that scores no n
 is left out of combinations there. Beside the methods stand:
 
 blind       mean rank on the other targets, which does not look at this one
-random      any network, each as likely: expected values
+any         a random pick: expected values
 seeds       the scores of one seed as a method for those of another, the mean over all pairs: what
             no method can beat by much
 
-Means over targets have 95 % intervals by Student's t: targets are few, and a bootstrap of few is
-too narrow.
+Means over targets have 95 % intervals by Student's t, cut at what the statistic can be: targets are
+few, and a bootstrap of few is too narrow.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from taskrsa.errors import DataError
 from taskrsa.rsa.inference import LEVEL
 from taskrsa.transferability import FEWEST_TARGETS, TAP
 
-BLIND, RANDOM, SEEDS = "blind", "random", "seeds"
+BLIND, RANDOM, SEEDS = "blind", "any", "seeds"
 BASELINES = {
     BLIND: "mean rank on the other targets",
     RANDOM: "a random pick, expected",
@@ -46,7 +46,8 @@ BASELINES = {
 }
 # Measures that are no advice: a draw, and what a user may know beforehand.
 NOT_COMBINED = ("random", "prior")
-STATISTICS = ("spearman", "weighted_tau", "regret", "untrained_first")
+# With the least that each can be; the most is 1.
+STATISTICS = {"spearman": -1.0, "weighted_tau": -1.0, "regret": 0.0, "untrained_first": 0.0}
 _MOST = 3  # measures of a combination
 
 
@@ -223,7 +224,8 @@ def _baseline_rows(name: str, outcomes: Mapping[str, Outcome]) -> list[dict]:
     }
     rows = [_row(name, BLIND, _blind(name, outcomes), target), anyone]
     pairs = list(permutations(target.runs.columns, 2))
-    if pairs:
+    # Where only a lucky seed is better than chance, nothing can be lost.
+    if pairs and not np.isnan(regrets(target.scores, target.chance)).all():
         runs = target.runs
         found = [
             judged(runs[one].to_numpy(), runs[other].to_numpy(), target.chance, untrained)
@@ -267,7 +269,7 @@ def summary_rows(rows: pd.DataFrame, n_targets: int) -> pd.DataFrame:
 
 def with_t_interval(name: str, values: np.ndarray) -> dict[str, float]:
     """Return the mean of values (n,), nan left out, and its interval by Student's t as the columns
-    `name`, `name`_low and `name`_high."""
+    `name`, `name`_low and `name`_high; `name` is of `STATISTICS`."""
     known = values[~np.isnan(values)]
     mean = float(known.mean()) if len(known) else np.nan
     reach = np.nan
@@ -275,7 +277,8 @@ def with_t_interval(name: str, values: np.ndarray) -> dict[str, float]:
         reach = float(
             t.ppf((1 + LEVEL) / 2, len(known) - 1) * known.std(ddof=1) / len(known) ** 0.5
         )
-    return {name: mean, f"{name}_low": mean - reach, f"{name}_high": mean + reach}
+    ends = np.clip([mean - reach, mean + reach], STATISTICS[name], 1.0)
+    return {name: mean, f"{name}_low": float(ends[0]), f"{name}_high": float(ends[1])}
 
 
 # --- leave one target out ---
@@ -325,8 +328,8 @@ def _choices(family: str, rows: pd.DataFrame, targets: Sequence[str]) -> list[di
         found.append(row | {key: there[key] for key in STATISTICS})
     means = {"family": family, "held_out": "mean", "method": ""}
     for key in ("regret_others", *STATISTICS):
-        interval = with_t_interval(key, np.array([row[key] for row in found]))
-        means |= interval if key in STATISTICS else {key: interval[key]}
+        values = np.array([row[key] for row in found])
+        means |= with_t_interval(key, values) if key in STATISTICS else {key: values.mean()}
     means["regret_worst"] = max(row["regret"] for row in found)
     method, regret = _least(rows)
     last = {"family": family, "held_out": "none", "method": method, "regret_others": regret}
