@@ -16,7 +16,6 @@ from taskrsa.errors import ConfigError
 from taskrsa.networks.loading import tap_network
 from taskrsa.networks.network import RDMS, Network
 from taskrsa.networks.representations import Representations, given_layers
-from taskrsa.rsa.gram_cache import code_digest
 from taskrsa.rsa.rdm_file import Origin, make_rdms, write_given
 
 
@@ -35,13 +34,13 @@ def main(
     precision: str = "no",
     features_mb: float | None = None,
     grams: str | None = None,
-    code: list[str] | None = None,
+    code: str = "",
     threads: int = 1,
 ) -> None:
     """`rows` are networks as JSON, each with its file in `rdms` and in `weights`, "-" where its
     loader brings its own. `choices` and each of `variants` hold centre, clip and group_norm;
     `variants` and `measures` are of `layer`, by default the last that a row names. `grams` is the
-    folder of what is kept of features between runs, of use as long as the files of `code` are the
+    folder of what is kept of features between runs, of use as long as `code`, a digest, is the
     same."""
     torch.set_num_threads(threads)
     pack = Pack(stimuli)
@@ -51,7 +50,7 @@ def main(
         "batch_size": batch_size,
         "precision": precision,
         "features_mb": features_mb,
-        "grams": (grams, code_digest(code or [])) if grams else None,
+        "grams": (grams, code) if grams else None,
     }
     none = [None] * len(rows)
     outputs = zip(rdms, variant_rdms or none, measures or none, strict=True)

@@ -8,7 +8,7 @@ from taskrsa.entry import run
 from taskrsa.io.files import write_table
 from taskrsa.networks.loading import load_network
 from taskrsa.networks.network import Network
-from taskrsa.networks.target import HEAD_ONLY, WHOLE, target_network
+from taskrsa.networks.target import target_network
 from taskrsa.recipes import FinetuneConfig, HeadConfig
 from taskrsa.targets.sets import open_sets
 from taskrsa.training.finetuning import seconds_of_training
@@ -43,7 +43,7 @@ def main(
         costs.append(
             {
                 "model": name,
-                "trained": WHOLE if tuned.trains_encoder else HEAD_ONLY,
+                "trained": tuned.trained,
                 "steps": plan.steps,
                 "seeds": seeds,
                 "seconds_per_step": step,

@@ -1,4 +1,9 @@
-"""`python -m taskrsa layers TABLE ROW` lists the layers of a network that RDMs can be made of."""
+"""`python -m taskrsa`: commands beside the workflow.
+
+new FOLDER --networks ... --target PATH   writes a run that ranks networks for a target
+layers TABLE ROW                          lists the layers that RDMs of a network can be made of
+schema                                    prints the JSON schema of a configuration
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,12 @@ from taskrsa.networks.layers import Layer, choose
 from taskrsa.networks.loading import layers_of, load_network
 from taskrsa.networks.network import RDMS, weights_file
 from taskrsa.networks.table import read_bank
+from taskrsa.new.command import new
+from taskrsa.new.networks import WORDS
 from taskrsa.plan.config import schema
 from taskrsa.rsa.given_rdms import read_given
+from taskrsa.targets.config import KINDS
+from taskrsa.text import one_line
 
 
 def layers(table: str, row: str, weights: str | None, size: int) -> None:
@@ -43,9 +52,20 @@ def layers(table: str, row: str, weights: str | None, size: int) -> None:
 
 
 def main() -> None:
+    words = vars(_parser().parse_args())
+    call = words.pop("call")
+    try:
+        call(**words)
+    except TaskrsaError as error:
+        sys.exit(f"error: {one_line(error)}")
+    except OSError as error:  # a folder that cannot be written, a full disk
+        sys.exit(f"error: {error.filename or 'output'}: {error.strerror or error}")
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m taskrsa")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("schema", help="print the JSON schema of a configuration")
+    _add_new(commands)
     listing = commands.add_parser("layers", help="list the layers of a network of a bank")
     listing.add_argument("table", help="table of networks (.tsv)")
     listing.add_argument("row", help="name of the network in it")
@@ -53,14 +73,33 @@ def main() -> None:
     listing.add_argument(
         "--size", type=int, default=256, help="side of the stimuli in pixels (default 256)"
     )
-    words = vars(parser.parse_args())
-    try:
-        if words:
-            layers(**words)
-        else:
-            print(schema(), end="")
-    except TaskrsaError as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")
+    listing.set_defaults(call=layers)
+    printing = commands.add_parser("schema", help="print the JSON schema of a configuration")
+    printing.set_defaults(call=lambda: print(schema(), end=""))
+    return parser
+
+
+def _add_new(commands: argparse._SubParsersAction) -> None:
+    starting = commands.add_parser(
+        "new",
+        help="write a table of networks and a configuration for a target",
+        description="Writes networks.tsv and config.yaml, ready for Snakemake, and prints what was "
+        "understood of the target and the networks, and what is to be checked.",
+    )
+    starting.add_argument("folder", help="folder for the files")
+    starting.add_argument(
+        "--networks", nargs="+", required=True, metavar="NETWORK", help=f"any number of {WORDS}"
+    )
+    starting.add_argument(
+        "--target", required=True, metavar="PATH", help="labelled folder, devkit or CSV file"
+    )
+    starting.add_argument("--kind", choices=KINDS, help="of the target, where it is ambiguous")
+    starting.add_argument(
+        "--stimuli",
+        metavar="PATH",
+        help="folder, list or glob of images to show to the networks; by default the target's own",
+    )
+    starting.set_defaults(call=new)
 
 
 if __name__ == "__main__":

@@ -64,8 +64,10 @@ class FinetuneConfig(Section):
     head_lr_factor: float = Field(4, gt=0, description="The head's learning rate, as a multiple.")
     optimizer: Literal["adamw", "sgd"] = "adamw"
     weight_decay: float = Field(0.0001, ge=0, description="Of the weights of convolutions.")
-    batch_norm: Literal["frozen", "free"] = Field(
-        "free", description="Whether the encoder's statistics stay as they came."
+    batch_norm: Literal["frozen", "free", "auto"] = Field(
+        "auto",
+        description="Whether the encoder's statistics stay as they came; auto: where the head "
+        "starts at a probe.",
     )
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = Field(
         (0.75, 1.33), description="Least and largest random scale."
@@ -99,6 +101,19 @@ class HeadConfig(Section):
     dropout: float = Field(0, ge=0, lt=1)
     input_scale: float = Field(
         1, gt=0, le=1, description="Images are shrunk to this share of their sides."
+    )
+    start: Literal["random", "probe"] = Field(
+        "random",
+        description="probe: the linear part starts as a probe of the training images; maps get a "
+        "linear path beside the pyramid.",
+    )
+
+
+class PretrainedHeadConfig(HeadConfig):
+    """The head on a pretrained network."""
+
+    start: Literal["random", "probe"] = Field(
+        "probe", description="Where the linear part starts; random is the paper's."
     )
 
 

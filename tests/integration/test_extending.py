@@ -32,11 +32,13 @@ RUN = ("--configfile", "config/smoke.yaml", "more.yaml", "--", *OUTPUTS)
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory) -> Project:
-    """Return a project in which the document's three files, beside it, have run."""
+    """Return a project in which the document's files, beside it, have run."""
     folder = tmp_path_factory.mktemp("more")
     project = copy_project(folder / "project")
     files = re.findall(r"^`(\w+\.py)`:\n\n```python\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL)
-    assert [name for name, _ in files] == ["my_task.py", "my_measure.py", "my_source.py"]
+    assert [name for name, _ in files] == [
+        *("my_task.py", "my_measure.py", "my_transfer.py", "my_source.py")
+    ]
     for name, code in files:
         (folder / name).write_text(code)
     blocks = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)

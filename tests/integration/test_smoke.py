@@ -77,9 +77,13 @@ def test_rdm_files_open_with_rsatoolbox_and_give_the_similarity_of_the_table(smo
         assert rows.loc[(layer, "edge2d", "rgb2depth"), "rs"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_features_are_never_written(smoke):
+def test_features_are_written_of_labelled_places_alone(smoke):
     results = smoke.path / "results/smoke"
-    assert not [p for p in results.rglob("*") if "feature" in p.name]
+    kept = [path for path in results.rglob("*.h5") if "feature" in str(path.relative_to(results))]
+    assert len(kept) == 9
+    for path in kept:
+        assert path.parent == results / TARGET / "features"
+        assert path.stat().st_size < 200_000
     # 40 stimuli have 780 pairs: five layers of float32, and little else.
     assert (results / "rdms/bank/edge2d.h5").stat().st_size < 60_000
 
@@ -318,8 +322,8 @@ def test_one_core_gives_the_same_bytes(smoke, tmp_path):
     other.snakemake(*SMOKE, cores=1)
     for kind in ("csv", "nwk", "h5", "safetensors", "png", "pdf"):
         files = sorted((smoke.path / "results/smoke").rglob(f"*.{kind}"))
-        # What fine-tuning costs is a timing.
-        files = [path for path in files if path.name != "cost.csv"]
+        # What fine-tuning costs is a timing, and so is how long measures took.
+        files = [p for p in files if p.name != "cost.csv" and p.parent.name != "seconds"]
         assert files
         for path in files:
             repeated = other.path / path.relative_to(smoke.path)

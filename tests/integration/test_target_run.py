@@ -46,7 +46,7 @@ CONFIG = {
         "like": {"kind": "network", "network": "net4"},
     },
 }
-TABLES = ("ranking", "ranking_images", "scores", "prediction", "choice")
+TABLES = ("advice", "measures", "ranking", "ranking_images", "scores", "prediction", "choice")
 RUN = ("--configfile", "mine.yaml")
 
 
@@ -106,6 +106,28 @@ def test_the_run_ranks_and_verifies(ran):
     assert (cost["seconds"] > 0).all()
     page = (ran.path / "results/mine/report.html").read_text()
     assert ranking["label"].iloc[0] in page
+
+
+def test_the_advice_is_the_mean_of_ranks_of_measured_networks(ran):
+    advice = table(ran, "kinds/advice").set_index("model")
+    assert sorted(advice.index) == ["net3", "net4", "net6", "net8"]
+    assert advice["mean_rank"].is_monotonic_increasing
+    assert set(advice["untrained"]) == {"no"}
+    scores = table(ran, "kinds/measures")
+    assert scores["score"].notna().eq(scores["reason"].isna()).all()
+    ranks = []
+    for name in ("probe", "knn", "cka"):
+        rows = scores[(scores["measure"] == name) & (scores["layer"] == "tap")].set_index("model")
+        ranks.append((-rows["score"]).rank())
+        assert advice[f"rank_{name}"].to_dict() == ranks[-1].to_dict()
+    expected = sum(ranks) / 3
+    assert advice["mean_rank"].to_dict() == pytest.approx(expected.to_dict(), abs=1e-4)
+    accuracy = scores[scores["measure"] == "knn"]
+    assert accuracy["score"].between(0, 1).all()
+    assert accuracy["chance"].between(0.3, 0.5).all()
+    ranking = table(ran, "kinds/ranking").set_index("model")["rs"]
+    rsa = scores[scores["measure"] == "rsa"].set_index("model")["score"]
+    assert rsa.to_dict() == pytest.approx(ranking.to_dict(), abs=1e-5)
 
 
 def test_a_network_stands_for_a_target(ran):

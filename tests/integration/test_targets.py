@@ -51,6 +51,17 @@ def test_the_bank_is_ranked_by_the_mean_over_seeds(smoke):
     assert (rows["q"] >= rows["p"] - 1e-9).all()
 
 
+def test_every_network_has_every_measure_or_a_reason(smoke):
+    measures, advice = target_table(smoke, "measures"), target_table(smoke, "advice")
+    assert measures.groupby("measure").size().eq(9).all()
+    assert measures["score"].notna().eq(measures["reason"].isna()).all()
+    assert set(measures.loc[measures["score"].isna(), "measure"]) == {"prior"}
+    assert {"rank_low", "rank_high", "tied"} <= set(advice)
+    assert advice["mean_rank"].is_monotonic_increasing
+    assert advice["tied"].iloc[0] == "yes"
+    assert sorted(advice["model"]) == sorted(target_table(smoke, "ranking")["model"])
+
+
 def test_scores_hold_every_initialisation_in_the_order_of_the_ranking(smoke):
     scores = target_table(smoke, "scores")
     assert {"model", "rs", "score", "score_sd", "n_seeds", "metric"} <= set(scores)

@@ -262,3 +262,21 @@ def test_an_unusable_folder_is_one_line(tmp_path):
         pass
     with pytest.raises(DataError, match="table.csv: cannot be written"):
         write_whole(tmp_path / "file" / "table.csv", b"")
+
+
+def test_a_training_begins_with_the_state_before_until_it_has_its_own(tmp_path):
+    before, own = tmp_path / "one.state", tmp_path / "two.resume"
+    earlier, settings = SETTINGS | {"until": 3}, SETTINGS | {"until": 9}
+    with exclusive(tmp_path / "one.resume", earlier) as held:
+        held.save(state(3))
+        held.hand_on(before)
+        held.finish()
+    with exclusive(own, settings, (before, earlier)) as held:
+        assert held.load()["progress"]["step"] == 3
+        held.save(state(4))
+    with exclusive(own, settings, (before, earlier)) as held:
+        assert held.load()["progress"]["step"] == 4
+        held.finish()
+    assert [path.name for path in tmp_path.iterdir()] == ["one.state"]
+    with exclusive(own, settings, (before, earlier | {"seed": 1})) as held:
+        assert held.load() is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -52,25 +53,44 @@ def test_an_entry_stands_first_then_every_module_that_it_imports(scripts):
     assert scripts / "taskrsa/alone.py" in lazily
 
 
+def test_code_is_known_by_its_text(scripts, tmp_path):
+    files = code.files_of(scripts, "entry")
+    before = code.digest(files)
+    code.content.cache_clear()
+    (tmp_path / "taskrsa/e.py").touch()
+    assert code.digest(files) == before
+    code.content.cache_clear()
+    (tmp_path / "taskrsa/e.py").write_text("changed = 1\n")
+    assert code.digest(files) != before
+
+
 def test_a_command_quotes_every_value_and_takes_the_rule_s_threads(scripts):
-    found = code.command(scripts / "entry.py", wildcards="x=width", params="y")
+    entry = str(scripts / "entry.py")
+    found = code.command(entry, wildcards="x=width", params="y")
     assert found == (
-        "python {input.code[0]:q} --log {log:q} --x {wildcards.width:q} --y {params.y:q} "
+        f"python {entry} --log {{log:q}} --x {{wildcards.width:q}} --y {{params.y:q}} "
         "--threads {threads}"
     )
-    assert code.command(scripts / "entry.py", "A=1", input="x").startswith("A=1 python ")
+    assert code.command(entry, "A=1", input="x").startswith("A=1 python ")
+
+
+def test_a_folder_of_any_name_can_hold_the_workflow(tmp_path):
+    write(tmp_path, {"a {b} 'c'/entry.py": "def main():\n    pass\n"})
+    found = code.command(str(tmp_path / "a {b} 'c'/entry.py"))
+    words = shlex.split(found.replace("{log:q}", "log").format())
+    assert words[1] == str(tmp_path / "a {b} 'c'/entry.py")
 
 
 def test_workers_compute_with_one_thread_each():
     flags = {"params": "source split", "output": "pack"}
-    found = code.command(SCRIPTS / "prepare_images.py", **flags)
+    found = code.command(str(SCRIPTS / "prepare_images.py"), **flags)
     assert found.startswith("OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python ")
     assert found.endswith("--workers {threads}")
 
 
 def test_a_flag_that_the_entry_does_not_have_or_lacks_is_refused(scripts):
     with pytest.raises(ValueError, match=r"unknown flags \['z'\], missing flags \['x'\]"):
-        code.command(scripts / "entry.py", params="y z")
+        code.command(str(scripts / "entry.py"), params="y z")
 
 
 def test_every_entry_has_a_main_with_parameters():

@@ -15,7 +15,7 @@ from taskrsa.errors import DataError
 from taskrsa.networks.spec import EncoderSpec
 from taskrsa.networks.table import random_network
 from taskrsa.networks.weights import random_encoder, save_encoder
-from taskrsa.rsa.gram_cache import GramCache, code_digest, digests_of
+from taskrsa.rsa.gram_cache import GramCache, digests_of
 from taskrsa.rsa.rdm import ShiftedProducts, compute_rdm, shifted_products
 from taskrsa.rsa.rdm_file import read_rdms
 
@@ -191,16 +191,6 @@ def test_products_of_some_are_those_of_all(taps):
     np.testing.assert_allclose(
         some.squares(), (taps[WIDE][rows].astype(np.float64) ** 2).sum(axis=1), rtol=1e-5
     )
-
-
-def test_code_is_known_by_its_text(tmp_path):
-    one, other = tmp_path / "one.py", tmp_path / "other.py"
-    one.write_text("a = 1\n")
-    other.write_text("b = 2\n")
-    before = code_digest([one, other])
-    assert code_digest([other, one]) == before
-    other.write_text("b = 3\n")
-    assert code_digest([one, other]) != before
 
 
 class Network:

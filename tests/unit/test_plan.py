@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/assets.schema.yaml").read_text())
 TASKS = ["autoencoder", "edge2d", "segment2d", "curvature", "rgb2depth", "segmentsemantic"]
 HEADER = ["name", "label", "type", "loader", "weights", "sha256", "layers", "size"]
-HEADER += ["mean", "std", "channels", "task"]
+HEADER += ["mean", "std", "channels", "task", "untrained"]
 
 
 def plan(values: dict | None = None, *, dry_run: bool = False, added=(), **keys) -> Plan:
@@ -361,7 +361,7 @@ def test_a_target_is_ranked_by_its_small_models_and_then_fine_tuned():
     assert found.same_task == "segmentsemantic"
     names = [Path(path).stem for path in target.tables()]
     assert set(names) == {
-        *("ranking", "ranking_images", "images", "cost"),
+        *("ranking", "ranking_images", "images", "measures", "advice", "cost"),
         *("scores", "prediction", "choice", "taps"),
     }
 
@@ -372,6 +372,95 @@ def test_the_best_three_are_those_of_the_ranking(tmp_path):
     ranking = tmp_path / "ranking.csv"
     ranking.write_text("model,rs\n" + "".join(f"{task},0\n" for task in reversed(TASKS)))
     assert found.finetuned(ranking) == [*TASKS[:2:-1], "random", "random_small"]
+
+
+def test_a_network_is_measured_by_what_the_measures_need(bank, tmp_path):
+    rows = factory("one"), factory("two", untrained="yes")
+    keys = {"networks": bank(*rows), "stimuli": {"source": "simulated"}}
+    target = {"kind": "classification", "path": "x", "recipe": {"crop": 48}}
+    target["head"] = {"input_scale": 0.5}
+
+    def mine(**advice):
+        return plan(**keys, targets={"mine": target | {"advice": advice}}).targets["mine"]
+
+    found = mine()
+    assert found.measures[:3] == ["probe", "knn", "cka"]
+    assert {"rsa", "logme", "prior"} < set(found.measures)
+    assert len(found.measures) == len(set(found.measures))
+    assert found.measured_layers == ["tap"]
+    assert found.side == 24
+    folder = "results/mine/targets/mine"
+    assert found.features("one") == [f"{folder}/features/one.h5"]
+    assert found.measured("draws.h5") == [f"{folder}/draws/{name}.h5" for name in ("one", "two")]
+    assert found.compared_rdms("one") == (["results/mine/rdms/bank/one.h5"], found.rdms)
+    assert [row["untrained"] for row in found.advised.values()] == ["no", "yes"]
+    quick = mine(also=["size"], all_layers=True, layer="last")
+    assert quick.measures == ["probe", "knn", "cka", "size"]
+    assert quick.compared_rdms("one") == ([], [])
+    assert quick.measured_layers == [
+        "last",
+        "depth1",
+        "depth2",
+        "depth3",
+        "depth4",
+        "depth5",
+        "tap",
+    ]
+    assert mine(measures=["rsa"], also=[]).features("one") == []
+
+
+@pytest.mark.parametrize(
+    ("advice", "expected"),
+    [
+        ({"measures": ["leep"]}, "measures: there is no measure leep; choose from "),
+        ({"also": ["leep"]}, "also: there is no measure leep; choose from "),
+        ({"layer": "block9"}, "layer: there is no layer block9; choose from tap, block1, "),
+        ({"measures": []}, "measures: "),
+        ({"measures": ["knn", "knn"]}, "measures: knn is listed twice"),
+    ],
+)
+def test_advice_that_cannot_be_made_is_one_line(advice, expected):
+    target = {"kind": "classification", "path": "x", "advice": advice}
+    line = refused(tasks=TASKS, targets={"mine": target})
+    assert line.startswith(f"config, targets.mine.advice.{expected}")
+
+
+def test_a_race_has_rounds_that_the_table_before_decides(tmp_path):
+    target = {"kind": "classification", "path": "x", "finetune": "race", "recipe": {"steps": 100}}
+    found = plan(tasks=TASKS, targets={"mine": target | {"budget": 2}})
+    mine, table = found.targets["mine"], tmp_path / "ranking.csv"
+    table.write_text("model,rs\n" + "".join(f"{task},0\n" for task in reversed(TASKS)))
+    # Six networks are too many for twice the cost of one.
+    assert [one.entrants for one in mine.rounds] == [6, 3, 2, 1]
+    assert mine.entrants(2, table) == TASKS[:2:-1]
+    assert mine.finetuned(table) == [TASKS[-1]]
+    names = [Path(path).stem for path in mine.tables()]
+    assert names[-2:] == ["scores", "race"]
+    assert not {"prediction", "choice"} & set(names)
+    assert found.paper_target == ""
+    assert mine.has == set()
+    assert not any("race" in line for line in outputs.lacking(found))
+    few = plan(tasks=TASKS, targets={"mine": target | {"budget": 1.2}})
+    line = "target mine, race: the last 3 of 6 networks do not enter; a larger budget lets more in"
+    assert line in outputs.lacking(few)
+    assert few.targets["mine"].entrants(1, table) == TASKS[:2:-1]
+
+
+def test_untrained_networks_have_nothing_to_probe():
+    target = plan(tasks=TASKS, targets={"mine": {"kind": "values", "path": "x"}}).targets["mine"]
+    assert target.head("edge2d").start == "probe"
+    assert target.head("random").start == target.head("random_small").start == "random"
+    assert plan(config("demo")).targets["outdoor"].head("edge2d").start == "random"
+
+
+def test_files_of_rdms_cannot_race(bank, tmp_path):
+    rdms = str(tmp_path / "brain.npz")
+    np.savez(rdms, v1=np.arange(6.0), it=np.arange(6.0)[::-1])
+    rows = [{"name": name, "loader": "rdms", "weights": rdms} for name in ("a", "b")]
+    keys = {"stimuli": {"source": "folder", "n": 4}, "folder": {"path": "photos"}}
+    target = {"kind": "values", "path": "x", "finetune": "race"}
+    line = refused(networks=bank(*rows), targets={"mine": target}, **keys)
+    assert line.startswith("config, targets.mine.finetune: no network has weights to race with")
 
 
 def test_a_network_stands_for_a_target():

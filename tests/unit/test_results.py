@@ -7,8 +7,10 @@ import tarfile
 
 import pandas as pd
 import pytest
+import torch
 from finetune import main as finetune_entry
 from labelled_files import write_devkit
+from safetensors.torch import load_file
 from small_targets import BANK, HEAD, KINDS, RECIPE, halves, network_of, with_
 from submission import main as submit
 from target_cost import main as target_cost
@@ -18,7 +20,7 @@ from taskrsa.networks.target import HEAD_ONLY, WHOLE, target_header
 from taskrsa.networks.weights import load_encoder, random_encoder, save_encoder
 from taskrsa.targets.config import KINDS as BY_KIND
 from taskrsa.targets.sets import write_sets
-from taskrsa.training.results import finetune_to_files
+from taskrsa.training.results import Leg, finetune_to_files
 
 BRIEF = with_(RECIPE, steps=2)
 SMALL = {"family": "small", "width": 4, "reduction": 4}
@@ -65,6 +67,56 @@ def test_an_encoder_that_cannot_be_taken_out_is_refused_before_training(tmp_path
     with pytest.raises(ConfigError, match="has no compressed output to extract"):
         finetune_to_files("net", net, data, data, BRIEF, 0, paths(tmp_path, "encoder"))
     assert not list(tmp_path.iterdir())
+
+
+# --- legs ---
+
+
+def legs(folder, data, val, ends) -> dict[str, str]:
+    """Train in legs that end at some steps; return where the last has written."""
+    before, since, recipe = None, 0, with_(BRIEF, steps=ends[-1], checkpoint_steps=1)
+    head = with_(HEAD, start="probe")
+    for number, until in enumerate(ends, 1):
+        is_last = number == len(ends)
+        where = paths(folder / f"leg{number}")
+        if not is_last:
+            where["state"] = where.pop("weights").replace(".safetensors", ".state")
+        leg = Leg(since, until, before, val if is_last else None)
+        net = network_of("classification", data.classes, BANK, "block4", head)
+        finetune_to_files("net", net, data, data, recipe, 5, where, leg)
+        before, since = where.get("state"), until
+    return where
+
+
+@pytest.mark.parametrize("ends", [[2, 5, 7], [2, 7, 7]])  # two in full until the end
+def test_legs_make_the_weights_of_one_training(tmp_path, ends):
+    data, val = halves("classification"), halves("classification", 9, 1, "val")
+    straight, parts = (legs(tmp_path / n, data, val, e) for n, e in (("a", [7]), ("b", ends)))
+    one, other = (load_file(where["weights"]) for where in (straight, parts))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    scores = [pd.read_csv(where["scores"]) for where in (straight, parts)]
+    assert scores[0].equals(scores[1])
+    assert scores[0]["n_val"].item() == len(val)
+    curve = pd.read_csv(parts["curve"])
+    assert curve["step"].tolist() == list(dict.fromkeys(ends))
+    names = {path.name for path in (tmp_path / "b/leg2").iterdir()}
+    assert names == {"weights.state", "curve.csv", "scores.csv"}
+
+
+def test_a_leg_goes_on_from_the_state_before_and_else_starts_over(tmp_path, capsys):
+    data = halves("classification")
+    legs(tmp_path, data, data, [2, 4])
+    assert "training continues from step 2" in capsys.readouterr().out
+    expected = load_file(tmp_path / "leg2/weights.safetensors")
+    before = tmp_path / "leg1/weights.state"
+    before.write_bytes(before.read_bytes()[:-9])
+    head = with_(HEAD, start="probe")
+    where, net = paths(tmp_path), network_of("classification", data.classes, BANK, "block4", head)
+    recipe = with_(BRIEF, steps=4, checkpoint_steps=1)
+    finetune_to_files("net", net, data, data, recipe, 5, where, Leg(2, 4, str(before), data))
+    assert f"{before}: is damaged; training starts over" in capsys.readouterr().out
+    found = load_file(where["weights"])
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 # --- entries ---

@@ -10,7 +10,7 @@ from labelled_files import grey, photo
 from taskrsa.errors import DataError
 from taskrsa.io.files import sha256_of
 from taskrsa.targets.pixels import as_png
-from taskrsa.targets.sets import ArraySet, FileSet, open_sets, write_sets
+from taskrsa.targets.sets import ArraySet, FileSet, held_out, open_sets, write_sets
 
 SIDE = 6
 
@@ -121,3 +121,34 @@ def test_what_is_not_a_target(tmp_path):
     (tmp_path / "data.h5").write_bytes(b"none")
     with pytest.raises(DataError, match="is not a prepared target .*; prepare it again"):
         open_sets(tmp_path / "data.h5")
+
+
+# --- held out ---
+
+
+def test_a_part_of_every_class_is_held_out():
+    data = array_set("classification", n=20)
+    data = replace(data, labels=np.array([0] * 12 + [1] * 7 + [2], np.uint8))
+    rest, held = held_out(data, 0.25, seed=3)
+    assert sorted([*rest.ids, *held.ids], key=int) == list(data.ids)
+    assert np.bincount(held.labels).tolist() == [3, 2]
+    assert np.bincount(rest.labels).tolist() == [9, 5, 1]
+    for part in (rest, held):
+        for at, name in enumerate(part.ids):
+            assert np.array_equal(part.image(at), data.image(int(name)))
+    assert held_out(data, 0.25, 3)[1].ids == held.ids != held_out(data, 0.25, 4)[1].ids
+
+
+def test_a_part_of_files_is_held_out(tmp_path):
+    data = file_set(tmp_path)
+    rest, held = held_out(data, 0.1, seed=0)
+    assert len(held) == 1
+    at = data.ids.index(held.ids[0])
+    assert (held.masks[0], held.hashes[0]) == (data.masks[at], data.hashes[at])
+    assert set(rest.ids) == set(data.ids) - set(held.ids)
+
+
+def test_one_image_cannot_be_split():
+    data = array_set("values").first(1)
+    with pytest.raises(DataError, match="1 images are too few to hold some of them out for a race"):
+        held_out(data, 0.25, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,22 @@ def test_a_row_is_read_into_numbers():
     assert network(ROW | {"mean": "127/255", "channels": "grey"}).mean == (127 / 255,)
 
 
+def test_where_the_head_of_a_target_is():
+    assert network(ROW).head == ""
+    found = network(ROW | {"head": "layer4.1"})
+    assert found.head == "layer4.1"
+    assert Network.from_json(json.loads(found.to_json())).head == "layer4.1"
+    # RDMs do not depend on it.
+    assert found.features_key() == network(ROW).features_key()
+    with pytest.raises(ConfigError, match="^bank, row resnet, head: 'a b' is more than one name"):
+        network(ROW | {"head": "a b"})
+    row = {"name": "net", "loader": "random", "head": "block4"}
+    with pytest.raises(
+        ConfigError, match="^bank, row net, head: has no effect on random; leave it"
+    ):
+        network(row)
+
+
 def test_what_may_be_left_empty():
     empty = dict.fromkeys(COLUMNS, "")
     found = network(empty | {"name": "depth", "loader": "taskonomy", "weights": "depth.pth"})
@@ -61,6 +78,36 @@ def test_what_may_be_left_empty():
     assert (found.size, found.mean, found.std, found.channels) == (None, (), (), "rgb")
     found = network(empty | {"name": "brain", "loader": "rdms", "weights": "it.npz"})
     assert found == Network("brain", "brain", "", "rdms", "it.npz")
+
+
+@pytest.mark.parametrize(
+    ("cells", "untrained"),
+    [
+        ({}, False),
+        ({"loader": "random", "weights": "", "sha256": ""}, True),
+        ({"untrained": "yes"}, True),
+        ({"weights": "", "sha256": "", "arguments": '{"pretrained": false}'}, True),
+        ({"weights": "", "sha256": "", "arguments": '{"weights": null}'}, True),
+        ({"arguments": '{"pretrained": false}'}, False),  # a file brings the weights
+        ({"weights": "", "sha256": "", "arguments": '{"pretrained": true}'}, False),
+        ({"arguments": '{"weights": null}', "untrained": "no", "weights": "", "sha256": ""}, False),
+    ],
+)
+def test_whether_a_network_is_untrained(cells, untrained):
+    empty = {"size": "", "mean": "", "std": "", "channels": "", "layers": ""}
+    row = ROW | cells
+    if cells.get("loader") == "random":
+        row |= empty
+    assert network(row).untrained is untrained
+
+
+def test_a_prior_is_a_number_and_makes_no_features_stale():
+    found = network(ROW | {"prior": "1/2"})
+    assert found.prior == 0.5
+    assert network(ROW).prior is None
+    assert (
+        found.to_json() == network(ROW | {"untrained": "yes"}).to_json() == network(ROW).to_json()
+    )
 
 
 def test_a_task_gives_encoders_their_input_and_every_network_its_label_and_type():
@@ -107,6 +154,8 @@ def test_the_example_is_a_bank():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"prior": "good"}, "prior: 'good' is not a number"),
+        ({"untrained": "maybe"}, "untrained: 'maybe' is neither yes nor no"),
         ({"name": "../x"}, r"row \.\./x, name: '\.\./x' must be letters"),
         ({"loader": "keras"}, r"loader: there is no loader 'keras'; give trained, random"),
         ({"loader": "timm:"}, "no loader 'timm:'"),

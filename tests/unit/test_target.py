@@ -10,10 +10,10 @@ import torch
 from small_targets import BANK, HEAD, KINDS, SIDE, SMALL, halves, network_of, with_
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.loading import load_network
+from taskrsa.networks.maps import as_map
 from taskrsa.networks.network import Network
 from taskrsa.networks.spec import SmallSpec
 from taskrsa.networks.target import (
-    as_map,
     encoder_bytes,
     load_target,
     target_bytes,
@@ -149,6 +149,15 @@ def test_encoder_and_head_come_from_the_seed():
     net = target_network(untrained(BANK, 5), "block4", "segmentation", ("a", "b"), HEAD, SIDE, 1)
     assert torch.equal(net.head.classifier.weight, one[1]["classifier.weight"])
     assert all(p.requires_grad for p in net.parameters())
+
+
+def test_an_encoder_of_this_project_is_trained_as_a_whole():
+    for spec, tap in ((BANK, "block4"), (BANK, "compressed"), (SMALL, "compressed")):
+        net = network_of(spec=spec, tap=tap)
+        n = len([*net.encoder.parameters()])
+        assert (net.trained_share().tensors, net.trained_share().of) == (n, n)
+        assert net.trained == "whole network"
+        assert net.seen_at == net.side == SIDE
 
 
 def test_impossible_taps_are_named():
@@ -323,6 +332,7 @@ def test_an_onnx_network_gets_a_trained_head(onnx_row):
     data = halves("segmentation")
     net = hooked(onnx_row, "segmentation")
     assert not net.trains_encoder
+    assert net.trained == "head only"
     head = {key: value.clone() for key, value in net.head.state_dict().items()}
     shown = torch.rand(2, 3, SIDE, SIDE) * 2 - 1
     features = net.features(shown)

@@ -31,6 +31,12 @@ def test_sizes_that_are_null_are_those_of_the_run():
         ({"kind": "values", "source": "outdoor"}, "source outdoor is a segmentation"),
         ({"kind": "network"}, "needs network"),
         ({"kind": "network", "network": "a", "finetune": "all"}, "set finetune to none"),
+        ({"kind": "values", "path": "a", "finetune": "race", "seeds": [0, 1]}, "race is run once"),
+        (
+            {"kind": "values", "path": "a", "finetune": "race", "compare_taps": ["a"]},
+            "leave compare_taps out",
+        ),
+        ({"kind": "values", "path": "a", "budget": 0.5}, "greater than or equal to 1"),
     ],
 )
 def test_what_does_not_go_together_is_named(keys, message):

@@ -67,27 +67,25 @@ def here(path: Path) -> str:
     return os.path.relpath(path) if BASE.samefile(os.getcwd()) else str(path)
 
 
-def code_of(entry: str, *lazily_imported: str) -> list[str]:
-    """List the entry that a rule runs, the modules behind it and all extensions."""
-    files = code.files_of(SCRIPTS, entry, lazily_imported)
-    return [*map(here, files), *EXTENSIONS]
+def code_of(entry: str, *lazily_imported: str) -> str:
+    """Return one digest of the entry that a rule runs, the modules behind it and all extensions."""
+    return code.digest([*code.files_of(SCRIPTS, entry, lazily_imported), *EXTENSIONS])
 
 
-def code_of_figure(figure):
-    """Return the input function of a figure's code, which says what a run lacks for the figure."""
-    files = code_of("figure", figure.code)
+def drawable(figure):
+    """Return an input function without files, which says what a run lacks for a figure."""
 
     @asked
     def ask(wildcards):
         figure.require(PLAN.targets[wildcards.target].has if figure.per_target else PLAN.has)
-        return files
+        return []
 
     return ask
 
 
 def command(entry: str, before: str = "", **sources: str) -> str:
     """Return a rule's shell command; `sources` name the flags, as in `output="table"`."""
-    return code.command(SCRIPTS / f"{entry}.py", before, **sources)
+    return code.command(here(SCRIPTS / f"{entry}.py"), before, **sources)
 
 
 def wanted(wildcards):
@@ -96,10 +94,10 @@ def wanted(wildcards):
 
 
 @asked
-def fetcher(wildcards) -> list[str]:
-    """Return the entry that fetches, where the licence of what is wanted is accepted."""
+def accepted_licence(wildcards) -> list:
+    """Return no files, where the licence of what is wanted is accepted."""
     PLAN.fetching.require_licence(wanted(wildcards))
-    return code_of("fetch")[:1]
+    return []
 
 
 def table(name: str, category: str):
@@ -128,11 +126,49 @@ def of_target(function):
     return asked(lambda wildcards: function(PLAN.targets[wildcards.target]))
 
 
+def of_network(function):
+    """Return an input function of a job's target and network."""
+    return asked(lambda wildcards: function(PLAN.targets[wildcards.target], wildcards.network))
+
+
+def order_of(target) -> str:
+    """Return the table that orders the networks of a target, best first."""
+    return checkpoints.advice.get(target=target.name).output.table
+
+
+def decision_before(target, number: int) -> str:
+    """Return the table that names the networks of a round of the race, from 1: that of the round
+    before, or of all networks."""
+    if number == 1:
+        return order_of(target)
+    return checkpoints.race_round.get(target=target.name, round=number - 1).output.table
+
+
 def runs_of(target, tap: str) -> list[str]:
     """List the scores of all fine-tunings on a target at a tap."""
-    is_ranked = tap == target.config.tap and target.config.finetune == "top3"
-    ranked = checkpoints.rank_networks.get(target=target.name) if is_ranked else None
-    return target.runs(tap, ranked and ranked.output.table)
+    chosen = None
+    if tap == target.config.tap and target.config.finetune == "top3":
+        chosen = order_of(target)
+    elif tap == target.config.tap and target.is_raced:
+        chosen = decision_before(target, len(target.rounds))
+    return target.runs(tap, chosen)
+
+
+def state_before(wildcards, number: int) -> list[str]:
+    """Return the state with which a round begins, counted from 1; none for the first."""
+    target = PLAN.targets[wildcards.target]
+    return [f"{target.leg(wildcards.network, number - 1)}/training.state"] * (number > 1)
+
+
+def entrants(wildcards) -> list[str]:
+    """Return the networks of a round, which what decides it names."""
+    target, number = PLAN.targets[wildcards.target], int(wildcards.round)
+    return target.entrants(number, decision_before(target, number))
+
+
+def of_study(name: str):
+    """Return an input function: a table of every target of the study."""
+    return [f"{PLAN.targets[target].folder}/{name}.csv" for target in PLAN.study]
 
 
 def among(names) -> str:
@@ -149,6 +185,7 @@ wildcard_constraints:
     factor="images|width|stage|seed",
     width=r"\d+",
     seed=r"\d+",
+    round=r"\d+",
     tap="block4|compressed",
     asset=among(row.file for row in PLAN.fetching.assets.values() if "{" not in row.file),
     building="[A-Za-z0-9]+",

@@ -3,7 +3,6 @@
 
 rule prepare_split:
     input:
-        code=code_of("prepare_images", *PLAN.data.modules(PLAN.data.source)),
         # Asked for where they are needed, so that a run of public networks alone needs none.
         files=asked(lambda wildcards: PLAN.data.files(PLAN.data.source)),
     output:
@@ -17,6 +16,7 @@ rule prepare_split:
         mem_mb=3000,
         runtime=120,
     params:
+        code=code_of("prepare_images", *PLAN.data.modules(PLAN.data.source)),
         source=asked(lambda wildcards: as_json(PLAN.data.options(PLAN.data.source))),
         n=lambda wildcards: as_json(getattr(CONFIG.images, wildcards.split)),
     message:
@@ -27,7 +27,6 @@ rule prepare_split:
 
 rule prepare_stimuli:
     input:
-        code=code_of("prepare_images", *PLAN.data.modules(PLAN.data.stimuli)),
         files=asked(lambda wildcards: PLAN.data.files(PLAN.data.stimuli, of_stimuli=True)),
     output:
         pack=f"{RUN}/data/stimuli.h5",
@@ -39,6 +38,7 @@ rule prepare_stimuli:
         mem_mb=3000,
         runtime=60,
     params:
+        code=code_of("prepare_images", *PLAN.data.modules(PLAN.data.stimuli)),
         source=asked(
             lambda wildcards: as_json(PLAN.data.options(PLAN.data.stimuli, of_stimuli=True))
         ),
@@ -53,7 +53,6 @@ rule prepare_stimuli:
 
 rule derive_labels:
     input:
-        code=code_of("derive_labels"),
         packs=expand(f"{RUN}/data/{{split}}.h5", split=PLAN.data.labelled_splits),
     output:
         labels=f"{RUN}/labels/{{task}}.h5",
@@ -62,6 +61,7 @@ rule derive_labels:
         mem_mb=CONFIG.small.mem_mb,
         runtime=120,
     params:
+        code=code_of("derive_labels"),
         task=lambda wildcards: as_json(TASKS[wildcards.task].definition()),
         size=lambda wildcards: TASKS[wildcards.task].label_size(
             CONFIG.image_size, CONFIG.label_size
@@ -74,11 +74,10 @@ rule derive_labels:
 
 
 rule list_networks:
-    input:
-        code=code_of("list_networks"),
     output:
         table=f"{RUN}/tables/networks.csv",
     params:
+        code=code_of("list_networks"),
         networks=as_json(PLAN.bank.labels()),
     message:
         "Listing the networks of this run"
@@ -87,11 +86,10 @@ rule list_networks:
 
 
 rule list_tasks:
-    input:
-        code=code_of("list_tasks"),
     output:
         table=f"{RUN}/tables/tasks.csv",
     params:
+        code=code_of("list_tasks"),
         reasons=as_json(PLAN.reasons),
     message:
         "Listing the tasks of this run, and those that it leaves out"

@@ -1,13 +1,13 @@
 # Third-party files: fetched once for all runs, checked, unpacked and converted (config/assets.tsv).
 #
 # What has come stays: newer code and other settings of `assets` fetch and unpack nothing again. So
-# the code is ancient here, and the settings are params that derive from others, which do not count.
+# the code is no param here, and the settings are params that derive from others, which do not count.
 # On a cluster files are fetched where Snakemake runs: compute nodes often have no network.
 
 
 rule fetch_asset:
     input:
-        code=ancient(fetcher),
+        licence=accepted_licence,
     output:
         file=f"{DOWNLOADS}/{{asset}}",
     retries: 2
@@ -28,7 +28,7 @@ rule fetch_asset:
 
 use rule fetch_asset as fetch_building with:
     input:
-        code=ancient(fetcher),
+        licence=accepted_licence,
     output:
         file=temp(f"{DOWNLOADS}/{{building}}_{{domain}}.tar"),
     message:
@@ -37,7 +37,6 @@ use rule fetch_asset as fetch_building with:
 
 rule unpack_building:
     input:
-        code=ancient(code_of("unpack")[:1]),
         archive=f"{DOWNLOADS}/{{building}}_{{domain}}.tar",
     output:
         folder=directory(f"{DOWNLOADS}/taskonomy/{{building}}/{{domain}}"),
@@ -55,7 +54,6 @@ rule unpack_building:
 
 use rule unpack_building as unpack_voc with:
     input:
-        code=ancient(code_of("unpack")[:1]),
         archive=PLAN.fetching.path("voc2012"),
     output:
         folder=directory(f"{DOWNLOADS}/voc2012"),
@@ -69,7 +67,6 @@ use rule unpack_building as unpack_voc with:
 
 use rule unpack_building as unpack_sbd with:
     input:
-        code=ancient(code_of("unpack")[:1]),
         archive=PLAN.fetching.path("sbd"),
     output:
         folder=directory(f"{DOWNLOADS}/sbd"),
@@ -84,7 +81,6 @@ use rule unpack_building as unpack_sbd with:
 
 rule convert_nyuv2:
     input:
-        code=code_of("convert_nyuv2"),
         mat=asked(lambda wildcards: PLAN.data.nyuv2_file()),
         tables=asked(lambda wildcards: PLAN.data.nyuv2_tables()),
     output:
@@ -96,6 +92,7 @@ rule convert_nyuv2:
     resources:
         runtime=120,
     params:
+        code=code_of("convert_nyuv2"),
         folder=subpath(output.table, parent=True),
         options=asked(lambda wildcards: as_json(PLAN.data.nyuv2_options())),
     message:

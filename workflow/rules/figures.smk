@@ -6,14 +6,15 @@ for figure in registered().values():
             figure.name if figure.name.startswith("figure") else f"figure_{figure.name}"
         input:
             **figure.inputs(RUN, PLAN.figure_settings),
-            code=code_of_figure(figure),
+            nothing=drawable(figure),
         output:
             **figure_files(figure),
         params:
+            code=code_of("figure", figure.code),
             figure=figure.name,
             caption=figure.caption,
             tables=lambda wildcards, input: as_json(
-                {key: files for key, files in input.items() if key != "code"}
+                {key: files for key, files in input.items() if key != "nothing"}
             ),
             arguments=as_json(figure.arguments(PLAN.figure_settings)),
         message:

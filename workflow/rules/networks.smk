@@ -3,7 +3,6 @@
 
 rule train_encoder:
     input:
-        code=code_of("train_encoder"),
         train_images=f"{RUN}/data/train.h5",
         val_images=f"{RUN}/data/val.h5",
         labels=lambda wildcards: f"{RUN}/labels/{PLAN.bank.all[wildcards.network].task}.h5",
@@ -18,6 +17,7 @@ rule train_encoder:
     resources:
         **needs(CONFIG.training),
     params:
+        code=code_of("train_encoder"),
         task=lambda wildcards: as_json(TASKS[PLAN.bank.all[wildcards.network].task].definition()),
         encoder=as_json(CONFIG.encoder),
         training=as_json(CONFIG.training.recipe),
@@ -38,13 +38,12 @@ rule train_encoder:
 if PLAN.bank.untrained:
 
     rule random_encoders:
-        input:
-            code=code_of("random_encoders"),
         output:
             weights=[PLAN.bank.weights(name) for name in PLAN.bank.untrained],
         resources:
             mem_mb=2000,
         params:
+            code=code_of("random_encoders"),
             encoder=as_json(CONFIG.encoder),
             seed=CONFIG.seed + 1000,
         message:

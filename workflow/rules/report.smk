@@ -6,11 +6,11 @@ REPORTED_PACKAGES = (
 
 rule claims:
     input:
-        code=code_of("claims"),
         tables=outputs.claims_tables(PLAN),
     output:
         claims=table("claims", "Claims"),
     params:
+        code=code_of("claims"),
         # No timings: tables are the same bytes in every run. The page has a section on cost.
         same_task=PLAN.same_task or "none",
         bank="taskonomy" if PLAN.bank.is_public else "trained",
@@ -22,7 +22,6 @@ rule claims:
 
 rule report_page:
     input:
-        code=code_of("report_page"),
         templates=sorted(map(here, (SCRIPTS / "taskrsa/report/templates").glob("page.*"))),
         networks=f"{RUN}/tables/networks.csv",
         tables=outputs.bank_tables(PLAN),
@@ -35,6 +34,7 @@ rule report_page:
     output:
         page=f"{RUN}/report.html",
     params:
+        code=code_of("report_page"),
         layer=PLAN.bank.layer,
         results=subpath(output.page, parent=True),
         # Not inputs: timings are not results, and their jobs ran before the tables above.
@@ -59,7 +59,6 @@ rule report_page:
 
 rule reference:
     input:
-        code=code_of("reference"),
         tables=[
             *outputs.bank_tables(PLAN),
             *outputs.target_tables(PLAN),
@@ -68,6 +67,8 @@ rule reference:
         pictures=outputs.pictures(PLAN),
     output:
         folder=directory(f"results/reference/{CONFIG.run}"),
+    params:
+        code=code_of("reference"),
     message:
         "Copying what git keeps of this run"
     shell:

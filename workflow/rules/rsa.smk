@@ -10,14 +10,14 @@ RDM_PARAMS = {
     "features_mb": as_json(CONFIG.rsa.features_mb),
 } | ({"grams": PLAN.gram_cache} if PLAN.gram_cache else {})
 RDM_FLAGS = {
-    "input": "stimuli code" if PLAN.gram_cache else "stimuli",
-    "params": " ".join(["rows", *RDM_PARAMS]),
+    "input": "stimuli",
+    # What is kept of features is of use as long as the code is the same.
+    "params": " ".join(["rows", *RDM_PARAMS, *["code"] * bool(PLAN.gram_cache)]),
 }
 
 
 rule network_rdms:
     input:
-        code=code_of("network_rdms", "rsa/measures"),
         stimuli=f"{RUN}/data/stimuli.h5",
         weights=asked(lambda wildcards: PLAN.weights(wildcards.network)),
     output:
@@ -32,6 +32,7 @@ rule network_rdms:
         **needs(CONFIG.rsa),
     params:
         **RDM_PARAMS,
+        code=code_of("network_rdms", "rsa/measures"),
         rows=lambda wildcards: [as_json(PLAN.bank.all[wildcards.network])],
         variants=as_json(PLAN.variants),
         layer=PLAN.bank.layer,
@@ -50,7 +51,6 @@ rule network_rdms:
 # Controls, and files of RDMs, for which there is nothing to vary.
 rule other_rdms:
     input:
-        code=code_of("network_rdms"),
         stimuli=f"{RUN}/data/stimuli.h5",
         weights=asked(lambda wildcards: PLAN.weights(wildcards.network)),
     output:
@@ -64,6 +64,7 @@ rule other_rdms:
         **needs(CONFIG.rsa),
     params:
         **RDM_PARAMS,
+        code=code_of("network_rdms"),
         rows=lambda wildcards: [as_json(PLAN.bank.all[wildcards.network])],
     message:
         "Making the RDMs of {wildcards.network}"
@@ -73,7 +74,6 @@ rule other_rdms:
 
 rule label_rdms:
     input:
-        code=code_of("label_rdms"),
         stimuli=f"{RUN}/data/stimuli.h5",
         labels=f"{RUN}/labels/{{task}}.h5",
     output:
@@ -82,6 +82,7 @@ rule label_rdms:
         mem_mb=3000,
         runtime=30,
     params:
+        code=code_of("label_rdms"),
         centre=as_json(PLAN.rdm_choices["centre"]),
         constant_images=CONFIG.rsa.constant_images,
     message:
@@ -98,13 +99,13 @@ rule label_rdms:
 
 rule pixel_rdm:
     input:
-        code=code_of("pixel_rdm"),
         stimuli=f"{RUN}/data/stimuli.h5",
     output:
         rdms=f"{RUN}/rdms/pixels/pixels.h5",
     resources:
         mem_mb=2000,
     params:
+        code=code_of("pixel_rdm"),
         centre=as_json(PLAN.rdm_choices["centre"]),
         constant_images=CONFIG.rsa.constant_images,
     message:
@@ -115,7 +116,6 @@ rule pixel_rdm:
 
 rule layer_similarity:
     input:
-        code=code_of("similarity"),
         rdms=lambda wildcards: PLAN.rdms_at(wildcards.layer),
     output:
         table=f"{RUN}/similarity/{{layer}}.csv",
@@ -125,6 +125,7 @@ rule layer_similarity:
         mem_mb=3000,
         runtime=120,
     params:
+        code=code_of("similarity"),
         resamples=CONFIG.rsa.bootstraps,
         permutations=CONFIG.rsa.permutations,
         seed=CONFIG.seed,
@@ -142,11 +143,12 @@ rule layer_similarity:
 
 rule tree:
     input:
-        code=code_of("tree"),
         similarity=f"{RUN}/similarity/{{layer}}.csv",
     output:
         newick=f"{RUN}/trees/{{layer}}_{{linkage}}.nwk",
         linkage=f"{RUN}/trees/{{layer}}_{{linkage}}.csv",
+    params:
+        code=code_of("tree"),
     message:
         "Building the tree of {wildcards.layer} by the linkage {wildcards.linkage}"
     shell:
@@ -155,7 +157,6 @@ rule tree:
 
 rule type_separation:
     input:
-        code=code_of("type_separation"),
         bank=PLAN.bank.rdms(),
         random=PLAN.bank.rdms(PLAN.bank.random, "random"),
         pixels=f"{RUN}/rdms/pixels/pixels.h5",
@@ -166,6 +167,7 @@ rule type_separation:
         mem_mb=3000,
         runtime=30,
     params:
+        code=code_of("type_separation"),
         layers=PLAN.layers,
         types=as_json(PLAN.types),
         clusters=CONFIG.rsa.clusters,
@@ -184,11 +186,11 @@ rule type_separation:
 
 rule label_agreement:
     input:
-        code=code_of("label_agreement"),
         similarity=f"{RUN}/tables/similarity.csv",
     output:
         table=table("tables/label_agreement", "Taxonomy"),
     params:
+        code=code_of("label_agreement"),
         permutations=CONFIG.rsa.type_permutations,
         seed=CONFIG.seed,
     message:
@@ -204,7 +206,6 @@ rule label_agreement:
 
 rule presets:
     input:
-        code=code_of("presets"),
         rdms=PLAN.bank.rdms(PLAN.bank.with_features),
         variant_rdms=PLAN.bank.rdms(PLAN.bank.with_features, "bank_variants"),
     output:
@@ -212,6 +213,7 @@ rule presets:
     resources:
         mem_mb=2000,
     params:
+        code=code_of("presets"),
         choices=as_json(PLAN.rdm_choices),
         variants=as_json(PLAN.variants),
         layer=PLAN.bank.layer,

@@ -3,7 +3,6 @@
 
 rule train_small:
     input:
-        code=code_of("train_encoder"),
         train_images=f"{RUN}/data/train.h5",
         val_images=f"{RUN}/data/val.h5",
         labels=f"{RUN}/labels/{{task}}.h5",
@@ -20,6 +19,7 @@ rule train_small:
     resources:
         **needs(CONFIG.small),
     params:
+        code=code_of("train_encoder"),
         model="{task}_w{width}_s{seed}",
         task=lambda wildcards: as_json(TASKS[wildcards.task].definition()),
         encoder=lambda wildcards: as_json(small_encoder(CONFIG.encoder, int(wildcards.width))),
@@ -43,7 +43,6 @@ rule train_small:
 # Several in one job: each takes less time than a job's start.
 use rule other_rdms as small_rdms with:
     input:
-        code=code_of("network_rdms"),
         stimuli=f"{RUN}/data/stimuli.h5",
         weights=lambda wildcards: PLAN.small.weights(wildcards.task, PLAN.small.by_seed),
     output:
@@ -51,6 +50,7 @@ use rule other_rdms as small_rdms with:
     benchmark:
         f"{RUN}/benchmarks/rdms_small_{{task}}.tsv"
     params:
+        code=code_of("network_rdms"),
         rows=lambda wildcards: PLAN.small.rows(wildcards.task, PLAN.small.by_seed),
     message:
         "Making the RDMs of the small models of {wildcards.task}"
@@ -58,7 +58,6 @@ use rule other_rdms as small_rdms with:
 
 use rule other_rdms as small_variant_rdms with:
     input:
-        code=code_of("network_rdms"),
         stimuli=f"{RUN}/data/stimuli.h5",
         weights=lambda wildcards: PLAN.small.weights(wildcards.task, PLAN.small.others),
     output:
@@ -66,6 +65,7 @@ use rule other_rdms as small_variant_rdms with:
     benchmark:
         f"{RUN}/benchmarks/rdms_small_variants_{{task}}.tsv"
     params:
+        code=code_of("network_rdms"),
         rows=lambda wildcards: PLAN.small.rows(wildcards.task, PLAN.small.others),
     message:
         "Making the RDMs of {wildcards.task} at other widths and stages"
@@ -73,7 +73,6 @@ use rule other_rdms as small_variant_rdms with:
 
 rule small_vs_bank:
     input:
-        code=code_of("small_vs_bank"),
         bank=PLAN.task_rdms,
         small=PLAN.small.rdms(PLAN.small.tasks, PLAN.small.by_seed),
     output:
@@ -87,6 +86,7 @@ rule small_vs_bank:
         mem_mb=3000,
         runtime=120,
     params:
+        code=code_of("small_vs_bank"),
         tasks=PLAN.small.tasks,
         resamples=CONFIG.rsa.bootstraps,
         permutations=CONFIG.rsa.permutations,
@@ -105,7 +105,6 @@ rule small_vs_bank:
 
 rule robustness_images:
     input:
-        code=code_of("robustness_images"),
         bank=PLAN.task_rdms,
         small=PLAN.small.rdms(PLAN.small.tasks, PLAN.small.by_seed[:1]),
     output:
@@ -116,6 +115,7 @@ rule robustness_images:
         mem_mb=3000,
         runtime=120,
     params:
+        code=code_of("robustness_images"),
         tasks=PLAN.small.tasks,
         sizes=PLAN.image_counts,
         subsets=CONFIG.robustness.subsets,
@@ -134,7 +134,6 @@ rule robustness_images:
 
 rule robustness_models:
     input:
-        code=code_of("robustness_models"),
         bank=PLAN.task_rdms,
         small=lambda wildcards: PLAN.small.factors[wildcards.factor].rdms,
     output:
@@ -145,6 +144,7 @@ rule robustness_models:
         mem_mb=3000,
         runtime=60,
     params:
+        code=code_of("robustness_models"),
         tasks=lambda wildcards: PLAN.small.factors[wildcards.factor].tasks,
         values=lambda wildcards: PLAN.small.factors[wildcards.factor].values,
         default=lambda wildcards: PLAN.small.factors[wildcards.factor].default,

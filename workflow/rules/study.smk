@@ -1,20 +1,15 @@
 # The study: which measure of transfer chooses well, judged by fine-tuning all networks on several targets.
 
 
-def of_study(name: str):
-    """Return an input function: a table of every target of the study."""
-    return [f"{PLAN.targets[target].folder}/{name}.csv" for target in PLAN.study]
-
-
 # Sets of every kind from the folder of section rgbd. Targets read them, so they are made beforehand.
 rule derive_targets:
     input:
-        code=code_of("derive_targets", "data/rgbd"),
         files=asked(lambda wildcards: PLAN.data.files("rgbd")),
     output:
         objects=f"{RUN}/derived/objects.csv",
         distance=f"{RUN}/derived/distance.csv",
     params:
+        code=code_of("derive_targets", "data/rgbd"),
         source=asked(lambda wildcards: as_json(PLAN.data.options("rgbd"))),
         seed=CONFIG.seed,
     message:
@@ -25,7 +20,6 @@ rule derive_targets:
 
 rule study:
     input:
-        code=code_of("study"),
         runs=of_study("runs"),
         measures=of_study("measures"),
         advice=of_study("advice"),
@@ -36,6 +30,7 @@ rule study:
         # Timings, so no table of results: they differ from run to run.
         cost=f"{RUN}/tables/study_cost.csv",
     params:
+        code=code_of("study"),
         targets=PLAN.study,
         # Not inputs: their jobs ran before the tables above.
         seconds=[

@@ -37,6 +37,12 @@ JOINED = [
         [],
     ),
     (
+        "target_measures",
+        table("targets/{target}/measures", "Targets"),
+        of_target(lambda target: target.measured("measures.csv")),
+        [],
+    ),
+    (
         "compare_taps",
         f"{RUN}/targets/{{target}}/taps.csv",
         of_target(lambda target: [*runs_of(target, "block4"), *runs_of(target, "compressed")]),
@@ -50,11 +56,11 @@ for rule_name, joined, parts, columns in JOINED:
         name:
             rule_name
         input:
-            code=code_of("join_tables"),
             parts=parts,
         output:
             table=joined,
         params:
+            code=code_of("join_tables"),
             columns=columns,
         message:
             "Collecting {output.table}"

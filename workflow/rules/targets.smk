@@ -8,10 +8,13 @@ FINETUNING = {
     "gpu": CONFIG.training.gpu,
 }
 
+# Other rules make what a race fine-tunes (race.smk).
+RACED = among(name for name, target in PLAN.targets.items() if target.is_raced)
+NOT_RACED = among(name for name, target in PLAN.targets.items() if not target.is_raced)
+
 
 rule prepare_target:
     input:
-        code=code_of("prepare_target"),
         files=of_target(lambda target: target.files()),
     output:
         data=f"{RUN}/targets/{{target}}/data.h5",
@@ -23,6 +26,7 @@ rule prepare_target:
         mem_mb=3500,
         runtime=120,
     params:
+        code=code_of("prepare_target"),
         target=of_target(lambda target: as_json(target.data())),
         seed=CONFIG.seed,
     message:
@@ -33,7 +37,6 @@ rule prepare_target:
 
 rule train_target_model:
     input:
-        code=code_of("finetune"),
         data=f"{RUN}/targets/{{target}}/data.h5",
     output:
         output_weights=f"{RUN}/targets/{{target}}/small/s{{seed}}/weights.safetensors",
@@ -45,6 +48,7 @@ rule train_target_model:
     resources:
         **FINETUNING,
     params:
+        code=code_of("finetune"),
         model="small",
         encoder=of_target(lambda target: as_json(target.small_encoder)),
         head=of_target(lambda target: as_json(target.config.small.head)),
@@ -64,7 +68,6 @@ rule train_target_model:
 
 use rule other_rdms as target_rdms with:
     input:
-        code=code_of("network_rdms"),
         stimuli=f"{RUN}/data/stimuli.h5",
         weights=f"{RUN}/targets/{{target}}/small/s{{seed}}/encoder.safetensors",
     output:
@@ -72,15 +75,14 @@ use rule other_rdms as target_rdms with:
     benchmark:
         f"{RUN}/benchmarks/rdms_target_{{target}}_s{{seed}}.tsv"
     params:
+        code=code_of("network_rdms"),
         rows=lambda wildcards: as_json(PLAN.targets[wildcards.target].small_row(wildcards.seed)),
     message:
         "Making the RDMs of the small model of {wildcards.target}, seed {wildcards.seed}"
 
 
-# Which networks are the best three is known when this has run.
-checkpoint rank_networks:
+rule rank_networks:
     input:
-        code=code_of("rank_networks"),
         bank=of_target(lambda target: target.bank.rdms(target.ranked)),
         target=of_target(lambda target: target.rdms),
     output:
@@ -92,6 +94,7 @@ checkpoint rank_networks:
         mem_mb=3000,
         runtime=120,
     params:
+        code=code_of("rank_networks"),
         networks=of_target(lambda target: as_json(target.labels)),
         layer=PLAN.bank.layer,
         target_layer=of_target(lambda target: target.layer),
@@ -113,7 +116,6 @@ checkpoint rank_networks:
 
 rule finetune:
     input:
-        code=code_of("finetune"),
         data=f"{RUN}/targets/{{target}}/data.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
     output:
@@ -122,15 +124,18 @@ rule finetune:
         scores=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/scores.csv",
     benchmark:
         f"{RUN}/benchmarks/finetune_{{target}}_{{tap}}_{{network}}_s{{seed}}.tsv"
+    wildcard_constraints:
+        target=NOT_RACED,
     resources:
         **FINETUNING,
     params:
+        code=code_of("finetune"),
         weights=lambda wildcards, input: input.get("weights") or "null",
         row=lambda wildcards: as_json(PLAN.bank.networks.get(wildcards.network)),
         encoder=lambda wildcards: as_json(PLAN.targets[wildcards.target].encoder(wildcards.network)),
         # The small encoder has no blocks: its compressed output is all that there is to tap.
         tap=lambda wildcards: "compressed" if wildcards.network == "random_small" else wildcards.tap,
-        head=of_target(lambda target: as_json(target.config.head)),
+        head=lambda wildcards: as_json(PLAN.targets[wildcards.target].head(wildcards.network)),
         recipe=of_target(lambda target: as_json(target.config.recipe)),
         n_train=of_target(lambda target: as_json(target.config.n_train)),
         seed=lambda wildcards: CONFIG.seed + 4000 + int(wildcards.seed),
@@ -149,7 +154,6 @@ rule finetune:
 
 rule target_scores:
     input:
-        code=code_of("target_scores"),
         ranking=f"{RUN}/targets/{{target}}/ranking.csv",
         runs=f"{RUN}/targets/{{target}}/runs.csv",
         bank=of_target(lambda target: target.bank.rdms(target.ranked)),
@@ -158,10 +162,13 @@ rule target_scores:
         table=table("targets/{target}/scores", "Targets"),
         prediction=table("targets/{target}/prediction", "Targets"),
         choice=table("targets/{target}/choice", "Targets"),
+    wildcard_constraints:
+        target=NOT_RACED,
     resources:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code_of("target_scores"),
         layer=PLAN.bank.layer,
         target_layer=of_target(lambda target: target.layer),
         same_task=of_target(lambda target: target.same_task or "null"),
@@ -183,7 +190,6 @@ rule target_scores:
 # Timings, so no table of results: they differ from run to run.
 rule target_cost:
     input:
-        code=code_of("target_cost"),
         data=f"{RUN}/targets/{{target}}/data.h5",
         files=of_target(lambda target: list(filter(None, map(PLAN.weights, target.trainable)))),
     output:
@@ -191,6 +197,7 @@ rule target_cost:
     resources:
         **FINETUNING,
     params:
+        code=code_of("target_cost"),
         rows=of_target(lambda target: as_json(target.rows)),
         weights=of_target(lambda target: [PLAN.weights(name) or "-" for name in target.trainable]),
         tap=of_target(lambda target: target.config.tap),
@@ -212,7 +219,6 @@ rule target_cost:
 
 rule submission:
     input:
-        code=code_of("submission"),
         weights=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/weights.safetensors",
         start=asked(lambda wildcards: PLAN.start(wildcards.network)),
     output:
@@ -220,6 +226,7 @@ rule submission:
     resources:
         **FINETUNING,
     params:
+        code=code_of("submission"),
         devkit=of_target(lambda target: target.data().path),
         images=of_target(lambda target: target.config.test_list),
         # A network of another design is made again from its row and weights.

@@ -3,7 +3,6 @@
 
 rule probe_source:
     input:
-        code=code_of("probe_source"),
         train_images=f"{RUN}/data/train.h5",
         val_images=f"{RUN}/data/val.h5",
         labels=expand(f"{RUN}/labels/{{task}}.h5", task=PLAN.tasks),
@@ -15,6 +14,7 @@ rule probe_source:
     resources:
         **needs(CONFIG.affinities.probe),
     params:
+        code=code_of("probe_source"),
         row=lambda wildcards: as_json(PLAN.bank.all[wildcards.network]),
         targets=as_json({task: TASKS[task].definition() for task in PLAN.tasks}),
         neighbourhood=CONFIG.affinities.probe.neighbourhood,
@@ -34,11 +34,11 @@ rule probe_source:
 
 rule published_affinity:
     input:
-        code=code_of("published_affinity"),
         affinities=asked(lambda wildcards: PLAN.required_affinities()),
     output:
         table=f"{RUN}/tables/affinity_published.csv",
     params:
+        code=code_of("published_affinity"),
         sha256=PLAN.fetching.assets["affinities"].hash.removeprefix("sha256:"),
         tasks=[task for task in PLAN.task_networks if TASKS[task].affinity_name],
     message:
@@ -49,7 +49,6 @@ rule published_affinity:
 
 rule taxonomy_agreement:
     input:
-        code=code_of("taxonomy_agreement"),
         affinities=expand(f"{RUN}/tables/affinity_{{kind}}.csv", kind=PLAN.affinity_kinds),
         rdms=PLAN.task_rdms,
     output:
@@ -61,6 +60,7 @@ rule taxonomy_agreement:
         mem_mb=3000,
         runtime=60,
     params:
+        code=code_of("taxonomy_agreement"),
         kinds=PLAN.affinity_kinds,
         resamples=CONFIG.rsa.bootstraps,
         permutations=CONFIG.rsa.type_permutations,
@@ -80,7 +80,6 @@ rule taxonomy_agreement:
 rule model_selection:
     input:
         **({"quality": f"{RUN}/bank/quality.csv"} if PLAN.have_quality else {}),
-        code=code_of("model_selection"),
         affinity=f"{RUN}/tables/affinity.csv",
         # Nobody published what Taskonomy's encoders have learnt in these terms.
         measures=PLAN.bank.rdms(PLAN.tasks, "bank_measures"),
@@ -94,6 +93,7 @@ rule model_selection:
         mem_mb=3000,
         runtime=120,
     params:
+        code=code_of("model_selection"),
         kind=CONFIG.affinities.use,
         tasks=PLAN.small.tasks,
         resamples=CONFIG.rsa.bootstraps,
@@ -112,10 +112,11 @@ rule model_selection:
 
 rule table1:
     input:
-        code=code_of("table1"),
         selection=f"{RUN}/tables/selection.csv",
     output:
         table=table("tables/table1", "Transfer"),
+    params:
+        code=code_of("table1"),
     message:
         "Making table 1: how often the first choice is among the best"
     shell:

@@ -40,7 +40,7 @@ from taskrsa.rsa.rdm import descending_ranks, mid_ranks
 from taskrsa.rsa.similarity import similarity_between
 from taskrsa.rsa.stacks import RDMStack
 
-_ROUNDING = 1e-9  # must not tell equal networks apart
+ROUNDING = 1e-9  # must not tell equal networks apart
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
 Styles = Mapping[str, tuple[str, str]]  # label and type of each network
@@ -90,7 +90,7 @@ def rank_networks(
     mean_ranks = mid_ranks(target.rdms).mean(axis=0)[None]
     p = permutation_p(mean_ranks, bank.rdms, permutations, seed)[0]
     q = false_discovery_control(p)  # Benjamini & Hochberg (1995)
-    behind, behind_low, behind_high = _behind(rs, means)
+    behind, behind_low, behind_high = behind_first(rs, means)
     low, high = confidence_interval(means)
     places = np.where(np.isnan(means), np.nan, descending_ranks(means))
     rank_low, rank_high = confidence_interval(places)
@@ -114,7 +114,7 @@ def rank_networks(
             "behind": behind,
             "behind_low": behind_low,
             "behind_high": behind_high,
-            "tied": np.where(behind_low > _ROUNDING, "no", "yes"),
+            "tied": np.where(behind_low > ROUNDING, "no", "yes"),
         }
     )
     if published:
@@ -123,7 +123,7 @@ def rank_networks(
     return table.sort_values("rs", ascending=False, kind="stable", ignore_index=True)
 
 
-def _behind(rs: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def behind_first(rs: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return how far (m,) similarities are behind the first, and the interval from (R, m) draws."""
     first = rs.argmax()
     behind, drawn = rs[first] - rs, draws[:, [first]] - draws
@@ -169,7 +169,7 @@ def rank_by_images(
         similarity = target_similarity(target, bank, counts)
         by_size[size] = similarity.values.mean(axis=0), similarity.draws.mean(axis=1)
     rs, draws = by_size[n_images]
-    tied = ~(_behind(rs, draws)[1] > _ROUNDING)
+    tied = ~(behind_first(rs, draws)[1] > ROUNDING)
     return pd.DataFrame([_row_of_size(size, rs, by_size[size][1], tied) for size in sizes])
 
 
@@ -184,6 +184,6 @@ def _row_of_size(size: int, rs: np.ndarray, draws: np.ndarray, tied: np.ndarray)
         "draws": len(draws),
         "same_first": float((firsts == rs.argmax()).mean()) if len(draws) else np.nan,
         "in_tied": float(tied[firsts].mean()) if len(draws) else np.nan,
-        "n_tied": int((~(_behind(rs, draws)[1] > _ROUNDING)).sum()),
+        "n_tied": int((~(behind_first(rs, draws)[1] > ROUNDING)).sum()),
         "spearman": agreement,
     }

@@ -10,7 +10,7 @@ model's, and "small" is the small model itself.
 Columns of the scores, one row a model, most similar first and unranked ones last:
 
 model, label, type, rs, rs_low, rs_high, rank, tied     of the ranking, over the whole bank
-trained         "whole network" or "head only"
+trained         "whole network", "part of network" or "head only", as gradients reach it
 score           mean over the seeds; score_sd is their deviation (blank with one)
 score_rank      among the networks of this table, 1 is the best
 n_seeds, n_val, metric

@@ -15,7 +15,7 @@ from taskrsa.data.view import SourceInfo, View
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.text import first_few
 
-_SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def files(path: str | Path, pattern: str = "*", recursive: bool = True) -> list[str]:
@@ -49,7 +49,7 @@ def files(path: str | Path, pattern: str = "*", recursive: bool = True) -> list[
 
 
 def _is_photograph(file: str | Path) -> bool:
-    return Path(file).suffix.lower() in _SUFFIXES and Path(file).is_file()
+    return Path(file).suffix.lower() in SUFFIXES and Path(file).is_file()
 
 
 def _listed(path: Path) -> list[str]:

@@ -34,7 +34,7 @@ NEEDS = MappingProxyType(
         "measured affinities": "measured transfer affinities",
         "published affinities": "Taskonomy's published affinities (set affinities.path, or "
         "accept their licence)",
-        "fine-tuning": "a target on which networks are fine-tuned",
+        "fine-tuning": "a target on which networks are fine-tuned in full (finetune: top3 or all)",
         "study": "at least three targets on which all networks are fine-tuned (finetune: all)",
     }
 )

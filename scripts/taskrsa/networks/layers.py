@@ -5,20 +5,19 @@ Apart from networks: a layer is a module of a torch network, a value of an ONNX 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from graphlib import TopologicalSorter
 
 from taskrsa.errors import ConfigError
-from taskrsa.networks.network import AUTO, Network
+from taskrsa.networks.network import Network
+from taskrsa.networks.reading import UNREADABLE, Reading
 
 N_AUTO = 6  # five evenly spaced, and the last before the head
 LAST = "last"
+AUTO_NAMES = (*(f"depth{step}" for step in range(1, N_AUTO)), LAST)
+NEVER_REACHED = "is never reached"  # a fault
 SHOWN = 8  # names that an error lists
-# Operations at the end that count as part of the head, with what they are applied to.
-PASSED = ("softmax", "logsoftmax", "sigmoid", "bias", "identity")
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,11 @@ class Layer:
     kind : class of the module or operation of the node
     shape : of what comes out for one image; empty if it cannot be used
     fault : why it cannot be used, or ""
-    trunk : whether it is before the head and all that reaches the output passes through it
+    trunk : whether it is before the head and all that reaches the head passes through it
     images_at : dimension of the output that counts the images
+    reading : what the dimensions of `shape` mean
+    depth : share of the weighted operations before the head that it depends on; 1 if unknown
+    head : whether it makes the output
     """
 
     name: str
@@ -41,6 +43,9 @@ class Layer:
     fault: str = ""
     trunk: bool = False
     images_at: int = 0
+    reading: Reading = UNREADABLE
+    depth: float = 1.0
+    head: bool = False
 
 
 def choose(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
@@ -50,24 +55,23 @@ def choose(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
     are passed over. `auto` gives the names depth1 to depth5 and `last`, alike for all networks: at
     equal shares of the layers that all information passes through, in the order in which they are
     reached, the last right before the head. Of fewer than six all are taken. Blocks of a torch
-    network count as one, without what is inside, if that leaves six. The head is what makes the
-    output, with a softmax or sigmoid after it.
+    network count as one, without what is inside, if that leaves six. What the head is, says
+    `taskrsa.networks.flow`.
 
     Raises
     ------
     ConfigError
         If a pattern matches nothing that can be used, or a name would stand for two layers.
     """
-    if network.layers == (("", AUTO),):
+    if network.has_auto_layers:
         return _spread([layer for layer in layers if layer.trunk], network)
     where = network.where("layers")
     chosen: dict[str, Layer] = {}
     for name, pattern in network.layers:
-        matching = _matching(layers, pattern, where)
-        if name and len(matching) > 1:
-            raise ConfigError(
-                f"{where}: {name}={pattern} matches {len(matching)}, {_list(matching)}; name one"
-            )
+        if name:
+            matching = [one_matching(layers, pattern, where, f"{name}={pattern}")]
+        else:
+            matching = _matching(layers, pattern, where)
         for layer in matching:
             other = chosen.setdefault(name or layer.name, layer)
             if other is not layer:
@@ -76,6 +80,19 @@ def choose(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
                     f"{name or layer.name}; rename one"
                 )
     return chosen
+
+
+def one_matching(
+    layers: Sequence[Layer], pattern: str, where: str, shown: str | None = None
+) -> Layer:
+    """Return the one layer that a name or pattern, written as `shown`, stands for; ConfigError if
+    there is none that can be used, or several."""
+    matching = _matching(layers, pattern, where)
+    if len(matching) > 1:
+        raise ConfigError(
+            f"{where}: {shown or pattern} matches {len(matching)}, {_list(matching)}; name one"
+        )
+    return matching[0]
 
 
 def _matching(layers: Sequence[Layer], pattern: str, where: str) -> list[Layer]:
@@ -97,7 +114,7 @@ def _spread(layers: Sequence[Layer], network: Network) -> dict[str, Layer]:
             f"{network.where('layers')}: auto finds nothing before the head; name the layers"
         )
     picked = [layers[-(-len(layers) * step // n) - 1] for step in range(1, n + 1)]
-    names = [*(f"depth{step}" for step in range(1, n)), LAST]
+    names = [*AUTO_NAMES[: n - 1], LAST]
     return dict(zip(names, picked, strict=True))
 
 
@@ -106,62 +123,3 @@ def _list(layers: Sequence[Layer]) -> str:
     shown = [layer.name for layer in layers[::step][:SHOWN]]
     more = f" and {len(layers) - len(shown)} more" if len(layers) > len(shown) else ""
     return ", ".join(shown) + more
-
-
-# --- the shape of a network ---
-
-Node = Hashable
-Predecessors = Callable[[Node], Sequence[Node]]
-
-
-def ancestors(outputs: Sequence[Node], predecessors: Predecessors) -> list[Node]:
-    """Return the nodes that the deepest of the outputs, which is that with most such nodes, depends
-    on, itself last, each after those that it depends on."""
-    return max((_ordered(node, predecessors) for node in outputs), key=len, default=[])
-
-
-def _ordered(output: Node, predecessors: Predecessors) -> list[Node]:
-    before: dict[Node, Sequence[Node]] = {}
-    left = [output]
-    while left:
-        node = left.pop()
-        if node not in before:
-            before[node] = predecessors(node)
-            left += before[node]
-    return list(TopologicalSorter(before).static_order())
-
-
-def bottlenecks(order: Sequence[Node], predecessors: Predecessors) -> list[Node]:
-    """Return the nodes that every path from the first to the last node passes through: those that
-    no edge leaps over, in whatever order that respects the edges.
-
-    Parameters
-    ----------
-    order : nodes, each after those that it depends on; all of them lead to the last
-    """
-    position = {node: place for place, node in enumerate(order)}
-    furthest = [0] * len(order)
-    for place, node in enumerate(order):
-        for other in predecessors(node):
-            furthest[position[other]] = place
-    found, reach = [], 0
-    for place, node in enumerate(order):
-        if reach <= place:
-            found.append(node)
-        reach = max(reach, furthest[place])
-    return found
-
-
-def head(outputs: Sequence[Node], predecessors: Predecessors, kind: Callable[[Node], str]) -> set:
-    """Return the nodes that make the outputs, with those that a softmax or the like is applied to;
-    `kind` tells a node's operation."""
-    found, left = set(), list(outputs)
-    while left:
-        node = left.pop()
-        if node in found:
-            continue
-        found.add(node)
-        name = re.sub(r"(Backward\w*)?$", "", kind(node)).lower()
-        if name in PASSED:
-            left += predecessors(node)
-    return found

@@ -124,6 +124,8 @@ def tap_network(
         network = network.cpu()
         layers = layers_of(network, side)
     chosen = choose(layers, row)
+    if not row.library:  # which have told it already
+        print(f"{row.name}: images at {network.row.size or side} pixels", flush=True)
     network.tap(chosen)
     return network, chosen
 

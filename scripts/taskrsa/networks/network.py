@@ -37,6 +37,9 @@ class Network:
     mean, std : one number for each channel; empty for those of the library
     input, clip : what an encoder of this project is shown, as `network_input` takes it
     interpolation : how photographs are resized, "bilinear" or "bicubic"
+    head : the layer or module that a target's head is attached to; "" for the last before its own
+    prior : what the user expects of it, the higher the better; None for nothing
+    untrained : whether its weights are random
     """
 
     name: str
@@ -55,6 +58,9 @@ class Network:
     input: str = "rgb"
     clip: bool = True
     interpolation: str = "bilinear"
+    head: str = ""
+    prior: float | None = None
+    untrained: bool = False
 
     @classmethod
     def from_json(cls, values: Mapping) -> Network:
@@ -69,11 +75,13 @@ class Network:
     def to_json(self) -> str:
         """Return all that a job needs, as JSON: the fields that differ from their defaults.
 
-        The label is left out, which figures alone write: a new one makes no result stale.
+        Label, prior and untrained are left out, which only tables and figures take: new ones make
+        no features stale.
         """
         plain = {f.name: f.default for f in dataclasses.fields(self)} | {"arguments": {}}
         values = {key: value for key, value in vars(self).items() if value != plain[key]}
-        del values["label"]
+        for key in ("label", "prior", "untrained"):
+            values.pop(key, None)
         return json.dumps(values)
 
     def features_key(self) -> str:
@@ -90,6 +98,11 @@ class Network:
     def is_native(self) -> bool:
         """Whether it is an encoder of this project's architectures."""
         return self.loader in NATIVE_LOADERS
+
+    @property
+    def has_auto_layers(self) -> bool:
+        """Whether the network's own shape tells which layers are compared."""
+        return self.layers == (("", AUTO),)
 
     @property
     def library(self) -> str:

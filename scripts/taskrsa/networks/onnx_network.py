@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,11 @@ from torch import Tensor
 
 from taskrsa.errors import ConfigError, DataError, RepresentationError
 from taskrsa.io.files import sha256_of
-from taskrsa.networks.layers import Layer, ancestors, bottlenecks, head
+from taskrsa.networks.flow import Flow
+from taskrsa.networks.layers import Layer
 from taskrsa.networks.network import Network
 from taskrsa.networks.optional import blamed, optional_package
+from taskrsa.networks.reading import Step
 from taskrsa.networks.taps import Precision, TapNetwork, Taps
 
 _SIZES = ("Shape", "Size")  # operations whose result does not depend on what images show
@@ -24,7 +28,7 @@ class OnnxNetwork(TapNetwork):
     """A network in a file, run on the processor, without gradients (`onnx_torch` has some).
 
     A network for one image at a time is given one image at a time. Images are handed over in the
-    order of dimensions that its input has, and in its type.
+    order of dimensions that its input has, in its type and of its size.
 
     Raises
     ------
@@ -54,6 +58,17 @@ class OnnxNetwork(TapNetwork):
             ) from None
         self._read_input()
         self.session = None
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers that are not whole in the arrays of the file; those of shapes are."""
+        arrays = list(self.model.graph.initializer)
+        for node in self.model.graph.node:
+            # Some exporters write weights as nodes.
+            if node.op_type == "Constant":
+                arrays += [one.t for one in node.attribute if one.name == "value"]
+        kind = self.onnx.helper.tensor_dtype_to_np_dtype
+        return sum(math.prod(one.dims) for one in arrays if kind(one.data_type).kind == "f")
 
     def _read_input(self) -> None:
         graph = self.model.graph
@@ -85,6 +100,9 @@ class OnnxNetwork(TapNetwork):
                 f"{self.row.where('channels')}: {self.path} takes {channels} channels and "
                 f"{self.row.channels} has {self.row.n_channels}"
             )
+        height, width = self.sides
+        if self.row.size is None and height == width > 0:
+            self.row = replace(self.row, size=height)
 
     def _fix_inputs(self, values: Mapping[str, list]) -> None:
         """Make constants of the inputs that the row has numbers for."""
@@ -139,12 +157,29 @@ class OnnxNetwork(TapNetwork):
                     f"{self.row.where('size')}: {self.path} takes images of {self.sides[0]} x "
                     f"{self.sides[1]} pixels, not {images.shape[2]} x {images.shape[3]}; set size"
                 )
-        graph = _Graph(self.model.graph, self.input)
+        graph = _Graph(self.onnx, self.model.graph, self.input)
         values = self._try(images, graph.values)
-        trunk = graph.trunk()
+        arrays = dict(zip(graph.values, values, strict=True))
+        shape = (len(images), *images.shape[1:])
+        flow = graph.flow(
+            {name: np.shape(value) for name, value in arrays.items()},
+            (shape[0], *shape[2:], shape[1]) if self.channels_last else shape,
+            3 if self.channels_last else 1,
+        )
+        found = [self._layer(graph, flow, name, value) for name, value in arrays.items()]
+        usable = [layer for layer in found if not layer.fault]
+        readable = [layer for layer in usable if layer.reading.channels_at is not None]
+        last = flow.last(graph.made[layer.name] for layer in readable)
+        if last is None:
+            return found
+        trunk = graph.first_values(flow.trunk(last))
         return [
-            self._layer(name, kind, value, name in trunk)
-            for (name, kind), value in zip(graph.values.items(), values, strict=True)
+            replace(
+                layer,
+                trunk=layer.name in trunk and not layer.fault,
+                depth=flow.depth(graph.made[layer.name]) / flow.depth(last),
+            )
+            for layer in found
         ]
 
     def _try(self, images: Tensor, names: Iterable[str]) -> list:
@@ -156,15 +191,16 @@ class OnnxNetwork(TapNetwork):
                 self.batch = 1
         return [parts[0] for parts in self._run(session, images[: self.batch], self.batch)]
 
-    def _layer(self, name: str, kind: str, value: object, trunk: bool) -> Layer:
-        n = self.batch or 2
+    def _layer(self, graph: _Graph, flow: Flow, name: str, value: object) -> Layer:
+        n, kind, node = self.batch or 2, graph.values[name], graph.made[name]
+        head = node in flow.makers
         if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
-            return Layer(name, kind, fault="holds no floating-point numbers")
+            return Layer(name, kind, fault="holds no floating-point numbers", head=head)
         if value.ndim < 2 or len(value) != n:
-            return Layer(
-                name, kind, fault=f"is {value.shape} for {n} images, not one row per image"
-            )
-        return Layer(name, kind, value.shape[1:], trunk=trunk)
+            fault = f"is {value.shape} for {n} images, not one row per image"
+            return Layer(name, kind, fault=fault, head=head)
+        reading = flow.readings[node].of_one_image(value.shape, 0)
+        return Layer(name, kind, value.shape[1:], reading=reading, head=head)
 
     def tap(self, layers: Mapping[str, Layer]) -> None:
         super().tap(layers)
@@ -197,48 +233,69 @@ class OnnxNetwork(TapNetwork):
 
 
 class _Graph:
-    """The nodes of a graph that depend on what the images show."""
+    """The nodes of a graph that depend on what the images show, by number; the images are -1.
 
-    def __init__(self, graph, source: str) -> None:
+    Attributes
+    ----------
+    values : the operation that makes each value
+    made : the node that does
+    """
+
+    def __init__(self, onnx, graph, source: str) -> None:
+        self.onnx, self.source = onnx, source
+        self.constants = {array.name: array for array in graph.initializer}
         self.nodes = []
-        self.values: dict[str, str] = {}  # operation that makes each value
-        made: dict[str, int] = {}  # the node that makes each value
-        self.before: list[list[int]] = []
+        self.values: dict[str, str] = {}
+        self.made: dict[str, int] = {}
         for node in graph.node:
+            if node.op_type == "Constant":
+                self.constants |= {node.output[0]: _attribute(node, "value")}
             read = set(_reads(node))
-            if node.op_type in _SIZES or not (source in read or read & made.keys()):
+            if node.op_type in _SIZES or not (source in read or read & self.made.keys()):
                 continue
-            number = len(self.nodes)
-            self.nodes.append(node)
-            self.before.append(sorted({made[name] for name in read & made.keys()}))
             for name in filter(None, node.output):
-                made[name] = number
+                self.made[name] = len(self.nodes)
                 self.values[name] = node.op_type
-        self.outputs = [made[value.name] for value in graph.output if value.name in made]
-        self.source = {n for n, node in enumerate(self.nodes) if source in _reads(node)}
+            self.nodes.append(node)
+        self.outputs = [self.made[value.name] for value in graph.output if value.name in self.made]
 
-    def trunk(self) -> set[str]:
-        """Return the values before the head that all that reaches the output passes through."""
-        start = -1  # the input, which several nodes may read
+    def flow(
+        self, shapes: Mapping[str, tuple[int, ...]], images: tuple[int, ...], channels_at: int
+    ) -> Flow:
+        """Return how images of a shape flow through the graph, by the shapes of its values."""
+        steps = {-1: Step("images", images)}
+        for number, node in enumerate(self.nodes):
+            steps[number] = self._step(node, shapes[next(filter(None, node.output))])
+        return Flow(steps, self.outputs, channels_at)
 
-        def predecessors(number: int) -> Sequence[int]:
-            if number == start:
-                return []
-            return [*([start] if number in self.source else []), *self.before[number]]
+    def _step(self, node, shape: tuple[int, ...]) -> Step:
+        places = {**self.made, self.source: -1}
+        inner = [name for name in _reads(node)[len(node.input) :] if name in places]
+        kind, moved, start, normalised = node.op_type.lower(), None, None, 1
+        if kind == "transpose":
+            moved = _attribute(node, "perm")
+            moved = tuple(moved or reversed(range(len(shape))))
+        elif kind == "slice" and len(node.input) > 1 and node.input[1] in self.constants:
+            starts = self.onnx.numpy_helper.to_array(self.constants[node.input[1]])
+            start = int(starts.flat[0]) if starts.size == 1 else None
+        elif kind == "layernormalization":
+            axis = _attribute(node, "axis")
+            normalised = 1 if axis in (None, -1) else len(shape) - axis % len(shape)
+        operands = tuple(places.get(name) for name in [*node.input, *inner])
+        return Step(kind, shape, operands, moved, start, normalised)
 
-        order = ancestors(self.outputs, predecessors)
-        makers = head(self.outputs, predecessors, self._kind)
-        found = [n for n in bottlenecks(order, predecessors) if n != start and n not in makers]
-        nodes = [self.nodes[number] for number in found]
+    def first_values(self, numbers: Iterable[int]) -> set[str]:
+        """Return the first value of each node, without those that are others in another shape."""
+        nodes = [self.nodes[number] for number in numbers if number >= 0]
         return {node.output[0] for node in nodes if node.op_type not in _VIEWS}
 
-    def _kind(self, number: int) -> str:
-        """Return the operation of a node; the sum with a constant is a bias."""
-        if number < 0:
-            return ""
-        node = self.nodes[number]
-        constant = len(self.before[number]) == 1 and len(set(node.input)) == 2
-        return "bias" if node.op_type == "Add" and constant else node.op_type
+
+def _attribute(node, name: str):
+    """Return an attribute of a node, None if it is not given."""
+    for attribute in node.attribute:
+        if attribute.name == name:
+            return attribute.t if attribute.HasField("t") else list(attribute.ints) or attribute.i
+    return None
 
 
 def _reads(node) -> list[str]:

@@ -16,7 +16,7 @@ import torch
 from taskrsa.data.pack import Photographs
 from taskrsa.networks import extraction
 from taskrsa.networks.layers import LAST, Layer, choose
-from taskrsa.networks.network import AUTO, Network, checked_weights
+from taskrsa.networks.network import Network, checked_weights
 from taskrsa.networks.preprocessing import input_of
 from taskrsa.networks.taps import Precision, TapNetwork
 from taskrsa.rsa.given_rdms import read_given
@@ -124,7 +124,7 @@ def given_layers(row: Network, path: str | os.PathLike, stimuli: Sequence[str]) 
     rdms = dict(zip(given.names, given.of(stimuli, f"{where}: {path}"), strict=True))
     if given.conditions is None:
         print(f"{row.name}: {path} does not name its conditions, so their order is the stimuli's")
-    if row.layers == (("", AUTO),):
+    if row.has_auto_layers:
         return rdms if len(rdms) > 1 else dict.fromkeys([LAST], *rdms.values())
     chosen = choose([Layer(name, "RDM") for name in given.names], row)
     return {layer: rdms[found.name] for layer, found in chosen.items()}

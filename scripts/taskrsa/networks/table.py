@@ -34,7 +34,7 @@ COLUMNS = (
     *("name", "label", "type", "loader", "weights", "sha256"),
     *("layers", "size", "mean", "std", "channels"),
 )
-OPTIONAL = ("arguments", "task")
+OPTIONAL = ("arguments", "task", "head", "prior", "untrained")
 NEED_WEIGHTS = ("taskonomy", "checkpoint", "onnx", RDMS)
 MADE_HERE = ("trained", "random")  # loaders whose weights the run makes
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -57,7 +57,7 @@ def read_bank(*paths: str | os.PathLike) -> dict[str, Network]:
     """
     networks: dict[str, Network] = {}
     for path in paths:
-        for where, row in _read_rows(path):
+        for where, row in table_rows(path):
             try:
                 found = network(row)
             except ConfigError as error:
@@ -68,8 +68,11 @@ def read_bank(*paths: str | os.PathLike) -> dict[str, Network]:
     return networks
 
 
-def _read_rows(path: str | os.PathLike) -> list[tuple[str, dict[str, str]]]:
-    """Return place and cells of every row of a table, without empty lines and comments (#)."""
+def table_rows(path: str | os.PathLike) -> list[tuple[str, dict[str, str]]]:
+    """Return place and cells of every row of a table, without empty lines and comments (#).
+
+    ConfigError if it is missing or empty, or has other columns or more cells than it should.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -133,6 +136,9 @@ def network(row: Mapping[str, str]) -> Network:
         task=cells["task"],
         input=kind,
         clip=task.clip if native and task else True,
+        head=cells.head(),
+        prior=cells.prior(),
+        untrained=cells.untrained(),
     )
 
 
@@ -248,6 +254,31 @@ class _Cells:
             self._must_be_empty("arguments", of=(*NATIVE_LOADERS, *NEED_WEIGHTS))
         return arguments
 
+    def head(self) -> str:
+        """Return where a target's head is attached; targets say so for encoders of this project."""
+        self._must_be_empty("head", of=(*NATIVE_LOADERS, RDMS))
+        if len(self["head"].split()) > 1:
+            self.refuse("head", f"{self['head']!r} is more than one name; name one layer or module")
+        return self["head"]
+
+    def prior(self) -> float | None:
+        values = _numbers(self["prior"])
+        if self["prior"] and len(values) != 1:
+            self.refuse("prior", f"{self['prior']!r} is not a number; the higher, the better")
+        return values[0] if values else None
+
+    def untrained(self) -> bool:
+        """Tell whether the weights are random: the column says so, or the loader or arguments by
+        which the libraries leave out theirs do."""
+        if self["untrained"] not in ("", "yes", "no"):
+            self.refuse("untrained", f"{self['untrained']!r} is neither yes nor no")
+        if self["untrained"]:
+            return self["untrained"] == "yes"
+        arguments = self.arguments()
+        without = arguments.get("pretrained", True) is False
+        without |= "weights" in arguments and arguments["weights"] is None
+        return self.loader == "random" or (without and not self["weights"])
+
     def _check_onnx(self, arguments: dict) -> None:
         for key in arguments.keys() - {"trainable", "inputs"}:
             self.refuse("arguments", f"{key} has no effect on onnx; give trainable or inputs")
@@ -295,7 +326,7 @@ def small_network(task: BankTask, name: str) -> Network:
 
 def random_network(name: str) -> Network:
     """Return the row of an untrained encoder."""
-    return Network(name, name, "", "random", layers=_NATIVE_LAYERS)
+    return Network(name, name, "", "random", layers=_NATIVE_LAYERS, untrained=True)
 
 
 def _task_network(task: BankTask, name: str, loader: str, layers: tuple) -> Network:

@@ -23,6 +23,7 @@ from taskrsa.networks.fusing import fused
 from taskrsa.networks.layers import Layer
 from taskrsa.networks.network import Network
 from taskrsa.networks.probing import Probe, first_tensor, slow_attention
+from taskrsa.networks.reading import Reading
 
 Precision = Literal["no", "bf16"]
 Taps = dict[str, Tensor]
@@ -51,6 +52,10 @@ class TapNetwork(nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         return self._marker.device
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(values.numel() for values in self.parameters())
 
     @abstractmethod
     def find_layers(self, images: Tensor) -> list[Layer]:
@@ -104,7 +109,11 @@ class NativeNetwork(TapNetwork):
     def find_layers(self, images: Tensor) -> list[Layer]:
         with torch.inference_mode():
             taps = self.encoder.features(images.to(self.device))
-        return [Layer(name, "layer", tuple(v.shape[1:]), trunk=True) for name, v in taps.items()]
+        shapes = {name: tuple(values.shape[1:]) for name, values in taps.items()}
+        return [
+            Layer(name, "layer", shape, trunk=True, reading=Reading(0, shape[1:]))
+            for name, shape in shapes.items()
+        ]
 
     def forward(self, images: Tensor) -> Taps:
         taps = self.encoder.features(images)
@@ -176,6 +185,8 @@ class HookedNetwork(TapNetwork):
             if name not in self._kept:
                 self._refuse(layer, "is not reached by these images")
             values = self._kept[name]
+            if values.is_inference() and not torch.is_inference_mode_enabled():
+                values = values.clone()  # for a head that is trained on it
             if values.ndim <= layer.images_at or values.shape[layer.images_at] != len(images):
                 self._refuse(layer, f"returns {tuple(values.shape)}, not one row per image")
             taps[name] = values.movedim(layer.images_at, 0)

@@ -1,17 +1,17 @@
 """Networks for a target: any encoder that can be tapped, and a new head.
 
 Encoders of this project, small ones among them (paper section 5.2), are tapped at a layer of
-choice and take images of any size. Other networks are tapped at the last layer before their own
-head, for maps and masks at the last that has positions. All are trained as a whole but those that
-only run (ONNX), of which the new head is trained.
+choice and take images of any size. Other networks are tapped where their row says, or at the last
+layer before their own head (`taskrsa.networks.flow`), for maps and masks at the last that has
+positions. They are trained as far as gradients reach: not at all where they only run (ONNX).
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,10 +22,13 @@ from torch.nn import functional as F
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.encoder import EXPANSION
 from taskrsa.networks.heads import ASPP, ImageHead
-from taskrsa.networks.layers import Layer
-from taskrsa.networks.loading import layers_of, load_network
+from taskrsa.networks.layers import NEVER_REACHED, Layer
+from taskrsa.networks.loading import PROBED, layers_of, load_network
+from taskrsa.networks.maps import as_map, head_layer, map_shape
 from taskrsa.networks.network import Network
+from taskrsa.networks.optional import blamed
 from taskrsa.networks.preprocessing import normalisation_of
+from taskrsa.networks.reading import Reading
 from taskrsa.networks.spec import EncoderSpec, Spec, encoder_spec
 from taskrsa.networks.taps import NativeNetwork, TapNetwork
 from taskrsa.networks.weights import (
@@ -37,11 +40,27 @@ from taskrsa.networks.weights import (
 from taskrsa.recipes import HeadConfig
 from taskrsa.targets.config import KINDS
 
-WHOLE, HEAD_ONLY = "whole network", "head only"
+WHOLE, PARTLY, HEAD_ONLY = "whole network", "part of network", "head only"
+NEARLY_ALL = 0.9  # of the tensors: then the network is trained as a whole
 COMPRESSED = "compressed"
 _TAP = "tap"  # under which an encoder returns the features
 _COMPRESSION = ("compress1", "compress_bn")
 _HEADER = "target"  # the entry of a weights file
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How much of an encoder gets gradients from its new head.
+
+    Attributes
+    ----------
+    tensors, of : those that do, of all but those of the head that is replaced
+    share : of the weights in them
+    """
+
+    tensors: int
+    of: int
+    share: float
 
 
 class TargetNetwork(nn.Module):
@@ -55,6 +74,7 @@ class TargetNetwork(nn.Module):
     classes : K names of the outputs
     head : its size, and at what scale the encoder sees images
     side : of the training images, pixels; networks of a fixed size see windows of that side
+    replaced : modules of a network that its own head consists of, or that nothing reaches
     """
 
     def __init__(
@@ -65,10 +85,12 @@ class TargetNetwork(nn.Module):
         classes: Sequence[str],
         head: HeadConfig,
         side: int,
+        replaced: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.kind, self.classes, self.head_config, self.side = kind, tuple(classes), head, side
-        self.tap = layer.name
+        self.tap, self.layer, self.replaced = layer.name, layer, frozenset(replaced)
+        self._trained: Trained | None = None
         self.trains_encoder = encoder.trainable
         self.encoder = encoder.requires_grad_(encoder.trainable)
         self.encoder.tap({_TAP: layer})
@@ -81,7 +103,7 @@ class TargetNetwork(nn.Module):
         else:
             self._normalise = normalisation_of(encoder.row)
         make = ASPP if self.is_dense else ImageHead
-        self.head = make(_map_shape(layer)[0], len(self.classes), head)
+        self.head = make(map_shape(layer)[0], len(self.classes), head)
         self.frozen_statistics = False
 
     @property
@@ -92,6 +114,67 @@ class TargetNetwork(nn.Module):
     def window(self) -> int | None:
         """Side of what the network sees at a time, pixels; None for images of any size."""
         return self.side if self._normalise is not None and self.encoder.row.size else None
+
+    @property
+    def seen_at(self) -> int:
+        """Side of the training images as the network sees them, pixels."""
+        return _seen_at(self.encoder.row, self.side, self.head_config)
+
+    @property
+    def trained(self) -> str:
+        """What gradients reach: `WHOLE`, as good as all of the network, `PARTLY` or `HEAD_ONLY`."""
+        if not self.trains_encoder:
+            return HEAD_ONLY
+        found = self.trained_share()
+        if not found.tensors:
+            return HEAD_ONLY
+        return WHOLE if found.tensors >= NEARLY_ALL * found.of else PARTLY
+
+    def trained_share(self) -> Trained:
+        """Return how much of the encoder gets gradients from the head, which one pass shows.
+
+        ConfigError if gradients cannot be computed.
+        """
+        if self._trained is None:
+            with blamed(self.encoder.row, "head", "its gradients cannot be computed"):
+                self._trained = self._count()
+        return self._trained
+
+    def _count(self) -> Trained:
+        weights = dict(self.encoder.named_parameters())
+        before = {name: weight.grad for name, weight in weights.items()}
+        training, side = self.training, -(-self.seen_at // self.multiple) * self.multiple
+        noise = torch.rand(
+            (PROBED, self.input_channels, side, side), generator=torch.Generator().manual_seed(0)
+        )
+        self.eval()
+        for weight in weights.values():
+            weight.grad = None
+        try:
+            with torch.random.fork_rng(devices=[]), torch.enable_grad():
+                features = self.features(noise.to(next(self.head.parameters()).device) * 2 - 1)
+                if features.requires_grad:
+                    features.sum().backward()
+            reached = {name for name, weight in weights.items() if weight.grad is not None}
+        finally:
+            for name, weight in weights.items():
+                weight.grad = before[name]
+            self.train(training)
+        inside = {f"network.{name}" for name in self.replaced}
+        counted = {n for n in weights if n in reached or n.rpartition(".")[0] not in inside}
+        numbers = sum(weights[name].numel() for name in counted)
+        share = sum(weights[name].numel() for name in reached) / max(1, numbers)
+        return Trained(len(reached), len(counted), share)
+
+    def described(self) -> str:
+        """Return one line: where the head is, what the network sees and what is trained."""
+        shape = " x ".join(map(str, map_shape(self.layer)))
+        found = self.trained_share()
+        told = f"{found.tensors} of {found.of} tensors trained, {found.share:.0%} of the weights"
+        return (
+            f"{self.encoder.row.name}: head at {self.tap}, {shape}; images at {self.seen_at} "
+            f"pixels; {told if found.tensors else 'only the head is trained'}"
+        )
 
     def _leave_compression_out(self) -> None:
         # What is above the tap would be computed, saved and given to the optimiser for nothing.
@@ -107,7 +190,8 @@ class TargetNetwork(nn.Module):
             return self.encoder(images)[_TAP]
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_encoder):
             shown = self._normalise((images + 1) / 2).to(self.encoder.device)
-            return as_map(self.encoder(shown)[_TAP].float()).to(images.device)
+            values = self.encoder(shown)[_TAP].float()
+            return as_map(values, self.layer, shown.shape[2] / shown.shape[3]).to(images.device)
 
     def forward(self, images: Tensor, shrunk: bool = False) -> Tensor:
         """Return scores of classes, or values.
@@ -145,6 +229,12 @@ class TargetNetwork(nn.Module):
             names["memory_format"] = memory_format
         return super().to(*words, **names)
 
+    def leave_encoder(self) -> None:
+        """Train the head alone from now on."""
+        self.trains_encoder = False
+        self.encoder.requires_grad_(False)
+        self.train(self.training)
+
     def freeze_statistics(self, on: bool) -> None:
         """Normalise the encoder's features by the statistics it came with, or by each batch's.
 
@@ -164,23 +254,8 @@ class TargetNetwork(nn.Module):
         return self
 
 
-def as_map(values: Tensor) -> Tensor:
-    """Return features as (N, C, h, w): tokens (N, T, C) as the square that they make, a class
-    token in front left out, or else their mean; vectors (N, C) at one position."""
-    if values.ndim == 4:
-        return values
-    if values.ndim == 3:
-        for extra in (0, 1):
-            side = math.isqrt(values.shape[1] - extra)
-            if side > 1 and side**2 == values.shape[1] - extra:
-                return values[:, extra:].transpose(1, 2).unflatten(2, (side, side))
-        values = values.mean(1)
-    return values.flatten(1)[:, :, None, None]
-
-
-def _map_shape(layer: Layer) -> torch.Size:
-    """Return channels, height and width of one image's features once they are a map."""
-    return as_map(torch.empty(1, *layer.shape, device="meta")).shape[1:]
+def _seen_at(row: Network, side: int, head: HeadConfig) -> int:
+    return row.size or max(1, round(side * head.input_scale))
 
 
 # --- making them ---
@@ -204,7 +279,8 @@ def target_network(
     side: int,
     seed: int,
 ) -> TargetNetwork:
-    """Put a head whose weights are a function of `seed` alone on an encoder.
+    """Put a head whose weights are a function of `seed` alone on an encoder. For networks of others
+    one line tells where it is and what is trained.
 
     Parameters
     ----------
@@ -218,17 +294,26 @@ def target_network(
         If there is no such tap, a map is to be predicted and no layer has positions, or the network
         refuses its input.
     """
+    replaced: list[str] = []
     if isinstance(encoder, NativeNetwork):
-        layer = _native_layer(encoder.encoder.spec, tap)
+        layer = native_layer(encoder.encoder.spec, tap)
     else:
-        layers = layers_of(encoder, max(1, round(side * head.input_scale)))
-        layer = _last_layer(layers, kind, encoder.row)
+        layers = layers_of(encoder, _seen_at(encoder.row, side, head))
+        layer = head_layer(layers, kind, encoder.row)
+        replaced = [layer.name for layer in layers if layer.head or layer.fault == NEVER_REACHED]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return TargetNetwork(encoder, layer, kind, classes, head, side)
+        network = TargetNetwork(encoder, layer, kind, classes, head, side, replaced)
+    if not isinstance(encoder, NativeNetwork):
+        if network.trains_encoder and not network.trained_share().tensors:
+            network.leave_encoder()
+        print(network.described(), flush=True)
+    return network
 
 
-def _native_layer(spec: Spec, tap: str) -> Layer:
+def native_layer(spec: Spec, tap: str) -> Layer:
+    """Return a layer of an encoder of this project that a head can be attached to; ConfigError if
+    it has none of that name."""
     channels = {COMPRESSED: spec.bottleneck_channels}
     if isinstance(spec, EncoderSpec):
         channels["block4"] = spec.width * 8 * EXPANSION
@@ -236,19 +321,7 @@ def _native_layer(spec: Spec, tap: str) -> Layer:
         raise ConfigError(
             f"tap: the {spec.family} encoder has no tap {tap}; there are {', '.join(channels)}"
         )
-    return Layer(tap, "layer", (channels[tap], 1, 1))
-
-
-def _last_layer(layers: Sequence[Layer], kind: str, row: Network) -> Layer:
-    usable = [layer for layer in layers if layer.trunk and not layer.fault]
-    if KINDS[kind].is_dense:
-        usable = [layer for layer in usable if math.prod(_map_shape(layer)[1:]) > 1]
-    if not usable:
-        raise ConfigError(
-            f"{row.where('loader')}: {row.name} has no layer with positions before its head, which "
-            f"a {kind} needs; set finetune of the target to none or leave the network out"
-        )
-    return usable[-1]
+    return Layer(tap, "layer", (channels[tap], 1, 1), reading=Reading(0, (1, 1)))
 
 
 # --- files ---

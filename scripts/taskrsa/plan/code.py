@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import functools
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
+
+from taskrsa.io.files import digest_of, sha256_of
 
 # Import statements are found as text: Snakemake reads this at every start, and to parse all modules
 # takes seconds. What merely looks like one could only add a file of the library.
@@ -21,9 +24,6 @@ def files_of(folder: Path, entry: str, lazily_imported: Iterable[str] = ()) -> l
     """Return an entry script and all modules of the library that it imports, at any depth, with
     the tables that lie beside them.
 
-    As inputs they make a result stale exactly when the code behind it changes: Snakemake compares
-    such small files by content, so a touched or newly checked out file changes nothing.
-
     Parameters
     ----------
     folder : holds the entries and the package `taskrsa`
@@ -36,6 +36,18 @@ def files_of(folder: Path, entry: str, lazily_imported: Iterable[str] = ()) -> l
     for module in lazily_imported:
         found |= _imports(folder, folder / f"taskrsa/{module}.py")
     return [first, *sorted(found - {first})]
+
+
+def digest(files: Iterable[Path | str]) -> str:
+    """Return one SHA-256 of files' contents.
+
+    As a param of a rule it makes results stale exactly when the code behind them changes. The
+    files themselves, about a hundred a rule, would be looked at for every job.
+    """
+    return digest_of(map(content, map(str, files)))
+
+
+content = functools.cache(sha256_of)
 
 
 @functools.cache
@@ -78,11 +90,11 @@ def _names(listed: str) -> list[str]:
 
 
 @functools.cache
-def flags_of(script: Path) -> dict[str, bool]:
+def flags_of(script: str | Path) -> dict[str, bool]:
     """Map the parameters of a script's `main` to whether they must be given."""
     main = next(
         node
-        for node in ast.parse(script.read_bytes()).body
+        for node in ast.parse(Path(script).read_bytes()).body
         if isinstance(node, ast.FunctionDef) and node.name == "main"
     )
     names = [argument.arg for argument in main.args.args]
@@ -90,14 +102,14 @@ def flags_of(script: Path) -> dict[str, bool]:
     return {name: at < required for at, name in enumerate(names)}
 
 
-def command(script: Path, before: str = "", **sources: str) -> str:
+def command(script: str, before: str = "", **sources: str) -> str:
     """Return the shell command of a rule: the entry with its flags, everything quoted.
 
     Entries that take `threads` or `workers` get the rule's threads.
 
     Parameters
     ----------
-    script : the entry, the first file of the rule's input `code`
+    script : path of the entry
     before : variables of the environment, in front of the command
     sources : for wildcards, input, params and output, the names of flags that come from there,
         separated by spaces; `flag=name` where the rule calls it otherwise
@@ -119,9 +131,14 @@ def command(script: Path, before: str = "", **sources: str) -> str:
     unknown = [flag for flag in words if flag not in known]
     missing = [flag for flag, needed in known.items() if needed and flag not in words]
     if unknown or missing:
-        raise ValueError(f"{script.name}: unknown flags {unknown}, missing flags {missing}")
+        raise ValueError(f"{script}: unknown flags {unknown}, missing flags {missing}")
     if "workers" in words:
         # Each of the workers computes with one thread.
         before = f"{before} OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1"
-    start = "python {input.code[0]:q} --log {log:q}"
+    start = f"python {quoted(script)} --log {{log:q}}"
     return " ".join([before, start, *words.values()]).strip()
+
+
+def quoted(word: str) -> str:
+    """Return a word for a shell, its braces as Snakemake takes them."""
+    return shlex.quote(word).replace("{", "{{").replace("}", "}}")

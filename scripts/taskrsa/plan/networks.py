@@ -19,6 +19,7 @@ NATIVE_LAYERS = ("block1", "block2", "block3", "block4", "compressed")
 COMMON_LAYERS = ("depth1", "depth2", "depth3", "depth4", "depth5", "last")
 FEWEST = 3  # networks of which a tree or a ranking says something
 BASELINES = ("random", "random_small")  # untrained networks that are fine-tuned beside the bank
+RESERVED = re.compile("|".join([*BASELINES, r"random_\d\d"]))  # names that no row may have
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,8 @@ def read_networks(config: Config) -> dict[str, Network]:
     tables = [config.networks] if isinstance(config.networks, str) else config.networks
     paths = expanded("networks", {table: table for table in tables})
     networks = read_bank(*paths.values())
-    reserved = re.compile("|".join([*BASELINES, r"random_\d\d"]))
     for name in networks:
-        if reserved.fullmatch(name):
+        if RESERVED.fullmatch(name):
             raise ConfigError(f"bank, row {name}, name: is that of an untrained network; rename it")
     trained = [row.task for row in networks.values() if row.loader == "trained"]
     for task in trained:

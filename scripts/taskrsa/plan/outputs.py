@@ -13,7 +13,16 @@ from taskrsa.plan.targets import Target
 _ROBUSTNESS = ("images", "width", "stage")
 # Tables that only list, of the bank and of targets.
 _LISTS = ("quality", "networks", "tasks", "presets", "affinity_measured", "robustness_seed")
-_LISTS += ("images", "cost", "study_measures", "study_summary", "study_choice", "study_cost")
+_LISTS += (
+    "images",
+    "measures",
+    "advice",
+    "cost",
+    "study_measures",
+    "study_summary",
+    "study_choice",
+    "study_cost",
+)
 
 
 def bank_tables(plan: Plan) -> list[str]:
@@ -156,4 +165,11 @@ def lacking(plan: Plan) -> list[str]:
         lines.append("rankings for targets: the config has no targets")
     for name, target in plan.targets.items():
         lines += [f"target {name}, {line}" for line in left_out(target.has, per_target=True)]
+        n, all_of = target.rounds[0].entrants if target.rounds else 0, len(target.trainable)
+        if 0 < n < all_of:
+            rest = all_of - n
+            lines.append(
+                f"target {name}, race: the last {rest} of {all_of} networks do not enter; a larger "
+                "budget lets more in"
+            )
     return lines

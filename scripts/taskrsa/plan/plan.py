@@ -213,7 +213,7 @@ class Plan:
         chosen = (
             name
             for name, target in self.targets.items()
-            if target.config.kind == "segmentation" and target.is_finetuned
+            if target.config.kind == "segmentation" and target.is_compared
         )
         return next(chosen, "") if self.have_claims else ""
 

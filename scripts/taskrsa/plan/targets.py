@@ -14,10 +14,13 @@ from taskrsa.plan.config import Config, EncoderConfig, expanded
 from taskrsa.plan.fetching import Fetching
 from taskrsa.plan.networks import BASELINES, Bank
 from taskrsa.plan.small import small_encoder
+from taskrsa.recipes import HeadConfig
 from taskrsa.targets.config import TargetConfig, TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, devkit_root, is_devkit
 from taskrsa.targets.prepare import files_of
 from taskrsa.tasks.dictionary import TASKS
+from taskrsa.transferability import TAP, measures
+from taskrsa.transferability.race import Round, race_rounds
 
 TOP = 3  # networks that are fine-tuned for `finetune: top3`
 
@@ -49,7 +52,7 @@ class Target:
     @property
     def has(self) -> set[str]:
         """What figures of a target may need (`taskrsa.figures.registry.NEEDS`)."""
-        return {"fine-tuning"} if self.is_finetuned else set()
+        return {"fine-tuning"} if self.is_compared else set()
 
     @property
     def is_labelled(self) -> bool:
@@ -126,12 +129,65 @@ class Target:
         """Label and type of the networks that are ranked, by name."""
         return styles({name: self.bank.networks[name] for name in self.ranked})
 
+    # --- measures of transfer ---
+
+    @property
+    def measures(self) -> list[str]:
+        """The measures that are made: those of the advice, then the others asked for."""
+        also = measures.MEASURES if self.config.advice.also == "all" else self.config.advice.also
+        return list(dict.fromkeys([*self.config.advice.measures, *also]))
+
+    @property
+    def measured_layers(self) -> list[str]:
+        """The layers that networks are measured at, that of the advice first."""
+        every = [*self.bank.layers, TAP] if self.config.advice.all_layers else []
+        return list(dict.fromkeys([self.config.advice.layer, *every]))
+
+    @property
+    def side(self) -> int:
+        """Of the images that encoders see in fine-tuning, pixels."""
+        return max(1, round(self.config.recipe.crop * self.config.head.input_scale))
+
+    def features(self, network: str) -> list[str]:
+        """Return the file of a network's features; none of a file of RDMs, or where no measure
+        needs them."""
+        asked = self._needs("features") and network in self.trainable
+        return [f"{self.folder}/features/{network}.h5"] if asked else []
+
+    def compared_rdms(self, network: str) -> tuple[list[str], list[str]]:
+        """Return the RDMs of a network and of the target's small models, where a measure compares
+        them."""
+        return (self.bank.rdms([network]), self.rdms) if self._needs("rdms") else ([], [])
+
+    def _needs(self, what: str) -> bool:
+        chosen = measures.named(self.measures, f"config, targets.{self.name}.advice")
+        return any(what in one.needs for one in chosen)
+
+    def measured(self, kind: str) -> list[str]:
+        """Return the files of all networks' measures: "measures.csv", "draws.h5"."""
+        folder, _, ending = kind.partition(".")
+        return [f"{self.folder}/{folder}/{name}.{ending}" for name in self.ranked]
+
+    @property
+    def advised(self) -> dict[str, dict[str, str]]:
+        """What the advice says of each network beside ranks: label, type, whether untrained."""
+        return {
+            name: {
+                "label": row.label,
+                "type": row.type,
+                "untrained": "yes" if row.untrained else "no",
+            }
+            for name, row in ((name, self.bank.networks[name]) for name in self.ranked)
+        }
+
     # --- fine-tuning ---
 
     def tables(self) -> list[str]:
         names = ["ranking", "ranking_images"]
-        names += ["images", "cost"] if self.is_labelled else []
-        names += ["scores", "prediction", "choice"] if self.is_finetuned else []
+        names += ["images", "measures", "advice", "cost"] if self.is_labelled else []
+        names += ["scores"] if self.is_finetuned else []
+        names += ["prediction", "choice"] if self.is_compared else []
+        names += ["race"] if self.is_raced else []
         names += ["taps"] if self.compared_taps else []
         return [f"{self.folder}/{name}.csv" for name in names]
 
@@ -145,9 +201,26 @@ class Target:
         return self.config.finetune != "none"
 
     @property
+    def is_raced(self) -> bool:
+        """Whether networks are fine-tuned by halves, of which one ends with a full training."""
+        return self.config.finetune == "race"
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether several networks are fine-tuned in full, which shows what a ranking is worth."""
+        return self.is_finetuned and not self.is_raced
+
+    @property
+    def rounds(self) -> list[Round]:
+        """The rounds of the race, the last of its winner alone; none without a race."""
+        if not self.is_raced or not self.trainable:
+            return []
+        return race_rounds(len(self.trainable), self.config.recipe.steps, self.config.budget)
+
+    @property
     def compared_taps(self) -> list[str]:
         """Networks that are fine-tuned at both taps."""
-        chosen = self.config.compare_taps if self.is_finetuned else ()
+        chosen = self.config.compare_taps if self.is_compared else ()
         return [name for name in chosen if name in self.bank.networks]
 
     @property
@@ -158,7 +231,7 @@ class Target:
     @property
     def baselines(self) -> list[str]:
         """Untrained networks that are fine-tuned beside the bank."""
-        if not self.is_finetuned:
+        if not self.is_compared:
             return []
         return list(BASELINES if self.bank.all_native else BASELINES[1:])
 
@@ -171,21 +244,47 @@ class Target:
         """Return the encoder that a baseline is, None for a network of the bank."""
         return {"random": self.run.encoder, "random_small": self.small_encoder}.get(network)
 
-    def finetuned(self, ranking: str | os.PathLike | None = None) -> list[str]:
-        """Return the networks that are fine-tuned at the target's own tap.
+    def head(self, network: str) -> HeadConfig:
+        """Return the head that is put on a network; untrained ones have no features to probe."""
+        head = self.config.head
+        return head.model_copy(update={"start": "random"}) if network in BASELINES else head
 
-        `finetune: top3` needs the table of the ranking.
+    def order(self, table: str | os.PathLike) -> list[str]:
+        """Return the networks that can be trained in the order of a table, best first: of the
+        advice, or of what a round of the race decided."""
+        with open(table, newline="", encoding="utf-8") as stream:
+            listed = [row["model"] for row in csv.DictReader(stream)]
+        return [name for name in listed if name in self.trainable]
+
+    def finetuned(self, table: str | os.PathLike | None = None) -> list[str]:
+        """Return the networks that are fine-tuned in full at the target's own tap.
+
+        `finetune: top3` needs the table of the advice, `race` that of the last round in which
+        some were dropped, or the advice where there is none.
         """
-        chosen = self.trainable
-        if self.config.finetune == "top3":
-            with open(ranking, newline="", encoding="utf-8") as stream:
-                ranked = [row["model"] for row in csv.DictReader(stream)]
-            chosen = [name for name in ranked if name in chosen][:TOP]
+        chosen, how = self.trainable, self.config.finetune
+        if how in ("top3", "race"):
+            chosen = self.order(table)[: TOP if how == "top3" else 1]
         return [*chosen, *self.baselines] if self.is_finetuned else []
 
-    def runs(self, tap: str, ranking: str | os.PathLike | None = None) -> list[str]:
-        """Return the scores of all fine-tunings at a tap; `ranking` is as in `finetuned`."""
-        networks = self.finetuned(ranking) if tap == self.config.tap else self.compared_taps
+    def entrants(self, number: int, table: str | os.PathLike) -> list[str]:
+        """Return the networks of a round of the race, from 1, in the order of the table that
+        decides it: the advice, or what the round before decided."""
+        return self.order(table)[: self.rounds[number - 1].entrants]
+
+    @property
+    def decisions(self) -> list[str]:
+        """The tables of the rounds of the race in which some are dropped."""
+        rounds = range(1, len(self.rounds))
+        return [f"{self.folder}/race/round{number}.csv" for number in rounds]
+
+    def leg(self, network: str, number: int | str) -> str:
+        """Return the folder of what a network leaves in a round of the race."""
+        return f"{self.folder}/race/{network}/round{number}"
+
+    def runs(self, tap: str, table: str | os.PathLike | None = None) -> list[str]:
+        """Return the scores of all fine-tunings at a tap; `table` is as in `finetuned`."""
+        networks = self.finetuned(table) if tap == self.config.tap else self.compared_taps
         return [
             f"{self.folder}/finetuned/{tap}/{network}/s{seed}/scores.csv"
             for network in networks
@@ -204,6 +303,7 @@ def targets_of(config: Config, bank: Bank, fetching: Fetching) -> dict[str, Targ
         update = {"path": places["folder"], "sbd": places["sbd"]}
         target = values.model_copy(update=update).resolved(config.image_size)
         _check_networks(section, target, bank.networks)
+        _check_advice(section, target, bank)
         targets[name] = Target(name, target, config, bank, fetching)
     return targets
 
@@ -222,9 +322,24 @@ def _check_networks(section: str, target: TargetConfig, networks: Mapping[str, N
                     f"config, {section}.{key}: no network named {name}; there are "
                     f"{', '.join(networks)}"
                 )
+    if target.finetune == "race" and all(one.loader == RDMS for one in networks.values()):
+        raise ConfigError(
+            f"config, {section}.finetune: no network has weights to race with; set it to none"
+        )
     for name in target.compare_taps:
         if name in networks and not networks[name].is_native:
             raise ConfigError(
                 f"config, {section}.compare_taps: {name} has other layers; taps are those of "
                 "encoders of this project"
             )
+
+
+def _check_advice(section: str, target: TargetConfig, bank: Bank) -> None:
+    advice, where = target.advice, f"config, {section}.advice"
+    measures.named(advice.measures, f"{where}.measures")
+    measures.named(() if advice.also == "all" else advice.also, f"{where}.also")
+    if advice.layer not in (TAP, *bank.layers):
+        raise ConfigError(
+            f"{where}.layer: there is no layer {advice.layer}; choose from "
+            f"{', '.join((TAP, *bank.layers))}"
+        )

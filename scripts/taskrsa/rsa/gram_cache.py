@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -22,7 +22,7 @@ import numpy as np
 
 from taskrsa.data.pack import Photographs
 from taskrsa.errors import DataError
-from taskrsa.io.files import atomic_path, digest_of, sha256_of
+from taskrsa.io.files import atomic_path
 from taskrsa.rsa.rdm import ShiftedProducts, multiplied_in_single, shifted_products
 from taskrsa.rsa.spill import SpilledFeatures
 
@@ -38,11 +38,6 @@ def digests_of(images: np.ndarray | Photographs) -> list[str]:
     size = str(images.shape[1:]).encode()
     rows = range(len(images))
     return [hashlib.sha256(size + images[row : row + 1].tobytes()).hexdigest() for row in rows]
-
-
-def code_digest(modules: Iterable[str | os.PathLike]) -> str:
-    """Return one SHA-256 of the source files of modules, in any order."""
-    return digest_of(sorted(sha256_of(module) for module in modules))
 
 
 class GramCache:

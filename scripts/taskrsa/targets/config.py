@@ -15,6 +15,7 @@ from taskrsa.recipes import (
     Names,
     Path,
     Positive,
+    PretrainedHeadConfig,
     Rendered,
     Section,
     Seeds,
@@ -56,6 +57,28 @@ class TargetSmallConfig(Section):
     width: Positive = 16
     head: HeadConfig = HeadConfig()
     recipe: FinetuneConfig = FinetuneConfig()
+
+
+class AdviceConfig(Section):
+    """How networks are measured on a target's labelled images, and what the advice is made of."""
+
+    measures: Annotated[Names, Field(min_length=1)] = Field(
+        ("probe", "knn", "cka"), description="The advice is the mean of a network's ranks by these."
+    )
+    layer: str = Field(
+        "tap",
+        description="Where features are measured: tap, which the head sees, or a layer's name.",
+    )
+    also: Literal["all"] | Names = Field(
+        "all", description="Further measures to make, which the advice does not use."
+    )
+    all_layers: bool = Field(False, description="Measure at every layer of the rows as well.")
+    n_images: Annotated[int, Field(ge=3)] = Field(500, description="Training images at most.")
+    grid: Annotated[int, Field(ge=1, le=64)] = Field(
+        8, description="Cells along a side of an image whose labels are maps."
+    )
+    cells: Positive = Field(16, description="Cells of an image at most.")
+    resamples: Annotated[int, Field(ge=10)] = Field(200, description="Of the images.")
 
 
 class TargetData(Section):
@@ -102,15 +125,19 @@ class TargetConfig(TargetData):
     same_task: str | None = Field(
         None, description="The network trained for the same task in another domain."
     )
-    finetune: Literal["none", "top3", "all"] = Field("none", description="What is fine-tuned.")
+    finetune: Literal["none", "top3", "all", "race"] = Field(
+        "none", description="What is fine-tuned; race: by halves, until one network is left."
+    )
+    budget: float = Field(3, ge=1, description="What a race may take, in full fine-tunings.")
     seeds: Seeds = Field((0,), description="Runs of the fine-tuning.")
     tap: Literal["block4", "compressed"] = Field(
         "block4", description="Where the head is attached to encoders of this project."
     )
     compare_taps: Names = Field((), description="Networks fine-tuned at both taps.")
-    head: HeadConfig = HeadConfig()
+    head: PretrainedHeadConfig = PretrainedHeadConfig()
     recipe: FinetuneConfig = FinetuneConfig()
     small: TargetSmallConfig = TargetSmallConfig()
+    advice: AdviceConfig = AdviceConfig()
     mem_mb: Memory = 3500
     runtime: Minutes = 720
 
@@ -121,6 +148,11 @@ class TargetConfig(TargetData):
                 raise ValueError("kind network needs network, the name of a row of the table")
             if self.finetune != "none":
                 raise ValueError("a network has no labels to fine-tune on; set finetune to none")
+        if self.finetune == "race":
+            if len(self.seeds) > 1:
+                raise ValueError("a race is run once; give seeds one number")
+            if self.compare_taps:
+                raise ValueError("a race compares no taps; leave compare_taps out")
         return self
 
     @property

@@ -16,6 +16,7 @@ Both kinds of sets have
     label(i)        class ids (H, W) or () uint8; or values (H, W) or (K,) float32, in units of the
                     training values' spread about their median
     first(n)        the set of its first n images, all for None
+    chosen(rows)    the set of some of its images
 """
 
 from __future__ import annotations
@@ -66,8 +67,11 @@ class FileSet:
         return read_mask(self.masks[i], len(self.classes))
 
     def first(self, n: int | None) -> FileSet:
-        parts = ("ids", "images", "masks", "hashes")
-        return replace(self, **{part: getattr(self, part)[:n] for part in parts})
+        return self.chosen(range(len(self))[:n])
+
+    def chosen(self, rows: Sequence[int]) -> FileSet:
+        parts = {part: getattr(self, part) for part in ("ids", "images", "masks", "hashes")}
+        return replace(self, **{k: tuple(part[i] for i in rows) for k, part in parts.items()})
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,40 @@ class ArraySet:
                 rows = np.flatnonzero(self.labels == name)
                 turn[rows] = np.arange(len(rows))
             chosen = np.sort(np.lexsort((self.labels, turn))[:n])
-        ids = tuple(self.ids[i] for i in chosen)
-        return replace(self, ids=ids, images=self.images[chosen], labels=self.labels[chosen])
+        return self.chosen(chosen)
+
+    def chosen(self, rows: Sequence[int]) -> ArraySet:
+        rows = np.asarray(rows)
+        ids = tuple(self.ids[i] for i in rows)
+        return replace(self, ids=ids, images=self.images[rows], labels=self.labels[rows])
 
 
 LabelledSet = FileSet | ArraySet
+
+
+def held_out(images: LabelledSet, share: float, seed: int) -> tuple[LabelledSet, LabelledSet]:
+    """Split a set into a part to train on and a part to choose by, drawn with `seed`.
+
+    The second has `share` of the images, at least one; of a classification, of each class, but
+    none of a class that has one image only. DataError if there is nothing to split.
+    """
+    groups = [np.arange(len(images))]
+    if images.kind == "classification":
+        labels = np.array([images.label(i) for i in range(len(images))])
+        groups = [np.flatnonzero(labels == name) for name in np.unique(labels)]
+    rng = np.random.default_rng([seed, len(images)])
+    held: list[int] = []
+    for rows in groups:
+        n = min(len(rows) - 1, max(1, round(share * len(rows))))
+        held += rng.permutation(rows)[:n].tolist()
+    if not held:
+        raise DataError(
+            f"split {images.name}: {len(images)} images are too few to hold some of them out for a "
+            "race; add images, or set finetune of the target to top3 or all"
+        )
+    rest = sorted(set(range(len(images))) - set(held))
+    return images.chosen(rest), images.chosen(sorted(held))
+
 
 # --- data.h5 ---
 

@@ -84,49 +84,73 @@ def _header(body: bytes | memoryview) -> bytes:
     return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n"
 
 
+def read_state(path: str | os.PathLike, settings: dict) -> dict | None:
+    """Return a state that was saved with these settings; None if there is none, with a line that
+    says why where the file is damaged or of other settings."""
+
+    def aside(reason: str) -> None:
+        print(f"{path}: {reason}; training starts over", flush=True)
+
+    path = Path(path)
+    if not path.exists():
+        return None
+    with open(path, "rb") as stream:
+        header, body = stream.read(HEADER), stream.read()
+    if header != _header(body):
+        return aside("is damaged")
+    try:
+        stored = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        found, state = json.loads(stored["settings"]), stored["state"]
+    except DAMAGE as error:
+        # Whole, so another version of this program or of PyTorch wrote it.
+        return aside(f"cannot be read ({one_line(error)})")
+    differing = [
+        name
+        for name in sorted(found.keys() | settings.keys())
+        if _canonical(found.get(name)) != _canonical(settings.get(name))
+    ]
+    if differing:
+        return aside(f"was made with a different {', '.join(differing)}")
+    return state
+
+
 class Checkpoint:
     """The state file of one training while its lock is held; made by `exclusive`.
 
     waited: another process held the lock before.
     """
 
-    def __init__(self, path: Path, settings: dict, waited: bool, starters: tuple[int, ...]):
+    def __init__(
+        self,
+        path: Path,
+        settings: dict,
+        waited: bool,
+        starters: tuple[int, ...],
+        before: tuple[Path, dict] | None = None,
+    ):
         self.path = path
         self.settings = settings
         self.waited = waited
+        self._before = before
         self._lock_path = lock_of(path)
         self._lock_id = self._identity()
         self._starters = starters
 
     def load(self) -> dict | None:
-        """Return the last state that was saved with these settings, or None.
+        """Return the last state that was saved with these settings, or None; where there is none,
+        that of the training before, if one was given.
 
         A state that is damaged or was made with other settings is left aside, with a line that
         says so; the next `save` replaces it.
         """
-        if not self.path.exists():
-            return None
-        with open(self.path, "rb") as stream:
-            header, body = stream.read(HEADER), stream.read()
-        if header != _header(body):
-            return self._aside("is damaged")
-        try:
-            stored = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-            settings, state = json.loads(stored["settings"]), stored["state"]
-        except DAMAGE as error:
-            # Whole, so another version of this program or of PyTorch wrote it.
-            return self._aside(f"cannot be read ({one_line(error)})")
-        differing = [
-            name
-            for name in sorted(settings.keys() | self.settings.keys())
-            if _canonical(settings.get(name)) != _canonical(self.settings.get(name))
-        ]
-        if differing:
-            return self._aside(f"was made with a different {', '.join(differing)}")
+        state = read_state(self.path, self.settings)
+        if state is None and self._before is not None:
+            return read_state(*self._before)
         return state
 
-    def _aside(self, reason: str) -> None:
-        print(f"{self.path}: {reason}; training starts over", flush=True)
+    def hand_on(self, path: str | os.PathLike) -> None:
+        """Copy the state that was saved last to `path`, where another training begins with it."""
+        write_whole(path, self.path.read_bytes())
 
     def save(self, state: dict) -> None:
         """Replace the state by another, of tensors, numbers, texts, lists and dictionaries;
@@ -180,7 +204,11 @@ def lock_of(path: str | os.PathLike) -> Path:
 
 
 @contextmanager
-def exclusive(path: str | os.PathLike, settings: dict) -> Iterator[Checkpoint]:
+def exclusive(
+    path: str | os.PathLike,
+    settings: dict,
+    before: tuple[str | os.PathLike, dict] | None = None,
+) -> Iterator[Checkpoint]:
     """Hold the lock of the state at `path`, alone on this file system, for a whole training.
 
     Another holder is waited for, with a line in the log (see `locked`, also for errors).
@@ -189,6 +217,7 @@ def exclusive(path: str | os.PathLike, settings: dict) -> Iterator[Checkpoint]:
     ----------
     path : the state file; the lock and temporary files lie beside it
     settings : everything that decides the result, as JSON can hold it; names are shown to the user
+    before : the state to begin with where there is none yet, and the settings it was made with
     """
     path = Path(path)
     starters = _starters()  # before any wait, during which they may go
@@ -199,4 +228,4 @@ def exclusive(path: str | os.PathLike, settings: dict) -> Iterator[Checkpoint]:
     )
     with hold as waited:
         part_of(path).unlink(missing_ok=True)
-        yield Checkpoint(path, settings, waited, starters)
+        yield Checkpoint(path, settings, waited, starters, before and (Path(before[0]), before[1]))

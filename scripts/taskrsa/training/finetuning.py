@@ -22,10 +22,11 @@ from tqdm import tqdm
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.io.files import digest_of, sha256_of
 from taskrsa.networks.target import TargetNetwork
-from taskrsa.recipes import FinetuneConfig
+from taskrsa.recipes import FinetuneConfig, HeadConfig
 from taskrsa.targets.sets import LabelledSet
 from taskrsa.training.batches import DROPOUT, Batches, generator
 from taskrsa.training.checkpoint import Checkpoint
+from taskrsa.training.head_start import start_at_probe
 from taskrsa.training.loop import make_optimizer, require_finite, resolved_precision
 from taskrsa.training.objectives import OBJECTIVES, Scores
 
@@ -68,6 +69,17 @@ def scores_at(recipe: FinetuneConfig, step: int) -> bool:
     return step == recipe.steps or bool(regular)
 
 
+def freezes_statistics(recipe: FinetuneConfig, head: HeadConfig) -> bool:
+    """Return whether the encoder normalises by the statistics that it came with.
+
+    A probe is fitted to features that are normalised so. Those of a batch differ from them, and a
+    head that starts at the probe would start with other features than it was made for.
+    """
+    if recipe.batch_norm == "auto":
+        return head.start == "probe"
+    return recipe.batch_norm == "frozen"
+
+
 # --- what decides the result ---
 
 
@@ -90,6 +102,7 @@ def settings_of(
     return {
         **{f"recipe.{key}": value for key, value in kept.items()},
         "recipe.precision": resolved_precision(recipe.precision),
+        "recipe.batch_norm": freezes_statistics(recipe, network.head_config),
         "recipe.device": device.type if device else "cpu",
         "seed": seed,
         "network": network.encoder.row.to_json(),
@@ -132,11 +145,13 @@ def finetune(
     recipe: FinetuneConfig,
     seed: int,
     store: Checkpoint | None = None,
+    until: int | None = None,
 ) -> tuple[TargetNetwork, Progress]:
     """Train `network` as a whole; return it as the last step left it, and its learning curve.
 
     With a `store`, training continues from the state it holds, and saves its own there. The same
-    seed, data and machine give the same weights, bit by bit, on CPU, cut off or not.
+    seed, data and machine give the same weights, bit by bit, on CPU, cut off or not. With `until`
+    it ends after that step of the recipe's, scored and saved, for another call to go on from.
 
     Raises
     ------
@@ -150,19 +165,22 @@ def finetune(
     batches = Batches(
         train_set, recipe, seed, network.input_channels, network.head_config.input_scale
     )
-    progress = run.progress
-    bar = tqdm(total=recipe.steps, initial=progress.step, desc="train", mininterval=5)
+    progress, end = run.progress, recipe.steps if until is None else until
+    if progress.step == 0 and network.head_config.start == "probe":
+        start_at_probe(run.plain, train_set, seed)
+    bar = tqdm(total=end, initial=progress.step, desc="train", mininterval=5)
     with bar, torch.random.fork_rng(devices=[]):
         while True:
-            if scores_at(recipe, progress.step) and not progress.scored():
+            is_end = progress.step == end
+            if (is_end or scores_at(recipe, progress.step)) and not progress.scored():
                 progress.add(objective.evaluate(run.plain, val_set))
                 run.save()
-            if progress.step == recipe.steps:
+            if is_end:
                 break
             run.step(*batches[progress.step], objective.loss)
             bar.update()
             # The last step's state is kept before the score, which may take long, begins.
-            if progress.step == recipe.steps or run.is_due():
+            if progress.step == end or run.is_due():
                 run.save()
     return run.plain.eval(), progress
 
@@ -181,7 +199,7 @@ class _Run:
         )
         # What `prepare` returns may wrap the network, which shares its weights and stays as it is.
         self.plain = network.to(memory_format=torch.channels_last)
-        self.plain.freeze_statistics(recipe.batch_norm == "frozen")
+        self.plain.freeze_statistics(freezes_statistics(recipe, network.head_config))
         self.network, self.optimizer = self.accelerator.prepare(
             self.plain, _optimizer(self.plain, recipe)
         )

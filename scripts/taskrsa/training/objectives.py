@@ -68,7 +68,7 @@ def value_loss(values: Tensor, labels: Tensor) -> Tensor:
 
 
 @contextmanager
-def _scoring(network: TargetNetwork) -> Iterator[torch.device]:
+def scoring(network: TargetNetwork) -> Iterator[torch.device]:
     """Put a network into evaluation mode for a while; yield its device."""
     training = network.training
     network.eval()
@@ -91,14 +91,14 @@ def predict(network: TargetNetwork, rgb: np.ndarray) -> Tensor:
     filled = np.full((max(height, side), max(width, side), 3), GREY, np.uint8)
     filled[:height, :width] = rgb
     ids = torch.empty(filled.shape[:2], dtype=torch.int64)
-    for top in _starts(filled.shape[0], side):
-        for left in _starts(filled.shape[1], side):
+    for top in starts(filled.shape[0], side):
+        for left in starts(filled.shape[1], side):
             window = slice(top, top + side), slice(left, left + side)
             ids[window] = _class_ids(network, filled[window]).cpu()
     return ids[:height, :width]
 
 
-def _starts(length: int, side: int) -> list[int]:
+def starts(length: int, side: int) -> list[int]:
     """Return where windows begin that cover a length; the last ends with it."""
     return [min(start, length - side) for start in range(0, length, side)]
 
@@ -115,7 +115,7 @@ def miou(network: TargetNetwork, images: LabelledSet) -> Scores:
     there is nothing else."""
     n = len(images.classes)
     pairs = torch.zeros(n * n, dtype=torch.int64)  # of label and prediction
-    with _scoring(network):
+    with scoring(network):
         for i in range(len(images)):
             labels = torch.from_numpy(images.label(i).astype(np.int64))
             predicted = predict(network, images.image(i)).cpu()
@@ -145,13 +145,14 @@ def accuracy(network: TargetNetwork, images: LabelledSet) -> Scores:
     """Score a classification by the share of images whose class is right, and by class."""
     n = len(images.classes)
     right, asked = np.zeros(n), np.zeros(n)
-    with _scoring(network) as device:
+    with scoring(network) as device:
         for scores, labels in _outputs(network, images, device):
             wanted, given = labels.long().cpu().numpy(), scores.argmax(1).cpu().numpy()
             asked += np.bincount(wanted, minlength=n)
             right += np.bincount(wanted[wanted == given], minlength=n)
     by_class = np.divide(right, asked, out=np.full(n, np.nan), where=asked > 0)
-    return Scores(right.sum() / asked.sum(), tuple(by_class.tolist()), len(images))
+    # A plain number, as states of a training hold no others.
+    return Scores(float(right.sum() / asked.sum()), tuple(by_class.tolist()), len(images))
 
 
 def error_removed(network: TargetNetwork, images: LabelledSet) -> Scores:
@@ -159,7 +160,7 @@ def error_removed(network: TargetNetwork, images: LabelledSet) -> Scores:
     of K outputs, and their mean. DataError if no known label of an output differs from it."""
     n = len(images.classes)
     ours, constant = np.zeros(n), np.zeros(n)
-    with _scoring(network) as device:
+    with scoring(network) as device:
         for values, labels in _outputs(network, images, device):
             known = ~labels.isnan()
             wanted = labels.nan_to_num()

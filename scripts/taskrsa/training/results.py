@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +11,6 @@ import pandas as pd
 from taskrsa.errors import DataError
 from taskrsa.io.files import sha256_of
 from taskrsa.networks.target import (
-    HEAD_ONLY,
-    WHOLE,
     TargetNetwork,
     encoder_bytes,
     target_bytes,
@@ -20,9 +19,24 @@ from taskrsa.networks.target import (
 from taskrsa.recipes import FinetuneConfig
 from taskrsa.targets.config import KINDS
 from taskrsa.targets.sets import LabelledSet
-from taskrsa.training.checkpoint import exclusive, key_of, write_whole
+from taskrsa.training.checkpoint import Checkpoint, exclusive, key_of, read_state, write_whole
 from taskrsa.training.finetuning import Progress, finetune, settings_of
-from taskrsa.training.objectives import OBJECTIVES
+from taskrsa.training.objectives import OBJECTIVES, Scores
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A part of a training, which goes on from the part before.
+
+    since, until : steps
+    before : the state at the step `since`; None for the start
+    reported : what scores are of, instead of the validation set: images that decided nothing
+    """
+
+    since: int
+    until: int
+    before: str | None = None
+    reported: LabelledSet | None = None
 
 
 def finetune_to_files(
@@ -33,6 +47,7 @@ def finetune_to_files(
     recipe: FinetuneConfig,
     seed: int,
     paths: dict[str, str],
+    leg: Leg | None = None,
 ) -> Progress | None:
     """Train a network and write weights, learning curve and scores.
 
@@ -42,58 +57,92 @@ def finetune_to_files(
     Parameters
     ----------
     name : of the network in tables
-    paths : of "weights", "curve", "scores" and, where the encoder alone is wanted, "encoder"
+    paths : of "weights" or, of a leg that another continues, "state"; of "curve", "scores" and,
+        where the encoder alone is wanted, "encoder"
+    leg : which part of the training it is; None for all of it
 
     Returns how the training went, None if another process has just finished it. Errors are those
     of `finetune`, `encoder_bytes` and `exclusive`.
     """
     if "encoder" in paths:
         encoder_bytes(network)  # refused before the training rather than after it
-    settings = settings_of(network, train_set, val_set, recipe, seed)
-    key, weights = key_of(settings), paths["weights"]
-    others = {what: path for what, path in paths.items() if what != "weights"}
-    with exclusive(Path(weights).with_suffix(".resume"), settings) as checkpoint:
-        if checkpoint.waited and _is_written(weights, others, key):
-            print(f"{weights}: the other process has finished it")
+    settings, before, reported = settings_of(network, train_set, val_set, recipe, seed), None, None
+    if leg is not None:
+        before = leg.before and (leg.before, settings | {"until": leg.since})
+        settings, reported = settings | {"until": leg.until}, leg.reported
+    key = key_of(settings | ({"reported images": reported.digest} if reported else {}))
+    main = paths["weights"] if "weights" in paths else paths["state"]
+    with exclusive(Path(main).with_suffix(".resume"), settings, before) as checkpoint:
+        if checkpoint.waited and _is_written(paths, settings, key):
+            print(f"{main}: the other process has finished it")
             checkpoint.finish()
             return None
-        chance = OBJECTIVES[network.kind].chance(train_set, val_set)
-        network, progress = finetune(network, train_set, val_set, recipe, seed, checkpoint)
-        metric = KINDS[network.kind].metric
-        row = {
-            "model": name,
-            "seed": seed,
-            "tap": network.tap,
-            "trained": WHOLE if network.trains_encoder else HEAD_ONLY,
-            "metric": metric,
-            "score": progress.curve[-1][2],
-            "chance_score": chance,
-            "n_val": progress.n_images,
-        }
-        if len(network.classes) > 1:  # nan where a class does not occur
-            names = (f"{metric.removeprefix('m')}_{name}" for name in network.classes)
-            row |= zip(names, progress.by_class, strict=True)
-        curve = pd.DataFrame(progress.curve, columns=["step", "train_loss", f"val_{metric}"])
-        files = {"curve": _csv(curve), "scores": _csv(pd.DataFrame([row]))}
-        if "encoder" in paths:
-            files["encoder"] = encoder_bytes(network)
-        about = {what: hashlib.sha256(files[what]).hexdigest() for what in others}
-        for what, path in others.items():
-            write_whole(path, files[what])
-        # Last, with the digests of the others: when the weights are there, all is.
-        write_whole(weights, target_bytes(network, {"settings": key, **about}))
+        objective, until = OBJECTIVES[network.kind], leg and leg.until
+        chance = objective.chance(train_set, reported or val_set)
+        network, progress = finetune(network, train_set, val_set, recipe, seed, checkpoint, until)
+        scores = Scores(progress.curve[-1][2], tuple(progress.by_class), progress.n_images)
+        if reported:
+            scores = objective.evaluate(network, reported)
+        row = _row(network, scores) | {"model": name, "seed": seed, "chance_score": chance}
+        _write(network, row, progress, key, paths, checkpoint)
         checkpoint.finish()
     return progress
+
+
+def _row(network: TargetNetwork, scores: Scores) -> dict:
+    """Return the columns of a row of scores in their order; model, seed and chance are None."""
+    metric = KINDS[network.kind].metric
+    row = {
+        "model": None,
+        "seed": None,
+        "tap": network.tap,
+        "trained": network.trained,
+        "metric": metric,
+        "score": scores.value,
+        "chance_score": None,
+        "n_val": scores.n_images,
+    }
+    if len(network.classes) > 1:  # nan where a class does not occur
+        names = (f"{metric.removeprefix('m')}_{name}" for name in network.classes)
+        row |= zip(names, scores.by_class, strict=True)
+    return row
+
+
+def _write(
+    network: TargetNetwork,
+    row: dict,
+    progress: Progress,
+    key: str,
+    paths: dict[str, str],
+    checkpoint: Checkpoint,
+) -> None:
+    """Write all files, weights or state last: when they are there, all is."""
+    columns = ["step", "train_loss", f"val_{row['metric']}"]
+    curve = pd.DataFrame(progress.curve, columns=columns)
+    files = {"curve": _csv(curve), "scores": _csv(pd.DataFrame([row]))}
+    if "encoder" in paths:
+        files["encoder"] = encoder_bytes(network)
+    about = {what: hashlib.sha256(content).hexdigest() for what, content in files.items()}
+    for what, content in files.items():
+        write_whole(paths[what], content)
+    if "weights" in paths:
+        # With the digests of the others.
+        write_whole(paths["weights"], target_bytes(network, {"settings": key, **about}))
+    else:
+        checkpoint.hand_on(paths["state"])
 
 
 def _csv(rows: pd.DataFrame) -> bytes:
     return rows.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
 
 
-def _is_written(weights: str, others: dict[str, str], key: str) -> bool:
+def _is_written(paths: dict[str, str], settings: dict, key: str) -> bool:
     """Return whether another process has just written all outputs with the same settings."""
+    if "weights" not in paths:
+        return read_state(paths["state"], settings) is not None
+    others = {what: path for what, path in paths.items() if what != "weights"}
     try:
         digests = {what: sha256_of(path) for what, path in others.items()}
-        return target_header(weights)["about"] == {"settings": key, **digests}
+        return target_header(paths["weights"])["about"] == {"settings": key, **digests}
     except (DataError, FileNotFoundError):
         return False
