@@ -28,7 +28,7 @@ def _here(tmp_path, monkeypatch):
 
 
 def onnx_file(path: Path, channels: int | None = 3, sides=(None, None)) -> Path:
-    """Write an ONNX network: a convolution, and the mean over positions."""
+    """Write an ONNX network: a convolution, the mean over positions, and two classes."""
     onnx = pytest.importorskip("onnx")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     shape = ["n", channels, *(side or name for side, name in zip(sides, "hw", strict=True))]
@@ -37,12 +37,16 @@ def onnx_file(path: Path, channels: int | None = 3, sides=(None, None)) -> Path:
         [
             helper.make_node("Conv", ["images", "w"], ["a"]),
             helper.make_node("Relu", ["a"], ["b"]),
-            helper.make_node("GlobalAveragePool", ["b"], ["y"]),
+            helper.make_node("GlobalAveragePool", ["b"], ["pooled"]),
+            helper.make_node("Conv", ["pooled", "classes"], ["y"]),
         ],
         "net",
         [helper.make_tensor_value_info("images", kind, shape)],
-        [helper.make_tensor_value_info("y", kind, ["n", 4, 1, 1])],
-        [onnx.numpy_helper.from_array(weights, "w")],
+        [helper.make_tensor_value_info("y", kind, ["n", 2, 1, 1])],
+        [
+            onnx.numpy_helper.from_array(weights, "w"),
+            onnx.numpy_helper.from_array(np.ones((2, 4, 1, 1), np.float32), "classes"),
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,13 +217,11 @@ def test_rows_of_a_table_are_copied(tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    ("kind", "arguments"), [("untrained", ""), ("objects", '{"pretrained": false}')]
-)
-def test_no_second_control(kind, arguments):
+@pytest.mark.parametrize(("arguments", "untrained"), [("", "yes"), ('{"pretrained": false}', "")])
+def test_no_second_control(arguments, untrained):
     need("timm")
-    cells = ["old", "", kind, "timm:resnet10t", "", "", "", "", "", "", "", arguments]
-    lines = [TABLE, cells]
+    cells = ["old", "", "", "timm:resnet10t", *[""] * 7, arguments, untrained]
+    lines = [[*TABLE, "untrained"], cells]
     Path("mine.tsv").write_text("".join("\t".join(line) + "\n" for line in lines))
     found = proposals(["timm:resnet10t", "mine.tsv"])
     assert [one.name for one in found] == ["resnet10t", "old"]

@@ -26,6 +26,8 @@ STAGES = (
     ("rdms_bank_", "RDMs of the networks"),
     ("rdms_target_", "small models of the targets"),
     ("rdms_random_", "RDMs of untrained encoders"),
+    ("target_features_", "measures of transfer"),
+    ("measures_", "measures of transfer"),
     ("rdms_", "other RDMs"),
     ("similarity_", "similarity, with bootstrap"),
     ("rank_", "rankings"),

@@ -143,15 +143,8 @@ def _cells(name: str, loader: str, **more: str) -> dict[str, str]:
     return cells | {"loader": loader, "layers": "auto"} | more
 
 
-def _is_untrained(cells: dict[str, str]) -> bool:
-    arguments = json.loads(cells.get("arguments") or "{}")
-    left_out = any(without.items() <= arguments.items() for without in _WITHOUT_WEIGHTS.values())
-    named = UNTRAINED in (cells.get("type"), cells["name"]) or cells["loader"] == "random"
-    return named or (left_out and not cells.get("weights"))
-
-
 def _control(found: Sequence[Proposal]) -> list[Proposal]:
-    if any(_is_untrained(one.cells) for one in found):
+    if any(network(one.cells).untrained for one in found):
         return []
     for one in found:
         library = one.cells["loader"].partition(":")[0]
