@@ -24,18 +24,23 @@ class Choice:
     Parameters
     ----------
     basis : of the constants of this module
-    others : networks that may be as good, in the order of the evidence
-    of : how many networks were compared
+    order : all networks that were compared, best first
+    others : networks that may be as good, in that order
     is_sure : false where nothing tells how certain the order is
     cheapest : of the network and the others, that which is fine-tuned soonest
     """
 
     model: str
     basis: str
-    of: int
+    order: Sequence[str]
     others: Sequence[str] = ()
     is_sure: bool = True
     cheapest: str = ""
+
+    @property
+    def of(self) -> int:
+        """How many networks were compared."""
+        return len(self.order)
 
     @property
     def none_differs(self) -> bool:
@@ -57,11 +62,9 @@ class Choice:
 def choice_of(inputs: Inputs, target: str) -> Choice:
     """Return the network that the page names for a target."""
     race, tuned = inputs.table("race", target), tuned_of(inputs, target)
-    if len(race):
-        said = outcome(race)
-        level = [said.runner_up] if said.margin is not None and said.margin <= 0 else []
-        found = Choice(said.winner, RACE, said.entrants, level)
-    elif len(tuned):
+    if len(race) and outcome(race).runner_up:
+        found = _by_race(race)
+    elif len(tuned) > 1:
         found = _by_scores(tuned)
     elif len(inputs.table("advice", target)):
         found = _by_ranks(inputs.table("advice", target), ADVICE)
@@ -82,20 +85,29 @@ def tuned_of(inputs: Inputs, target: str) -> pd.DataFrame:
     return known.sort_values("score", ascending=False, kind="stable")
 
 
+def _by_race(race: pd.DataFrame) -> Choice:
+    """Return the winner of a race of several networks; as good is one level with it at the end."""
+    said = outcome(race)
+    rows = race.sort_values(["round", "place"], ascending=[False, True], kind="stable")
+    level = [] if said.margin else [said.runner_up]
+    return Choice(said.winner, RACE, list(dict.fromkeys(rows["model"])), level)
+
+
 def _by_scores(tuned: pd.DataFrame) -> Choice:
-    """Return the best network; as good are those within the larger of both deviations over seeds."""
+    """Return the best network; as good are those that are behind it by less than a deviation over
+    seeds, of the two the larger."""
     best, deviation = tuned.iloc[0], tuned["score_sd"].fillna(0)
     reach = deviation.clip(lower=deviation.iloc[0])
     close = tuned["score"] >= best["score"] - reach
     others = tuned.loc[close, "model"].tolist()[1:]
-    return Choice(best["model"], TUNED, len(tuned), others)
+    return Choice(best["model"], TUNED, list(tuned["model"]), others)
 
 
 def _by_ranks(table: pd.DataFrame, basis: str) -> Choice:
     """Return the first of a table that is in order and says what is tied with the first."""
     first, tied = table["model"].iloc[0], table["tied"] == "yes"
     others = [model for model in table.loc[tied, "model"] if model != first]
-    return Choice(first, basis, len(table), others, is_sure=bool(tied.any()))
+    return Choice(first, basis, list(table["model"]), others, is_sure=bool(tied.any()))
 
 
 def untrained_of(inputs: Inputs, target: str) -> set[str]:
