@@ -86,9 +86,9 @@ def _seen(inputs: Inputs, target: str, advice: pd.DataFrame) -> list[str]:
     cells = ""
     if KINDS[config.kind].is_dense:
         grid = config.advice.grid
-        cells = f", up to {min(config.advice.cells, grid**2)} cells of a {grid} x {grid} grid each"
+        cells = f" ({min(config.advice.cells, grid**2)} cells of each at most)"
     return [
-        f"Seen were the features of {n:,} labelled training images{cells}, at "
+        f"This rests on {n:,} labelled training images{cells} and on the networks' features at "
         f"{place(config.advice.layer)}."
     ]
 

@@ -94,11 +94,11 @@ def _by_race(race: pd.DataFrame) -> Choice:
 
 
 def _by_scores(tuned: pd.DataFrame) -> Choice:
-    """Return the best network; as good are those that are behind it by less than a deviation over
-    seeds, of the two the larger."""
+    """Return the best network. As good are those that are behind it by no more than a deviation
+    over seeds, of the two the larger; and all, where none is better than a constant answer."""
     best, deviation = tuned.iloc[0], tuned["score_sd"].fillna(0)
     reach = deviation.clip(lower=deviation.iloc[0])
-    close = tuned["score"] >= best["score"] - reach
+    close = (tuned["score"] >= best["score"] - reach) | ~(best["score"] > best["chance_score"])
     others = tuned.loc[close, "model"].tolist()[1:]
     return Choice(best["model"], TUNED, list(tuned["model"]), others)
 

@@ -49,14 +49,12 @@ def _first(ranking: pd.DataFrame, inputs: Inputs, target: str) -> Said:
         return Said(
             [f"The paper's RSA agrees: {name} is the most similar to {query}, {similarity}."]
         )
-    rank = ranking.set_index("model")["rank"].get(ours)
-    other = f", and {inputs.label(ours)} {ordinal(rank)} of {len(ranking)}" if rank else ""
-    return Said(
-        [
-            f"The paper's RSA disagrees: it puts {name} first, as the most similar to {query} "
-            f"({similarity}){other}."
-        ]
-    )
+    said = f"The paper's RSA disagrees: {name} is the most similar to {query}, {similarity}"
+    for row in ranking[ranking["model"] == ours].to_dict("records"):
+        said += f", and {inputs.label(ours)} {ordinal(row['rank'])} of {len(ranking)}"
+        if row["tied"] == "yes":
+            said += ", but these images cannot tell the two apart"
+    return Said([f"{said}."])
 
 
 def _exceeds(ranking: pd.DataFrame) -> Said:

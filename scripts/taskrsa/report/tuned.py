@@ -10,7 +10,7 @@ from taskrsa.report.choice import Choice, tuned_of
 from taskrsa.report.inputs import SMALL, Inputs
 from taskrsa.report.view import amount
 from taskrsa.report.words import Said, metric_of, names_of, together
-from taskrsa.text import is_known, number, percent
+from taskrsa.text import is_known, joined, number, percent
 from taskrsa.transferability.race_table import Outcome, outcome
 from taskrsa.transferability.study import regrets
 
@@ -57,6 +57,8 @@ def _close(inputs: Inputs, target: str, choice: Choice) -> Said:
     tuned = tuned_of(inputs, target)
     if len(tuned) < 2:
         return Said()
+    if not tuned["score"].iloc[0] > tuned["chance_score"].iloc[0]:
+        return Said(cheapest_said(inputs, target, choice))
     if tuned["score_sd"].isna().all():
         return Said(["Each has one run, so how much of the differences is chance is not known."])
     if not choice.others:
@@ -69,11 +71,17 @@ def _close(inputs: Inputs, target: str, choice: Choice) -> Said:
 
 def _before(inputs: Inputs, target: str) -> Said:
     """Say what taking the first of the advice, and that of RSA, would have lost."""
+    if len(tuned_of(inputs, target)) < 2:
+        return Said()
     advice = inputs.table("advice", target)
-    firsts = {"The advice": _first(inputs, target, "advice")} if len(advice) else {}
+    firsts = {"the advice": _first(inputs, target, "advice")} if len(advice) else {}
     if advice.empty or measures_of(advice) != ["rsa"]:
-        firsts["The paper's RSA"] = _first(inputs, target)
-    lines = [_lost(inputs, target, who, model) for who, model in firsts.items()]
+        firsts["the paper's RSA"] = _first(inputs, target)
+    best = tuned_of(inputs, target)["model"].iloc[0]
+    right = [who for who, model in firsts.items() if model == best]
+    lines = [_lost(inputs, target, who, model) for who, model in firsts.items() if model != best]
+    if right:
+        lines.insert(0, f"{_capital(joined(right))} had put it first as well.")
     return Said([line for line in lines if line])
 
 
@@ -81,17 +89,19 @@ def _first(inputs: Inputs, target: str, table: str = "ranking") -> str:
     return inputs.table(table, target).sort_values("rank", kind="stable")["model"].iloc[0]
 
 
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
 def _lost(inputs: Inputs, target: str, who: str, model: str) -> str:
     """Say what a choice made before fine-tuning lost; "" where that network was not fine-tuned."""
     tuned = tuned_of(inputs, target).reset_index(drop=True)
     at = tuned.index[tuned["model"] == model]
-    if not len(at) or len(tuned) < 2:
+    if not len(at):
         return ""
-    if at[0] == 0:
-        return f"{who} had put it first as well: nothing lost."
     row = tuned.loc[at[0]]
     lost = regrets(tuned["score"].to_numpy(), row["chance_score"])[at[0]]
-    said = f"{who} had put {inputs.label(model)} first, which reached {number(row['score'], 3)}"
+    said = f"{_capital(who)} had put {inputs.label(model)} first, which reached {number(row['score'], 3)}"
     if tuned["trained"].nunique() > 1:
         said += f" ({row['trained']})"
     if is_known(lost):
