@@ -101,7 +101,8 @@ def _lost(inputs: Inputs, target: str, who: str, model: str) -> str:
         return ""
     row = tuned.loc[at[0]]
     lost = regrets(tuned["score"].to_numpy(), row["chance_score"])[at[0]]
-    said = f"{_capital(who)} had put {inputs.label(model)} first, which reached {number(row['score'], 3)}"
+    reached = number(row["score"], 3)
+    said = f"{_capital(who)} had put {inputs.label(model)} first, which reached {reached}"
     if tuned["trained"].nunique() > 1:
         said += f" ({row['trained']})"
     if is_known(lost):
