@@ -274,6 +274,16 @@ def test_advice_and_measures_stand_before_the_paper_s_ranking():
     assert "The 3 networks, ranked by similarity" in page
 
 
+def test_advice_and_measures_stand_before_the_paper_s_figures():
+    given, full = bank(), demo()
+    tables = {**full.targets["outdoor"], **given.targets["mine"]}
+    pictures = [one._replace(target="mine") for one in full.pictures if one.target]
+    page = render(replace(given, pictures=pictures, targets={"mine": tables}))
+    assert_sound(page)
+    assert page.index("All measures of the networks") < page.index('<figure class="picture">')
+    assert page.index('<figure class="picture">') < page.index("Ranking by the paper&#39;s RSA")
+
+
 def test_a_race_has_its_rounds_shown():
     given = bank()
     tables = given.targets["mine"]

@@ -41,6 +41,7 @@ class Section:
     title: str
     lead: Sequence[str] = ()
     claims: Sequence[Mapping] = ()
+    above: Sequence[Table] = ()  # before the figures
     matrices: Sequence[tuple[str, str, Markup]] = ()  # layer, title, SVG
     tree: Markup | None = None
     tree_title: str = ""
@@ -53,8 +54,8 @@ class Section:
     @property
     def filled(self) -> bool:
         """Whether there is anything to show below the title."""
-        parts = (self.claims, self.matrices, self.pictures, self.tables, self.lines, self.config)
-        return any(map(len, parts))
+        parts = (self.claims, self.matrices, self.pictures, self.lines, self.config)
+        return any(map(len, (*parts, self.above, self.tables)))
 
 
 def all_sections(inputs: Inputs) -> list[Section]:
@@ -83,13 +84,19 @@ def first_choices(inputs: Inputs) -> Table:
 def _section(part: Mapping, inputs: Inputs, target: str = "") -> Section:
     """Return a section with what the run has of its claims, figures and tables."""
     ids = part.get("claims", ()) if target in ("", inputs.paper_target) else ()
+    shown = [
+        (spec.get("above", False), one)
+        for spec in part.get("tables", ())
+        if (one := _table(spec, inputs, target))
+    ]
     section = Section(
         part["id"],
         part.get("title", ""),
         [part["lead"]] if "lead" in part else [],
         [row for row in inputs.claims if row["claim"] in ids],
         pictures=_pictures(inputs, part, target),
-        tables=[one for spec in part.get("tables", ()) if (one := _table(spec, inputs, target))],
+        above=[one for is_above, one in shown if is_above],
+        tables=[one for is_above, one in shown if not is_above],
     )
     if part["id"] in MORE:
         MORE[part["id"]](section, inputs, target)
