@@ -47,7 +47,7 @@ def _best(inputs: Inputs, target: str) -> Said:
     if n > 1:
         said += f", the best of the {n} networks fine-tuned; their mean is "
         said += number(tuned["score"].mean(), 3)
-    elif not mixed:
+    else:
         said += "; no other network was fine-tuned"
     return Said([f"{said}."])
 
