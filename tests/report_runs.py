@@ -120,6 +120,8 @@ def target_tables(networks: pd.DataFrame, config: dict) -> dict[str, pd.DataFram
     scratch = pd.DataFrame({"model": ["small"], "label": [LABELS["small"]], "score": [0.35]})
     scores = pd.concat([tuned, scratch], ignore_index=True)
     return found | {
+        "advice": _advice(networks),
+        "measures": _measures(list(networks["name"])),
         "images": pd.DataFrame({"id": range(33), "split": ["train"] * 24 + ["val"] * 9}),
         "scores": scores.assign(
             trained="whole network", metric=metric, chance_score=0.2, n_val=9, score_sd=np.nan
@@ -131,10 +133,50 @@ def target_tables(networks: pd.DataFrame, config: dict) -> dict[str, pd.DataFram
     }  # fmt: skip
 
 
+def _advice(networks: pd.DataFrame) -> pd.DataFrame:
+    ranks = np.arange(1, len(networks) + 1)
+    names = networks[["label", "type"]].assign(model=networks["name"], untrained="no")
+    return names.assign(
+        mean_rank=ranks, rank=ranks, rank_low=ranks, rank_high=ranks,
+        tied=np.where(ranks == 1, "yes", "no"), rank_probe=ranks, rank_cka=ranks,
+    )  # fmt: skip
+
+
+def _measures(models: Sequence[str]) -> pd.DataFrame:
+    """Return scores that fall with every network, sizes too, at the tap and one more layer."""
+    scores, rows = np.linspace(0.9, 0.3, len(models)), []
+    for model, score in zip(models, scores, strict=True):
+        for layer, shift in (("tap", 0.0), ("last", -0.2)):
+            rows.append((model, "probe", layer, score + shift, "", 0.25))
+            rows.append((model, "cka", layer, score / 2 + shift, "", np.nan))
+        rows.append((model, "size", "", 6 + score, "", np.nan))
+        rows.append((model, "prior", "", np.nan, "the table has no prior for it", np.nan))
+    return pd.DataFrame(
+        rows, columns=["model", "measure", "layer", "score", "reason", "chance"]
+    ).replace("", np.nan)
+
+
+def race(*rounds: Sequence[str], steps: int = 60, margin: float = 0.05) -> pd.DataFrame:
+    """Return a race; `rounds` name the networks of each round, best first, the winner's last."""
+    parts = []
+    for number, models in enumerate(rounds, 1):
+        part = pd.DataFrame({"model": models, "round": number, "type": "", "label": models})
+        kept = len(rounds[number]) if number < len(rounds) else 1
+        part["steps"] = steps * number // len(rounds)
+        part["cost"] = steps // len(rounds)
+        part["place"] = np.arange(1, len(models) + 1)
+        part["score"] = 0.4 - margin * (part["place"] - 1)
+        part["survives"] = np.where(part["place"] <= kept, "yes", "no")
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True).assign(
+        trained="whole network", metric="miou", n_val=6
+    )
+
+
 # --- the reference run ---
 
 
-OF_TARGET = ("ranking", "scores", "prediction", "choice", "taps")
+OF_TARGET = ("ranking", "scores", "prediction", "choice", "taps", "advice", "measures")
 
 
 def _picture(path: Path) -> Picture:
@@ -147,7 +189,7 @@ def demo() -> Inputs:
     """Return the reference run of the demo, with its figures and claims."""
     tables = read_tables(sorted(DEMO.glob("*.csv")))
     tables["bank_quality"] = tables.pop("quality")
-    of_target = {name: tables.pop(name) for name in OF_TARGET}
+    of_target = {name: tables.pop(name) for name in OF_TARGET if name in tables}
     claims = judge_all(Run(tables | of_target))
     ranking = of_target["ranking"]
     of_target["ranking"] = ranking.assign(tied=np.where(ranking["rank_low"] > 1, "no", "yes"))

@@ -3,7 +3,16 @@
 import re
 from pathlib import Path
 
-from taskrsa.io.costs import Job, by_stage, disk_use, ranking_seconds, read_jobs, stage_of
+from taskrsa.io.costs import (
+    Job,
+    advice_seconds,
+    by_stage,
+    disk_use,
+    ranking_seconds,
+    read_jobs,
+    stage_of,
+    tuning_seconds,
+)
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 
@@ -58,6 +67,16 @@ def test_a_ranking_took_the_networks_and_the_target_s_own_small_models():
     assert ranking_seconds(jobs, "voc", gpu=True) == 15.0
     assert ranking_seconds(jobs, "voc_2") == 3.0
     assert ranking_seconds([Job("rdms_bank_a", 1.0, None, None)], "voc") == 0.0
+
+
+def test_an_advice_and_fine_tuning_took_the_jobs_of_their_target():
+    names = ["target_features_voc_a", "measures_voc_a", "measures_voc_2_a", "measures_voc_b"]
+    tuned = ["finetune_voc_block4_a_s0", "finetune_voc_race_a_round1", "finetune_voc_2_block4_a_s0"]
+    jobs = [Job(name, 3.0, 1.0, 1) for name in (*names, *tuned)]
+    assert advice_seconds(jobs, "voc", ["a"]) == 2.0
+    assert advice_seconds(jobs, "voc", ["a", "b"], gpu=True) == 9.0
+    assert tuning_seconds(jobs, "voc") == 2.0
+    assert tuning_seconds(jobs, "voc_2") == 1.0
 
 
 def test_disk_use_by_folder(tmp_path):

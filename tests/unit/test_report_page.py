@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from report_runs import DEMO, LABELLED, bank, demo
+from report_runs import DEMO, LABELLED, bank, demo, race
 from taskrsa.errors import DataError
 from taskrsa.paper.claims import Run, judge_all
 from taskrsa.report.inputs import Inputs
@@ -100,7 +100,12 @@ def test_same_inputs_give_the_same_bytes(page):
 
 
 def test_answer_then_taxonomy_then_claims_then_cost(page):
-    titles = ["Similarity suggests", "How alike the networks are (", "The paper&#39;s claims</h2>"]
+    titles = [
+        "Fine-tuned, ",
+        "Target outdoor</h2>",
+        "How alike the networks are (",
+        "The paper&#39;s claims</h2>",
+    ]
     page = page[page.index("<main>") :]
     titles += ["What it cost</h2>", "What it was made from</h2>"]
     assert sorted(titles, key=page.index) == titles
@@ -179,8 +184,8 @@ def test_tables_of_any_size_and_types_have_a_page(n, types):
     assert len(page) < 3_000_000
     assert page.count('<figure class="layer">') == (2 if n <= 40 else 1)
     assert ('class="types"' in page) == (len(types[:n]) > 1)
-    assert (f"The first 20 of {n} networks" in page) == (n > 20)
-    assert ("Ranking of all networks" in page) == (n > 20)
+    assert (f"The first 20 of {n} networks, as advised" in page) == (n > 20)
+    assert text_of(page).count(f"Net {'A' if n <= 26 else 0}") > 4
 
 
 def test_types_differ_in_sign_or_colour():
@@ -235,9 +240,75 @@ def test_matrix_and_tree_have_one_order():
 def test_a_table_without_a_column_is_one_line():
     given = bank()
     tables = given.targets["mine"]
-    ranking = tables["ranking"].drop(columns="tied")
-    with pytest.raises(DataError, match=r"no column 'tied'; make it again"):
-        render(replace(given, targets={"mine": {**tables, "ranking": ranking}}))
+    advice = tables["advice"].drop(columns="untrained")
+    with pytest.raises(DataError, match=r"no column 'untrained'; make it again"):
+        render(replace(given, targets={"mine": {**tables, "advice": advice}}))
+
+
+def rows_of(page: str, title: str) -> list[list[str]]:
+    """Return the cells of the table below a heading, with its heads first."""
+    table = re.search(rf">{re.escape(title)}</h3>.*?</table>", page, flags=re.DOTALL)[0]
+    found = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in table.split("<tr>")[1:]]
+    return [[text_of(cell).strip() for cell in row] for row in found]
+
+
+def test_advice_and_measures_stand_before_the_paper_s_ranking():
+    page = render(bank())
+    titles = ["The advice: mean of the ranks by measures", "All measures of the networks"]
+    titles.append("Ranking by the paper&#39;s RSA")
+    assert sorted(titles, key=page.index) == titles
+    heads, first, *_ = rows_of(page, titles[0])
+    assert heads[-2:] == ["by linear probe", "by linear CKA with labels"]
+    assert first[:2] == ["1", "Net A"]
+    # One row a network, at the layer of the advice; measures without a score are left out.
+    assert rows_of(page, titles[1]) == [
+        ["network", "linear probe", "linear CKA with labels", "size"],
+        ["Net A", "0.900", "0.450", "6.900"],
+        ["Net B", "0.600", "0.300", "6.600"],
+        ["Net C", "0.300", "0.150", "6.300"],
+        ["constant answer", "0.250", "", ""],
+    ]
+    # A target without labels has a ranking only, which stands beside the answer.
+    page = render(bank(targets={"mine": {"kind": "network", "network": "n2"}}))
+    assert not [title for title in titles if title in page]
+    assert "The 3 networks, ranked by similarity" in page
+
+
+def test_advice_and_measures_stand_before_the_paper_s_figures():
+    given, full = bank(), demo()
+    tables = {**full.targets["outdoor"], **given.targets["mine"]}
+    pictures = [one._replace(target="mine") for one in full.pictures if one.target]
+    page = render(replace(given, pictures=pictures, targets={"mine": tables}))
+    assert_sound(page)
+    assert page.index("All measures of the networks") < page.index('<figure class="picture">')
+    assert page.index('<figure class="picture">') < page.index("Ranking by the paper&#39;s RSA")
+
+
+def test_a_race_has_its_rounds_shown():
+    given = bank()
+    tables = given.targets["mine"]
+    won = tables["scores"][tables["scores"]["model"] == "n1"]
+    rounds = race(["n1", "n0", "n2"], ["n1", "n0"], ["n1"])
+    page = render(replace(given, targets={"mine": {**tables, "race": rounds, "scores": won}}))
+    assert_sound(page)
+    heads, *rows = rows_of(page, "The race")
+    assert heads[:2] == ["round", "network"]
+    assert [row[1] for row in rows] == ["Net B", "Net A", "Net C", "Net B", "Net A", "Net B"]
+    assert [row[-1] for row in rows] == ["yes", "yes", "no", "yes", "no", "yes"]
+
+
+def test_the_first_choice_for_each_target_is_that_of_its_headline():
+    targets = {name: {"kind": "segmentation", **LABELLED} for name in ("tuned", "advised")}
+    given = bank(targets=targets)
+    tables = given.targets["advised"]
+    tied = tables["advice"].assign(tied="yes")
+    cheap = tables["cost"].assign(seconds=[3, 2, 1])
+    only = {name: frame for name, frame in tables.items() if name != "scores"}
+    of_targets = {**given.targets, "advised": {**only, "advice": tied, "cost": cheap}}
+    page = text_of(render(replace(given, targets=of_targets)))
+    assert "tuned Net A fine-tuning 1 segmentation 0.500 mIoU" in page
+    assert "advised Net C advice 3 segmentation" in page
+    assert "take the cheapest, Net C." in page
 
 
 def curves(*steps: int) -> pd.DataFrame:
@@ -288,7 +359,7 @@ def test_every_one_of_many_layers_can_be_seen(browser, tmp_path, width):
 
 
 @pytest.mark.parametrize("label", ["Net {}", "efficientnet_b0.ra_in1k_with_a_very_long_name_{}"])
-def test_on_a_phone_the_similarity_is_seen_without_scrolling(browser, tmp_path, label):
+def test_on_a_phone_the_advice_is_seen_without_scrolling(browser, tmp_path, label):
     path = tmp_path / "report.html"
     targets = {name: {"kind": "segmentation", **LABELLED} for name in ("mine", "other")}
     path.write_text(render(bank(27, MANY_TYPES, label=label, targets=targets)), encoding="utf-8")
@@ -297,7 +368,8 @@ def test_on_a_phone_the_similarity_is_seen_without_scrolling(browser, tmp_path, 
     opened.goto(path.as_uri())
     for table in opened.locator("#answer table").all():
         heads = table.locator("th").all_inner_texts()
-        box = table.locator("tbody tr").first.locator("td").nth(heads.index("similarity"))
+        number = "mean rank" if "mean rank" in heads else "by"
+        box = table.locator("tbody tr").first.locator("td").nth(heads.index(number))
         edges = box.bounding_box()
         assert edges["x"] + edges["width"] <= 360
     assert opened.evaluate("document.documentElement.scrollWidth") <= 360

@@ -31,6 +31,8 @@ STAGES = (
     ("rdms_", "other RDMs"),
     ("similarity_", "similarity, with bootstrap"),
     ("rank_", "rankings"),
+    ("target_features_", "advice"),
+    ("measures_", "advice"),
     ("small_vs_bank", "small models against the networks"),
     ("robustness_", "robustness"),
     ("probe_", "transfer measured by probes"),
@@ -78,9 +80,27 @@ def ranking_seconds(jobs: Iterable[Job], target: str, gpu: bool = False) -> floa
 
     Of the CPU, or of the wall clock where jobs had a GPU.
     """
-    names = re.compile(rf"rdms_bank_.*|(train|rdms)_target_{re.escape(target)}(_s\d+)?")
-    ranked = (job for job in jobs if names.fullmatch(job.name))
-    return sum((job.wall_s if gpu else job.cpu_s) or 0.0 for job in ranked)
+    return _seconds(jobs, rf"rdms_bank_.*|(train|rdms)_target_{re.escape(target)}(_s\d+)?", gpu)
+
+
+def advice_seconds(
+    jobs: Iterable[Job], target: str, networks: Iterable[str], gpu: bool = False
+) -> float:
+    """Return the seconds that features and measures of some networks took on a target, as for
+    `ranking_seconds`; RDMs and small models, which one of the measures compares, are not in it."""
+    names = "|".join(map(re.escape, networks))
+    return _seconds(jobs, rf"(target_features|measures)_{re.escape(target)}_({names})", gpu)
+
+
+def tuning_seconds(jobs: Iterable[Job], target: str, gpu: bool = False) -> float:
+    """Return the seconds that all fine-tuning on a target took, as for `ranking_seconds`."""
+    taps = "block4|compressed|race"
+    return _seconds(jobs, rf"finetune_{re.escape(target)}_({taps})_.*", gpu)
+
+
+def _seconds(jobs: Iterable[Job], names: str, gpu: bool) -> float:
+    chosen = (job for job in jobs if re.fullmatch(names, job.name))
+    return sum((job.wall_s if gpu else job.cpu_s) or 0.0 for job in chosen)
 
 
 def by_stage(jobs: Iterable[Job]) -> list[dict]:

@@ -16,16 +16,20 @@ from scipy.cluster.hierarchy import leaves_list
 from taskrsa.figures.style import layer_label, layer_order
 from taskrsa.io.costs import by_stage
 from taskrsa.report import draw
-from taskrsa.report.answer import about_bank, metric_of, place
+from taskrsa.report.advised import PREFIX, at_layer, measures_of
+from taskrsa.report.answer import about_bank
+from taskrsa.report.choice import choice_of, tuned_of
 from taskrsa.report.inputs import Inputs
 from taskrsa.report.view import VERDICTS, Column, Table, amount, size, table_of
+from taskrsa.report.words import measure_label, metric_of, place
 from taskrsa.rsa.inference import confidence_interval
-from taskrsa.text import is_known, number
+from taskrsa.text import number
 from taskrsa.transferability import TAP
 
 TEMPLATES = Path(__file__).parent / "templates"
 COLUMNS, PARTS = yaml.safe_load((TEMPLATES / "page.yaml").read_text(encoding="utf-8")).values()
 FEW = 20  # rows of a ranking beside the answer; the target's section has all
+MEASURED = "measure_"  # before the names of measures, as columns
 MANY = 40  # networks from which on only one matrix is drawn
 
 
@@ -37,6 +41,7 @@ class Section:
     title: str
     lead: Sequence[str] = ()
     claims: Sequence[Mapping] = ()
+    above: Sequence[Table] = ()  # before the figures
     matrices: Sequence[tuple[str, str, Markup]] = ()  # layer, title, SVG
     tree: Markup | None = None
     tree_title: str = ""
@@ -49,8 +54,8 @@ class Section:
     @property
     def filled(self) -> bool:
         """Whether there is anything to show below the title."""
-        parts = (self.claims, self.matrices, self.pictures, self.tables, self.lines, self.config)
-        return any(map(len, parts))
+        parts = (self.claims, self.matrices, self.pictures, self.lines, self.config)
+        return any(map(len, (*parts, self.above, self.tables)))
 
 
 def all_sections(inputs: Inputs) -> list[Section]:
@@ -62,27 +67,36 @@ def all_sections(inputs: Inputs) -> list[Section]:
 
 
 def first_ranks(inputs: Inputs, target: str) -> Table:
-    """Return the ranking for a target, or its first rows, with what fine-tuning reached."""
-    n = len(inputs.table("ranking", target))
-    title = f"Ranking of the {n} networks" if n <= FEW else f"The first {FEW} of {n} networks"
-    return replace(_table(PARTS[0]["tables"][0], inputs, target), title=title)
+    """Return the advice for a target, the ranking where there is none, or its first rows; with what
+    fine-tuning reached."""
+    by_advice, by_similarity, _ = PARTS[0]["tables"]
+    spec = by_advice if len(inputs.table("advice", target)) else by_similarity
+    n = len(inputs.table(spec["of"], target))
+    of = f"The {n} networks" if n <= FEW else f"The first {FEW} of {n} networks"
+    return replace(_table(spec, inputs, target), title=f"{of}, {spec['title']}")
 
 
 def first_choices(inputs: Inputs) -> Table:
     """Return the first choice for every target."""
-    return _table(PARTS[0]["tables"][1], inputs)
+    return _table(PARTS[0]["tables"][2], inputs)
 
 
 def _section(part: Mapping, inputs: Inputs, target: str = "") -> Section:
     """Return a section with what the run has of its claims, figures and tables."""
     ids = part.get("claims", ()) if target in ("", inputs.paper_target) else ()
+    shown = [
+        (spec.get("above", False), one)
+        for spec in part.get("tables", ())
+        if (one := _table(spec, inputs, target))
+    ]
     section = Section(
         part["id"],
         part.get("title", ""),
         [part["lead"]] if "lead" in part else [],
         [row for row in inputs.claims if row["claim"] in ids],
         pictures=_pictures(inputs, part, target),
-        tables=[one for spec in part.get("tables", ()) if (one := _table(spec, inputs, target))],
+        above=[one for is_above, one in shown if is_above],
+        tables=[one for is_above, one in shown if not is_above],
     )
     if part["id"] in MORE:
         MORE[part["id"]](section, inputs, target)
@@ -99,11 +113,13 @@ def _table(spec: Mapping, inputs: Inputs, target: str = "") -> Table | None:
     if name in DERIVED and len(frame):
         frame = DERIVED[name](frame, inputs, target)
     metric = metric_of(inputs, target)
-    columns = [_column(column, metric) for column in spec["columns"]]
+    more = EACH[name](frame) if name in EACH and len(frame) else []
+    columns = [_column(column, metric) for column in [*spec["columns"], *more]]
     folder = f"targets/{target}" if target else "tables"
     where = spec.get("file", f"{folder}/{of}.csv")
     title = spec["title"].format(metric=metric)
-    return table_of(frame, inputs.styles, title, columns, where, spec.get("folded", False))
+    table = table_of(frame, inputs.styles, title, columns, where, spec.get("folded", False))
+    return table and replace(table, note=spec.get("note", ""))
 
 
 def _column(given: str | Mapping, metric: str) -> Column:
@@ -151,13 +167,36 @@ def _with_scores(ranking: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataF
     return ranking.merge(reached, on="model", how="left")
 
 
+def _first_advice(advice: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
+    """Return the first rows of the advice, with their ranks by RSA and scores of fine-tuning."""
+    ranking, scores = inputs.table("ranking", target), inputs.table("scores", target)
+    by_rsa = ranking[["model", "rank"]].rename(columns={"rank": "rank_by_rsa"})
+    found = advice.head(FEW).merge(by_rsa, on="model", how="left")
+    if scores.empty:
+        return found
+    return found.merge(scores[["model", "score", "score_sd"]], on="model", how="left")
+
+
+def _wide_measures(_: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
+    """Return one row a network, in the order of the advice, and one of the constant answer, with a
+    column for each measure that has a score."""
+    rows = at_layer(inputs, target)
+    wide = rows.pivot(index="model", columns="measure", values="score")
+    wide = wide[list(dict.fromkeys(rows["measure"]))].add_prefix(MEASURED)
+    wide = wide.reindex(inputs.table("advice", target)["model"]).reset_index()
+    chance = rows.dropna(subset="chance").groupby("measure")["chance"].mean().add_prefix(MEASURED)
+    constant = {"model": "", "label": "constant answer", **chance}
+    return pd.concat([wide, pd.DataFrame([constant] if len(chance) else [])], ignore_index=True)
+
+
 def _first_ranks(ranking: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
     return _with_scores(ranking, inputs, target).head(FEW)
 
 
 def _all_ranks(ranking: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
     """Return the ranking, or nothing where all of it stands beside the answer."""
-    return _with_scores(ranking if len(ranking) > FEW else ranking.head(0), inputs, target)
+    stands = inputs.table("advice", target).empty and len(ranking) <= FEW
+    return _with_scores(ranking.head(0) if stands else ranking, inputs, target)
 
 
 def _choice(frame: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
@@ -195,7 +234,22 @@ def _is_combination(frame: pd.DataFrame) -> pd.Series:
     return frame["measures"].fillna("").str.contains(" ")
 
 
+# Columns that a table has one of for each measure.
+EACH = {
+    "advice": lambda frame: [
+        {f"{PREFIX}{name}": {"head": f"by {measure_label(name)}", "digits": 1, "ends": "none"}}
+        for name in measures_of(frame)
+    ],
+    "measures": lambda frame: [
+        {name: {"head": measure_label(name.removeprefix(MEASURED)), "digits": 3}}
+        for name in frame.columns
+        if name.startswith(MEASURED)
+    ],
+}
+
 DERIVED = {
+    "first_advice": _first_advice,
+    "measures": _wide_measures,
     "first_ranks": _first_ranks,
     "all_ranks": _all_ranks,
     "choice": _choice,
@@ -221,11 +275,11 @@ DERIVED = {
 def _first_choices(inputs: Inputs) -> pd.DataFrame:
     rows = []
     for target in inputs.ranked:
-        ranking = inputs.table("ranking", target)
-        row = _with_scores(ranking, inputs, target).iloc[0].to_dict()
-        row |= {"target": target, "kind": inputs.config.targets[target].kind}
-        row["tied"] = (ranking["tied"] == "yes").sum()
-        row["metric"] = metric_of(inputs, target) if is_known(row.get("score")) else None
+        choice, tuned = choice_of(inputs, target), tuned_of(inputs, target)
+        row = {"target": target, "kind": inputs.config.targets[target].kind, "model": choice.take}
+        row |= {"basis": choice.basis, "tied": 1 + len(choice.others)}
+        for score in tuned.loc[tuned["model"] == choice.take, "score"] if len(tuned) else ():
+            row |= {"score": score, "metric": metric_of(inputs, target)}
         rows.append(row)
     return pd.DataFrame(rows)
 

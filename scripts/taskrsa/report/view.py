@@ -95,6 +95,7 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     where: str = ""
     folded: bool = False  # shown on demand
+    note: str = ""  # what to know before reading it
 
     def is_number(self, at: int) -> bool:
         """Whether a column holds numbers, which stand to the right and are sorted as such."""
