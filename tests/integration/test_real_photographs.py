@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 import yaml
+from conftest import PROFILE, copy_project
 
 pytestmark = pytest.mark.workflow
 
@@ -28,11 +29,10 @@ TINY = {
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory, real_data):
-    from conftest import copy_project
-
     project = copy_project(tmp_path_factory.mktemp("nyuv2") / "project")
     (project.path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
-    printed = project.snakemake("--configfile", "config/nyuv2.yaml", "tiny.yaml", data=real_data)
+    files = ("config/nyuv2.yaml", "tiny.yaml")
+    printed = project.snakemake(*PROFILE, "--configfile", *files, data=real_data)
     return project, printed
 
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Project
+from conftest import PROFILE, Project
 
 SMOKE = ("--configfile", "config/smoke.yaml")
 LAYERS = ["block1", "block2", "block3", "block4", "compressed"]
@@ -305,21 +305,22 @@ def test_a_config_value_makes_stale_what_uses_it(smoke, tmp_path, key, value, ex
 
 
 def test_one_core_gives_the_same_bytes(smoke, tmp_path):
-    """All is made again but the data and what was trained for most of the tasks."""
+    """All is made again but the data and what was made of most of the tasks alone."""
     shutil.copytree(smoke.path, tmp_path / "again")
     other, results = Project(tmp_path / "again"), tmp_path / "again/results/smoke"
     again = {"edge2d", "rgb2depth"}
-    kept = [
-        results / part for part in ("data", "labels", f"{TARGET}/data.h5", f"{TARGET}/images.csv")
-    ]
-    for part in ("bank", "small", "affinity", f"{TARGET}/finetuned/block4"):
+    of_target = [f"{TARGET}/{name}" for name in ("data.h5", "images.csv", "cells.h5")]
+    kept = [results / part for part in ("data", "labels", *of_target)]
+    of_target = [f"{TARGET}/{name}" for name in ("features", "finetuned/block4")]
+    rdms = [f"rdms/{kind}" for kind in ("bank", "bank_variants", "bank_measures", "labels")]
+    for part in ("bank", "small", "affinity", *rdms, *of_target):
         of_tasks = [path for path in (results / part).iterdir() if path.stem not in SUMMARIES]
         assert again <= {path.stem for path in of_tasks}
         kept += [path for path in of_tasks if path.stem not in again]
     for path in results.rglob("*"):
         if path.is_file() and not {path, *path.parents}.intersection(kept):
             path.unlink()
-    other.snakemake(*SMOKE, cores=1)
+    other.snakemake(*PROFILE, *SMOKE, cores=1)
     for kind in ("csv", "nwk", "h5", "safetensors", "png", "pdf"):
         files = sorted((smoke.path / "results/smoke").rglob(f"*.{kind}"))
         # What fine-tuning costs is a timing, and so is how long measures took.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import Project, copy_project
+from conftest import PROFILE, Project, copy_project
 from PIL import Image
 
 pytestmark = pytest.mark.workflow
@@ -79,9 +79,8 @@ def ran(tmp_path_factory) -> Project:
     (project.path / "bank.tsv").write_text("\n".join(map("\t".join, lines)) + "\n")
     (project.path / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
     wanted = [*(f"tables/study_{name}.csv" for name in TABLES), "figures/study.png"]
-    project.snakemake(
-        "--configfile", "tiny.yaml", "--", *(f"results/tiny/{name}" for name in wanted)
-    )
+    files = [f"results/tiny/{name}" for name in wanted]
+    project.snakemake(*PROFILE, "--configfile", "tiny.yaml", "--", *files)
     return project
 
 
