@@ -105,7 +105,7 @@ def test_where_most_may_be_as_good_the_cheapest_is_advised():
 def test_an_advice_without_resampling_is_not_said_to_be_sure():
     headline, sentences, _ = said(changed(untuned(), "advice", tied=np.nan))
     assert headline == "Net A, probably."
-    assert "nothing says how sure the order is" in sentences
+    assert "how certain its order is remains unknown" in sentences
 
 
 def test_an_untrained_network_is_never_first_without_a_warning():
@@ -217,8 +217,8 @@ def test_what_fine_tuning_showed_comes_before_the_advice():
     headline, sentences, _ = said(scored(0.44, 0.3, 0.5))
     assert headline == "Fine-tune Net C."
     assert (
-        "The advice had put Net A first, which reached 0.440: 20 % of the range from chance to "
-        "the best lost." in sentences
+        "The advice had put Net A first; it reached 0.440 and lost 20 % of the range from chance "
+        "to the best." in sentences
     )
     ranked = changed(scored(0.44, 0.3, 0.5), "ranking", rank=[2, 3, 1])
     sentences = said(ranked)[1]
@@ -328,8 +328,7 @@ def test_the_winner_of_a_race_is_advised():
     reached = given.targets["mine"]["scores"].set_index("model").loc["n2", "score"]
     assert f"it reached {reached:.3f} (mIoU; chance 0.200)." in sentences
     assert (
-        "The advice had put Net A first, which was dropped in round 1, as number 3 of 4."
-        in sentences
+        "Net A, first by the advice, was dropped in round 1, where it came 3rd of 4." in sentences
     )
     assert not cautions
     won = said(raced(["n0", "n1"], ["n0"]))[1]
@@ -340,13 +339,13 @@ def test_who_is_level_with_the_winner_may_be_as_good():
     headline, sentences, _ = said(raced(["n2", "n1", "n3"], ["n2", "n1"], ["n2"], margin=0.0))
     assert headline == "Net C, probably."
     assert "Net B, the runner-up, was level on" in sentences
-    assert "The advice had put Net A first, which did not enter." in sentences
+    assert "Net A, first by the advice, did not enter." in sentences
 
 
 def test_a_race_of_one_decided_nothing():
     headline, sentences, _ = said(raced(["n0"]))
     assert headline == "Fine-tune Net A."
-    assert "Net A alone entered the race, for which the budget was too small." in sentences
+    assert "The budget was too small for a race: Net A alone was trained." in sentences
     assert "has the best mean rank of 4 networks" in sentences
 
 

@@ -123,7 +123,7 @@ def _probed(inputs: Inputs, target: str, models: Sequence[str]) -> Said:
 
 def _as_good(inputs: Inputs, target: str, choice: Choice) -> Said:
     if not choice.is_sure:
-        return Said(["No measure of it is resampled, so nothing says how sure the order is."])
+        return Said(["The advice is not resampled, so how certain its order is remains unknown."])
     if not choice.others:
         return Said(["With the images resampled, no other network may be as good (95 %)."])
     names = names_of(inputs, choice.others)

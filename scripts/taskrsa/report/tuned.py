@@ -9,7 +9,7 @@ from taskrsa.report.advised import cheapest_said, is_of_rsa, measures_of
 from taskrsa.report.choice import Choice, tuned_of
 from taskrsa.report.inputs import SMALL, Inputs
 from taskrsa.report.view import amount
-from taskrsa.report.words import Said, metric_of, names_of, together
+from taskrsa.report.words import Said, metric_of, names_of, ordinal, together
 from taskrsa.text import is_known, joined, number, percent
 from taskrsa.transferability.race_table import Outcome, outcome
 from taskrsa.transferability.study import regrets
@@ -60,7 +60,7 @@ def _close(inputs: Inputs, target: str, choice: Choice) -> Said:
     if not tuned["score"].iloc[0] > tuned["chance_score"].iloc[0]:
         return Said(cheapest_said(inputs, target, choice))
     if tuned["score_sd"].isna().all():
-        return Said(["Each has one run, so how much of the differences is chance is not known."])
+        return Said(["Each has one run, so how much of the differences is chance is unknown."])
     if not choice.others:
         return Said(["No other network comes within the deviation over seeds."])
     said = f"Within the deviation over seeds, {names_of(inputs, choice.others)} may be as good."
@@ -102,11 +102,11 @@ def _lost(inputs: Inputs, target: str, who: str, model: str) -> str:
     row = tuned.loc[at[0]]
     lost = regrets(tuned["score"].to_numpy(), row["chance_score"])[at[0]]
     reached = number(row["score"], 3)
-    said = f"{_capital(who)} had put {inputs.label(model)} first, which reached {reached}"
+    said = f"{_capital(who)} had put {inputs.label(model)} first; it reached {reached}"
     if tuned["trained"].nunique() > 1:
         said += f" ({row['trained']})"
     if is_known(lost):
-        said += f": {percent(lost)} of the range from chance to the best lost"
+        said += f" and lost {percent(lost)} of the range from chance to the best"
     return f"{said}."
 
 
@@ -145,7 +145,7 @@ def _raced(inputs: Inputs, target: str) -> Said:
     if len(winner):
         row = winner.iloc[0]
         said.append(
-            f"On the {row['n_val']:.0f} validation images, by which nothing was decided, it "
+            f"On the {row['n_val']:.0f} validation images, which decided nothing, it "
             f"reached {number(row['score'], 3)} ({metric_of(inputs, target)}; chance "
             f"{number(row['chance_score'], 3)})."
         )
@@ -157,7 +157,7 @@ def _raced(inputs: Inputs, target: str) -> Said:
 def _won(inputs: Inputs, race: pd.DataFrame, found: Outcome, name: str) -> str:
     cost = f"{amount(found.cost)} times what fine-tuning one network in full costs"
     if found.runner_up is None:
-        return f"{name} alone entered the race, for which the budget was too small. It took {cost}."
+        return f"The budget was too small for a race: {name} alone was trained. It took {cost}."
     other = inputs.label(found.runner_up)
     n = race["n_val"].dropna()
     margin = f"{number(found.margin, 3)} behind" if found.margin > 0 else "level"
@@ -173,12 +173,12 @@ def _fate(inputs: Inputs, race: pd.DataFrame, model: str) -> str:
     if model == race.iloc[-1]["model"]:
         return "The advice had put it first as well."
     if rows.empty:
-        return f"The advice had put {name} first, which did not enter."
+        return f"{name}, first by the advice, did not enter."
     last = rows.iloc[-1]
     n = (race["round"] == last["round"]).sum()
     return (
-        f"The advice had put {name} first, which was dropped in round {last['round']:.0f}, as "
-        f"number {last['place']:.0f} of {n}."
+        f"{name}, first by the advice, was dropped in round {last['round']:.0f}, where it came "
+        f"{ordinal(last['place'])} of {n}."
     )
 
 
