@@ -158,7 +158,9 @@ def test_encoders_of_this_project(tmp_path):
     assert (row.loader, row.channels) == ("checkpoint", "lightness")
     load_network(row)
     Path("other.safetensors").write_bytes(b"nothing")
-    refuses(DataError, "is no encoder of this project", lambda: proposals(["other.safetensors"]))
+    refuses(
+        DataError, "is not an encoder of this project", lambda: proposals(["other.safetensors"])
+    )
 
 
 def test_files_of_rdms():

@@ -161,7 +161,7 @@ def runs_of(target, tap: str) -> list[str]:
 
 
 def of_study(name: str):
-    """Return an input function: a table of every target of the study."""
+    """List a table of every target of the study."""
     return [f"{PLAN.targets[target].folder}/{name}.csv" for target in PLAN.study]
 
 

@@ -18,8 +18,8 @@ SHALLOW = 0.25  # of the operations before the head: too few to stand for the ne
 
 
 def as_map(values: Tensor, layer: Layer | None = None, aspect: float = 1.0) -> Tensor:
-    """Return features as (N, C, h, w): tokens as the grid that they make, those that are no
-    position left out, or else their mean; vectors (N, C) at one position.
+    """Return features as (N, C, h, w): tokens as the grid that they make, without those
+    that are not positions, or else their mean; vectors (N, C) at one position.
 
     Parameters
     ----------

@@ -33,10 +33,10 @@ class OnnxNetwork(TapNetwork):
     Raises
     ------
     ConfigError
-        If ONNX Runtime is not installed, or the network takes something else than images of the
+        If ONNX Runtime is not installed, or the network takes anything other than images of the
         row's channels.
     DataError
-        If the file is no ONNX network.
+        If the file is not an ONNX network.
     """
 
     trainable = False

@@ -235,7 +235,7 @@ def _file_cells(word: str, loader: str, **more: str) -> tuple[dict[str, str], Pa
 
 
 def _origin(word: str) -> str:
-    """Return what a file is told from others of its name by: its package or folder."""
+    """Return what distinguishes a file from others of its name: its package or folder."""
     inside = word.removeprefix(PACKAGE)
     return inside.partition("/")[0] if word.startswith(PACKAGE) else Path(word).parent.name
 
@@ -278,7 +278,7 @@ def _of_encoder(word: str) -> list[Proposal]:
     try:
         spec = load_encoder(file).spec
     except (TaskrsaError, ValueError) as error:
-        raise DataError(f"--networks {word}: is no encoder of this project ({error})") from None
+        raise DataError(f"--networks {word}: is not an encoder of this project ({error})") from None
     cells["channels"] = "lightness" if spec.input_channels == 1 else "rgb"
     known = f"encoder of this project, {spec.family} of width {spec.width}"
     return [Proposal(cells, known, origin=_origin(word))]
@@ -326,7 +326,7 @@ def _of_function(word: str) -> Proposal:
     mean, std = NORMALISATIONS["rgb"]
     cells = _cells(name.rpartition(".")[2], word, channels="rgb", mean=mean, std=std)
     cells["size"] = str(SIDE)
-    row = network(cells)  # refuses what is no name of a function
+    row = network(cells)  # refuses what is not the name of a function
     try:
         function = pkgutil.resolve_name(word)
     except Exception as error:  # whatever the user's module raises

@@ -20,7 +20,7 @@ RSA = {"bootstraps": 500, "permutations": 500}
 COUNTS = (10, 20, 50, 100)  # of images to rank from
 FINETUNE = {
     "none": "nothing is fine-tuned",
-    "top3": "the first three are",
+    "top3": "the first three of the advice are",
     "all": "every network is, which takes longest",
     "race": "all start, and the better half goes on until one is left",
 }
@@ -84,8 +84,8 @@ def config_text(of: Settings) -> str:
         "\n",
         _yaml({"networks": of.networks}),
         "\n",
-        _comment("What the networks are shown: photographs of the domain, which need no labels. "
-                 "More of them tell networks apart better."),
+        _comment("What the networks are shown for RSA: photographs of the domain, which need no "
+                 "labels. More of them distinguish networks better."),
         _yaml({"stimuli": {"source": "folder", "n": of.n}, "folder": {"path": of.stimuli}}),
         "\n",
         _comment("Side of the stimuli and of the target's images, pixels. Networks resize them to "

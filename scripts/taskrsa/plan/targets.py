@@ -246,7 +246,7 @@ class Target:
 
     def head(self, network: str) -> HeadConfig:
         """Return the head that is put on a network: one at random on an untrained one, whose
-        statistics are no data's, so that a probe would not fit what it learns."""
+        statistics are not those of data, so that a probe would not fit what it learns."""
         row, head = self.bank.networks.get(network), self.config.head
         if network in BASELINES or (row and row.untrained):
             return head.model_copy(update={"start": "random"})

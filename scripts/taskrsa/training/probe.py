@@ -444,8 +444,8 @@ def classifier_errors(
     free. Fits run from the first penalty, the strongest, to the last, each from the one
     before, and end once the error on `test` rises: so fewer errors than penalties may come back.
 
-    Labels have `values` (N, P, K). Of more than `max_rows` valid positions so many are fitted,
-    sampled with `seed`.
+    Labels have `values` (N, P, K). At most `max_rows` valid positions are fitted, sampled with
+    `seed`.
     """
     prior = log_frequencies(train)
     where = train.valid.flatten().nonzero()[:, 0]

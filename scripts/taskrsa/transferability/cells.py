@@ -70,7 +70,7 @@ def choose_cells(images: LabelledSet, n_images: int, grid: int, cells: int, seed
     Parameters
     ----------
     grid : cells along a side of an image whose labels are maps
-    cells : of them at most so many are kept, drawn from those with a labelled pixel
+    cells : how many of them are kept at most, drawn from those with a labelled pixel
 
     Raises
     ------

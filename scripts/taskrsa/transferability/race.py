@@ -2,8 +2,9 @@
 
 Successive halving (Jamieson & Talwalkar 2016): all that enter are trained for a while, the better
 half goes on, and so on; trainings continue, and the last one left ends with a full fine-tuning.
-Libraries that halve (Optuna, Ray Tune, scikit-learn) hold trainings in one process or train anew in
-each round; here a round is known before anything runs, so that each leg is a job of the workflow.
+Libraries that halve (Optuna, Ray Tune, scikit-learn) hold trainings in one process or start again
+in each round; here a round is known before anything runs, so that each leg is a job of the
+workflow.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ winner, trained in full:
 
 round           from 1
 model, label, type
-trained         "whole network" or "head only"
+trained         "whole network", "part of network" or "head only"
 steps           that the network was trained for by the end of the round
 cost            steps of this round
 score           on the validation part of the training images, by which the race decides

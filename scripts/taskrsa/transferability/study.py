@@ -44,7 +44,7 @@ BASELINES = {
     RANDOM: "a random pick, expected",
     SEEDS: "fine-tuning with another seed",
 }
-# Measures that are no advice: a draw, and what a user may know beforehand.
+# Measures that give no advice: a draw, and what a user may know beforehand.
 NOT_COMBINED = ("random", "prior")
 # With the least that each can be; the most is 1.
 STATISTICS = {"spearman": -1.0, "weighted_tau": -1.0, "regret": 0.0, "untrained_first": 0.0}
