@@ -75,14 +75,14 @@ def _import(path: Path) -> None:
         # An extension may import what loads the next one, whose error has its name already.
         if isinstance(error, TaskrsaError) and str(error).startswith("extension "):
             raise
-        where = f"extension {path}{_line(error, path)}"
+        where = f"extension {path}{line_of(error, path)}"
         if isinstance(error, TaskrsaError):
             raise ConfigError(f"{where}: {error}") from error
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigError(f"{where}: cannot be imported ({reason}); correct it") from error
 
 
-def _line(error: BaseException, path: Path) -> str:
+def line_of(error: BaseException, path: str | os.PathLike) -> str:
     """Say which line of a file an error came by; nothing if it came by none of its lines."""
     lines = [
         frame.lineno

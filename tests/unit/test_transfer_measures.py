@@ -25,7 +25,7 @@ from taskrsa.transferability.cells import Labels
 from taskrsa.transferability.measures import MEASURES, named
 from taskrsa.transferability.measuring import Subject, measure_all
 from taskrsa.transferability.probes import FOLDS, NEIGHBOURS, PENALTIES, folds_of, ridge
-from taskrsa.transferability.registry import Inapplicable, Rdms, measure
+from taskrsa.transferability.registry import Inapplicable, Rdms, Score, measure
 
 KINDS = ("segmentation", "classification", "regression", "values")
 N_IMAGES = 23
@@ -420,6 +420,42 @@ def test_a_measure_that_cannot_be_registered_is_one_line():
     with pytest.raises(ConfigError, match="here: there is no measure nn; choose from parc, "):
         named(["nn"], "here")
     assert "mine" not in MEASURES
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("raise KeyError('two\\nlines')", r"line 2: measure mine fails \(KeyError: .*lines'\)"),
+        ("raise SystemExit(0)", "line 2: measure mine fails"),
+        ("return None", r"measure mine fails \(TypeError: .*NoneType"),
+        ("return features[0]", "measure mine fails"),
+        ("return Score('much')", r"measure mine fails \(ValueError: .*much"),
+        ("return Score(1.0, [0.5, 1.0])", r"shape \(2,\), and not \(20,\)"),
+        ("features[:] = 0", "line 2: measure mine fails .*read-only"),
+        ("labels.values[:] = 0", "line 2: measure mine fails .*read-only"),
+    ],
+)
+def test_a_measure_of_the_user_that_fails_is_one_line(tmp_path, monkeypatch, body, expected):
+    file, known = tmp_path / "mine.py", {"Score": Score, "__name__": "mine"}
+    exec(compile(f"def mine(features, labels):\n    {body}\n", file, "exec"), known)
+    monkeypatch.setitem(MEASURES, "mine", None)
+    del MEASURES["mine"]
+    measure("mine", label="mine")(known["mine"])
+    line = f"^extension {re.escape(str(file))}.*{expected}"
+    with pytest.raises(ConfigError, match=line) as found:
+        measure_all(subject(), named(["mine"], ""), ["tap"], [])
+    assert "\n" not in str(found.value)
+
+
+def test_equations_without_a_solution_are_the_reason():
+    values = np.eye(2, dtype=np.float32)
+    labels = Labels("classification", ("a", "b"), values, np.arange(2))
+    features = np.random.default_rng(0).normal(size=(2, 20)).astype(np.float32)
+    made_rows = measure_all(
+        Subject("a", labels, 0, layers={"tap": features}), named(["hscore"], ""), ["tap"], []
+    ).rows
+    assert made_rows[0]["score"] is None
+    assert made_rows[0]["reason"].startswith("its equations have no solution here (")
 
 
 def test_the_measure_of_the_documentation_tells_classes_apart(monkeypatch):

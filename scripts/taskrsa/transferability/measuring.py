@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
+from taskrsa.errors import ConfigError, TaskrsaError
+from taskrsa.extensions import line_of
+from taskrsa.text import one_line
 from taskrsa.transferability.cells import Labels
 from taskrsa.transferability.registry import LACKING, Inapplicable, Measure, Rdms, Score
 
@@ -50,6 +54,11 @@ def measure_all(
     ----------
     layers : of which there is a row each, of measures that depend on layers; "" stands for none
     drawn : names of the measures that are resampled, if they can be
+
+    Raises
+    ------
+    ConfigError
+        If a measure of an extension fails, or returns what is no score; its file is named.
     """
     layers, drawn = list(layers), set(drawn)
     made = Measured([], {}, [])
@@ -75,7 +84,7 @@ def measure_all(
             )
             made.seconds.append({**about, "seconds": time.process_time() - began})
             if score and score.draws is not None:
-                made.draws[one.name, layer] = np.asarray(score.draws, dtype=np.float64)
+                made.draws[one.name, layer] = score.draws
     return made
 
 
@@ -110,5 +119,43 @@ def _called(subject: Subject, one: Measure, layer: str, drawn: bool) -> Score:
         "parameters": subject.parameters,
         "prior": subject.prior,
     }
-    score = one.function(**{need: given[need] for need in one.needs})
-    return score if isinstance(score, Score) else Score(float(score))
+    try:
+        found = one.function(**{need: _read_only(given[need]) for need in one.needs})
+        return _checked(found, subject)
+    except (Inapplicable, TaskrsaError, MemoryError):
+        raise
+    except np.linalg.LinAlgError as error:
+        raise Inapplicable(f"its equations have no solution here ({one_line(error)})") from None
+    except (Exception, SystemExit) as error:
+        if one.function.__module__.startswith("taskrsa."):
+            raise  # a fault of this project, whose traceback says more
+        file = inspect.getfile(one.function)
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise ConfigError(
+            f"extension {file}{line_of(error, file)}: measure {one.name} fails ({reason}); correct "
+            "it, or raise Inapplicable where there is no score"
+        ) from error
+
+
+def _read_only(given: object) -> object:
+    """Return what a measure is given so that it cannot change what the next one is given."""
+    if isinstance(given, np.ndarray):
+        given = given.view()
+        given.flags.writeable = False
+    elif isinstance(given, Labels | Rdms):
+        parts = {one.name: _read_only(getattr(given, one.name)) for one in fields(given)}
+        given = replace(given, **parts)
+    return given
+
+
+def _checked(found: Score | float, subject: Subject) -> Score:
+    """Return what a measure found as numbers; TypeError or ValueError if they are none."""
+    score = found if isinstance(found, Score) else Score(found)
+    draws = score.draws
+    if draws is not None:
+        draws = np.asarray(draws, dtype=np.float64)
+        counts = (subject.counts, subject.stimulus_counts)
+        numbers = [len(one) for one in counts if one is not None] or [draws.size]
+        if draws.shape not in [(number,) for number in numbers]:
+            raise ValueError(f"draws have the shape {draws.shape}, and not {(numbers[0],)}")
+    return replace(score, value=float(score.value), draws=draws)
