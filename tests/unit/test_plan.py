@@ -425,6 +425,17 @@ def test_advice_that_cannot_be_made_is_one_line(advice, expected):
     assert line.startswith(f"config, targets.mine.advice.{expected}")
 
 
+def test_advice_needs_a_measure_for_the_kind_of_the_target():
+    target = {"kind": "values", "path": "x", "advice": {"measures": ["hscore"]}}
+    line = refused(tasks=TASKS, targets={"mine": target})
+    assert line.startswith(
+        "config, targets.mine.advice.measures: none of hscore is for targets of kind values; add "
+    )
+    assert "hscore" not in line.partition("add ")[2]
+    target["advice"] = {"measures": ["hscore", "knn"]}
+    assert plan(tasks=TASKS, targets={"mine": target}).targets["mine"].measures[0] == "hscore"
+
+
 def test_a_race_has_rounds_that_the_table_before_decides(tmp_path):
     target = {"kind": "classification", "path": "x", "finetune": "race", "recipe": {"steps": 100}}
     found = plan(tasks=TASKS, targets={"mine": target | {"budget": 2}})

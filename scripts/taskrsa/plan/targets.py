@@ -344,7 +344,13 @@ def _check_networks(section: str, target: TargetConfig, networks: Mapping[str, N
 
 def _check_advice(section: str, target: TargetConfig, bank: Bank) -> None:
     advice, where = target.advice, f"config, {section}.advice"
-    measures.named(advice.measures, f"{where}.measures")
+    chosen = measures.named(advice.measures, f"{where}.measures")
+    if target.kind != "network" and not any(target.kind in one.kinds for one in chosen):
+        fit = [name for name, one in measures.MEASURES.items() if target.kind in one.kinds]
+        raise ConfigError(
+            f"{where}.measures: none of {', '.join(advice.measures)} is for targets of kind "
+            f"{target.kind}; add one of {', '.join(fit)}"
+        )
     measures.named(() if advice.also == "all" else advice.also, f"{where}.also")
     if advice.layer not in (TAP, *bank.layers):
         raise ConfigError(
