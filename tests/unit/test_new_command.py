@@ -173,6 +173,15 @@ def test_a_refusal_writes_nothing(words, target):
     assert not Path("mine").exists()
 
 
+@pytest.mark.parametrize("sign", ["\n", "\t", "\0", "\u2028", "\udcff"])
+def test_paths_that_files_of_a_run_cannot_hold(sign):
+    path, before = f"a{sign}run: other", sorted(Path().iterdir())
+    for words in ((path, "data/pets"), ("mine", path), ("mine", "data/pets", None, path)):
+        folder, target, *rest = words
+        refuses(ConfigError, "line break", lambda: new(folder, WORDS, target, *rest))  # noqa: B023
+    assert sorted(Path().iterdir()) == before
+
+
 def test_folders_that_cannot_be_used():
     Path("mine").write_text("")
     refuses(ConfigError, "is a file", lambda: new("mine", WORDS, "data/pets"))

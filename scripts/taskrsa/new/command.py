@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +25,7 @@ from taskrsa.plan.networks import bank_of
 
 STIMULI = 100  # that a first answer is made from
 _TABLE, _CONFIG, _LIST = "networks.tsv", "config.yaml", "stimuli.txt"
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode's: control, surrogates, ends of lines
 _STEP = 16  # encoders of this project take images of its multiples
 _LEAST, _MOST = 32, 256  # sides of images in pixels; larger ones make small models slow
 
@@ -51,6 +53,8 @@ def new(
     ConfigError, DataError
         If the folder holds such files, or as of `proposals` and `look_at`. Then nothing is written.
     """
+    for flag, path in (("the folder", folder), ("--target", target), ("--stimuli", stimuli)):
+        _refuse_control_signs(flag, path or "")
     place = Path(folder)
     _refuse_to_overwrite(place)
     found = look_at(target, kind)
@@ -79,6 +83,15 @@ def new(
     _print_doubts(found, rows, settings.run)
     print(f"written: {', '.join(written)}")
     print(f"run:     {command}")
+
+
+def _refuse_control_signs(flag: str, path: str) -> None:
+    """Refuse a path that a line of a file cannot hold, such as one with a line break."""
+    if any(unicodedata.category(sign) in _CONTROL for sign in path):
+        raise ConfigError(
+            f"{flag} {path!r}: holds a line break or another sign that files of a run cannot hold; "
+            "rename it"
+        )
 
 
 def _refuse_to_overwrite(place: Path) -> None:
