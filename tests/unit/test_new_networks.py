@@ -184,6 +184,8 @@ def test_functions(tmp_path):
         "def grey():\n"
         "    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3))\n"
         "number = 3\n"
+        "def leaves():\n"
+        "    raise SystemExit(0)\n"
     )
     found = one("mynets:plain")
     assert isinstance(load_network(network(found.cells)).network, nn.Module)
@@ -194,6 +196,14 @@ def test_functions(tmp_path):
     assert needs.startswith("it needs arguments (width, depth)")
     assert '{"width": "..."}' in needs
     assert "it does not run so" in one("mynets:grey").doubts[1]
+    assert "it does not run so" in one("mynets:leaves").doubts[1]
+    refuses(
+        ConfigError,
+        r"loader: mynets:leaves fails \(SystemExit: 0, mynets",
+        lambda: load_network(network(one("mynets:leaves").cells)),
+    )
+    (tmp_path / "script.py").write_text("raise SystemExit(0)")
+    refuses(ConfigError, r"cannot be imported \(SystemExit", lambda: proposals(["script:make"]))
     refuses(ConfigError, "cannot be called", lambda: proposals(["mynets:number"]))
     refuses(ConfigError, "cannot be imported", lambda: proposals(["mynets:none"]))
     refuses(ConfigError, "cannot be imported", lambda: proposals(["no_such_nets:make"]))

@@ -69,11 +69,12 @@ def blamed(row: Network, columns: str, what: str) -> Iterator[None]:
         yield
     except (TaskrsaError, MemoryError):
         raise
-    except Exception as error:
+    # A job would end as if all was well where foreign code calls exit().
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{row.where(columns)}: {what} ({reason_of(error)})") from error
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """Return type and message of an error, and where it was raised."""
     message = str(error).strip().split("\n")[0]
     frames = traceback.extract_tb(error.__traceback__)

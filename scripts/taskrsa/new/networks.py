@@ -329,7 +329,7 @@ def _of_function(word: str) -> Proposal:
     row = network(cells)  # refuses what is not the name of a function
     try:
         function = pkgutil.resolve_name(word)
-    except Exception as error:  # whatever the user's module raises
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise ConfigError(
             f"--networks {word}: cannot be imported ({reason_of(error)}); install it, or run from "
             "the folder that holds it"
