@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,6 +26,8 @@ TABLE = [*COLUMNS, "arguments"]
 def _here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    # Each test writes its own module of that name.
+    monkeypatch.delitem(sys.modules, "mynets", raising=False)
 
 
 def onnx_file(path: Path, channels: int | None = 3, sides=(None, None)) -> Path:

@@ -276,7 +276,7 @@ def test_how_networks_were_trained_is_said_where_it_differs():
     given = changed(scored(0.3, 0.5, 0.3), "scores", trained=how, score=[0.3, 0.5, 0.3, 0.2])
     _, sentences, _ = said(given)
     assert "Net B reached 0.500 (mIoU; whole network)" in sentences
-    assert "put Net A first, which reached 0.300 (head only)" in sentences
+    assert "put Net A first; it reached 0.300 (head only)" in sentences
     assert "Fine-tuning trains only the head of Net A and Net C." in sentences
 
 
