@@ -106,6 +106,21 @@ def layers_of(network: TapNetwork, side: int) -> list[Layer]:
         return network.find_layers(normalisation_of(row)(pixels))
 
 
+def where_it_runs(network: TapNetwork, side: int) -> tuple[TapNetwork, list[Layer]]:
+    """Return a network on the accelerator, or on the processor if there is none or it fails there,
+    and its layers; `side` and errors are as of `layers_of`."""
+    network = on_accelerator(network)
+    try:
+        return network, layers_of(network, side)
+    except ConfigError as error:
+        device, name = network.device.type, network.row.name
+        if device == "cpu":
+            raise
+        print(f"{name}: fails on {device}, so it runs on the processor ({error})")
+        network = network.cpu()
+        return network, layers_of(network, side)
+
+
 def tap_network(
     row: Network, side: int, weights: str | os.PathLike | None = None
 ) -> tuple[TapNetwork, dict[str, Layer]]:
@@ -114,15 +129,7 @@ def tap_network(
     Parameters and errors are those of `load_network`, `layers_of` and
     `taskrsa.networks.layers.choose`.
     """
-    network = on_accelerator(load_network(row, weights))
-    try:
-        layers = layers_of(network, side)
-    except ConfigError as error:
-        if network.device.type == "cpu":
-            raise
-        print(f"{row.name}: fails on {network.device.type}, so it runs on the processor ({error})")
-        network = network.cpu()
-        layers = layers_of(network, side)
+    network, layers = where_it_runs(load_network(row, weights), side)
     chosen = choose(layers, row)
     if not row.library:  # which have told it already
         print(f"{row.name}: images at {network.row.size or side} pixels", flush=True)

@@ -17,14 +17,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from taskrsa.errors import ConfigError
-from taskrsa.networks.layers import Layer, choose
-from taskrsa.networks.loading import layers_of
+from taskrsa.networks.layers import choose
+from taskrsa.networks.loading import where_it_runs
 from taskrsa.networks.maps import as_map, head_layer
 from taskrsa.networks.preprocessing import normalisation_of, transfer_input
 from taskrsa.networks.taps import NativeNetwork, TapNetwork
 from taskrsa.networks.target import native_layer
-from taskrsa.networks.weights import on_accelerator
 from taskrsa.targets.sets import LabelledSet
 from taskrsa.transferability import TAP
 from taskrsa.transferability.cells import Cells
@@ -61,7 +59,7 @@ def extract_places(
     if native:
         multiple = encoder.encoder.spec.reduction
         side = -(-side // multiple) * multiple
-    encoder, found = _on_device(encoder, side)
+    encoder, found = where_it_runs(encoder.eval(), side)
     layers = choose(found, encoder.row)
     if native:
         of_head = native_layer(encoder.encoder.spec, tap)
@@ -107,18 +105,6 @@ def _forward(
             pooled = pool(values, cells.grid).cpu().numpy()
             parts.setdefault(layer, []).append(pooled[which, places])
     return {layer: np.concatenate(some) for layer, some in parts.items()}
-
-
-def _on_device(encoder: TapNetwork, side: int) -> tuple[TapNetwork, list[Layer]]:
-    """Return the network where it runs, the accelerator if there is one, and its layers."""
-    encoder = on_accelerator(encoder.eval())
-    try:
-        return encoder, layers_of(encoder, side)
-    except ConfigError:
-        if encoder.device.type == "cpu":
-            raise
-        encoder = encoder.cpu()
-        return encoder, layers_of(encoder, side)
 
 
 def _resized(rgb: np.ndarray, side: int) -> np.ndarray:
