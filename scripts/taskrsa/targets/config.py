@@ -29,15 +29,16 @@ class Kind:
 
     metric: str  # what the score is called in tables; those of classes are "iou_<class>"
     is_dense: bool  # whether there is one answer a pixel, not one an image
+    is_of_classes: bool  # whether answers are classes, not numbers
 
 
 # `TargetData.kind` names them, `taskrsa.targets.prepare` reads them, and
 # `taskrsa.training.objectives` says what is learned of them.
 KINDS = {
-    "segmentation": Kind("miou", is_dense=True),
-    "classification": Kind("accuracy", is_dense=False),
-    "regression": Kind("error_removed", is_dense=True),
-    "values": Kind("error_removed", is_dense=False),
+    "segmentation": Kind("miou", is_dense=True, is_of_classes=True),
+    "classification": Kind("accuracy", is_dense=False, is_of_classes=True),
+    "regression": Kind("error_removed", is_dense=True, is_of_classes=False),
+    "values": Kind("error_removed", is_dense=False, is_of_classes=False),
 }
 
 

@@ -110,11 +110,7 @@ class ArraySet:
         chosen = np.arange(len(self))[:n]
         if self.kind == "classification" and n is not None:
             # Folders of classes come one after the other: the first few would be of one class.
-            turn = np.zeros(len(self), dtype=int)
-            for name in np.unique(self.labels):
-                rows = np.flatnonzero(self.labels == name)
-                turn[rows] = np.arange(len(rows))
-            chosen = np.sort(np.lexsort((self.labels, turn))[:n])
+            chosen = np.sort(np.lexsort((self.labels, turns(self.labels)))[:n])
         return self.chosen(chosen)
 
     def chosen(self, rows: Sequence[int]) -> ArraySet:
@@ -124,6 +120,15 @@ class ArraySet:
 
 
 LabelledSet = FileSet | ArraySet
+
+
+def turns(classes: np.ndarray) -> np.ndarray:
+    """Return of each image, of the classes (N,), how many of its class stand before it."""
+    turn = np.zeros(len(classes), dtype=int)
+    for one in np.unique(classes):
+        rows = np.flatnonzero(classes == one)
+        turn[rows] = np.arange(len(rows))
+    return turn
 
 
 def held_out(images: LabelledSet, share: float, seed: int) -> tuple[LabelledSet, LabelledSet]:

@@ -24,7 +24,9 @@ from torch import Tensor
 from taskrsa.errors import DataError
 from taskrsa.networks.preprocessing import transfer_input
 from taskrsa.networks.target import TargetNetwork
+from taskrsa.targets.config import KINDS
 from taskrsa.targets.pixels import VOID
+from taskrsa.targets.pooling import of_cells, of_image
 from taskrsa.targets.sets import LabelledSet
 from taskrsa.training.batches import GREY
 from taskrsa.training.objectives import scoring, starts
@@ -34,9 +36,6 @@ PLACES = 2048  # positions of maps, as many of each image, at most
 FOLDS = 5
 PENALTIES = np.logspace(-4, 2, 7)  # as multiples of the features' mean variance times their number
 SHARPNESS = (0.1, 30.0)  # bounds of what outputs of classes are multiplied by
-
-
-_OF_CLASSES = ("segmentation", "classification")
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def start_at_probe(network: TargetNetwork, train_set: LabelledSet, seed: int) ->
     places = places_of(network, train_set, seed)
     if not len(places.values):
         return  # nothing is known of these images
-    weight, bias = probe(places, network.kind in _OF_CLASSES, seed)
+    weight, bias = probe(places, KINDS[network.kind].is_of_classes, seed)
     part = network.head.linear
     with torch.no_grad():
         part.weight.copy_(torch.from_numpy(weight).reshape(part.weight.shape))
@@ -123,7 +122,8 @@ def places_of(network: TargetNetwork, train_set: LabelledSet, seed: int) -> Plac
             x = features.reshape(len(features), -1).T
             y = cells_of(network, label, features.shape[1:])
         else:
-            x, y = features.mean((1, 2))[None], _of_image(network, label)
+            x = features.mean((1, 2))[None]
+            y = of_image(network.kind, label, len(network.classes))
         known = np.flatnonzero(~np.isnan(y).any(1))
         kept = np.sort(rng.permutation(known)[:n_each])
         parts.append((x[kept], y[kept], np.full(len(kept), at)))
@@ -171,13 +171,6 @@ def _windows(
             yield shown[window], known[window]
 
 
-def _of_image(network: TargetNetwork, label: np.ndarray) -> np.ndarray:
-    """Return what is known of an image, (1, K)."""
-    if network.kind == "classification":
-        return np.eye(len(network.classes))[[int(label)]]
-    return label.astype(np.float64)[None]
-
-
 def cells_of(network: TargetNetwork, label: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """Return what is known of the positions of a map: shares of classes (h * w, K), or mean values
     (h * w, 1), of the labels (H, W) of the pixels of each; nan where none is known."""
@@ -188,14 +181,4 @@ def cells_of(network: TargetNetwork, label: np.ndarray, grid: tuple[int, int]) -
         filled = shrunk + -shrunk % network.multiple
         place = (np.arange(length) + 0.5) * shrunk / length * n / filled
         cell = cell * n + np.expand_dims(place.astype(int), 1 - axis)
-    n_cells, n_classes = grid[0] * grid[1], len(network.classes)
-    if network.kind == "segmentation":
-        known = label != VOID
-        pairs = cell[known] * n_classes + label[known]
-        sums = np.bincount(pairs, minlength=n_cells * n_classes).reshape(n_cells, n_classes)
-        counts = sums.sum(1)
-    else:
-        known = ~np.isnan(label)
-        sums = np.bincount(cell[known], weights=label[known], minlength=n_cells)[:, None]
-        counts = np.bincount(cell[known], minlength=n_cells)
-    return np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], np.nan)
+    return of_cells(network.kind, label, len(network.classes), cell, grid[0] * grid[1])

@@ -16,7 +16,8 @@ import numpy as np
 from taskrsa.errors import DataError
 from taskrsa.io.files import atomic_path
 from taskrsa.targets.config import KINDS
-from taskrsa.targets.sets import LabelledSet
+from taskrsa.targets.pooling import of_cells, of_image
+from taskrsa.targets.sets import LabelledSet, turns
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Labels:
 
     @property
     def are_classes(self) -> bool:
-        return self.kind in ("segmentation", "classification")
+        return KINDS[self.kind].is_of_classes
 
     @property
     def is_dense(self) -> bool:
@@ -104,33 +105,16 @@ def chosen_images(images: LabelledSet, n: int, seed: int) -> np.ndarray:
     order = np.random.default_rng(seed).permutation(len(images))
     if images.kind == "classification":
         classes = np.array([int(images.label(i)) for i in order])
-        turn = np.zeros(len(order), dtype=int)
-        for one in np.unique(classes):
-            rows = np.flatnonzero(classes == one)
-            turn[rows] = np.arange(len(rows))
-        order = order[np.argsort(turn, kind="stable")]
+        order = order[np.argsort(turns(classes), kind="stable")]
     return np.sort(order[:n])
 
 
 def pool_label(images: LabelledSet, i: int, grid: int) -> np.ndarray:
     """Return the label of an image by cells, (grid * grid, K) float64, nan where none is known."""
     label, n = images.label(i), len(images.classes)
-    if images.kind == "values":
-        return label[None].astype(np.float64)
-    if images.kind == "classification":
-        return np.eye(n)[[int(label)]]
-    cell = _cell_of(*label.shape, grid)
-    if images.kind == "segmentation":
-        known = label != images.void
-        pairs = cell[known] * n + label[known].astype(np.int64)
-        sums = np.bincount(pairs, minlength=grid * grid * n).reshape(-1, n)
-        total = sums.sum(axis=1)
-    else:
-        known = ~np.isnan(label)
-        total = np.bincount(cell[known], minlength=grid * grid)
-        sums = np.bincount(cell[known], label[known], minlength=grid * grid)[:, None]
-    with np.errstate(invalid="ignore"):  # 0 of 0
-        return sums / total[:, None]
+    if not KINDS[images.kind].is_dense:
+        return of_image(images.kind, label, n)
+    return of_cells(images.kind, label, n, _cell_of(*label.shape, grid), grid * grid)
 
 
 def _cell_of(height: int, width: int, grid: int) -> np.ndarray:
