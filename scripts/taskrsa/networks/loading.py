@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 
 import torch
@@ -178,12 +179,17 @@ def _from_torchvision(row: Network, pretrained: bool) -> tuple[object, Network]:
     asked = row.arguments.get("weights") or "DEFAULT"
     known = getattr(models.get_model_weights(name), asked.rpartition(".")[2])
     network = models.get_model(name, **{"weights": known if pretrained else None, **row.arguments})
-    # Networks of other kinds than classification know some of it only.
-    shown = vars(known.transforms())
+    return network, _completed(row, *torchvision_input(known))
+
+
+def torchvision_input(weights: Enum) -> tuple[int | None, Sequence[float], Sequence[float], str]:
+    """Return how weights of torchvision want images: their side in pixels, mean, std and the
+    interpolation. Weights of other tasks than classification know some of it only; the rest is
+    None or empty."""
+    shown = vars(weights.transforms())
     sides = shown.get("crop_size") or shown.get("resize_size") or [None]
     mean, std = (shown.get(column) or () for column in ("mean", "std"))
-    interpolation = getattr(shown.get("interpolation"), "value", "")
-    return network, _completed(row, sides[0], mean, std, interpolation)
+    return sides[0], mean, std, getattr(shown.get("interpolation"), "value", "")
 
 
 def _completed(

@@ -20,7 +20,7 @@ from types import ModuleType
 from taskrsa.errors import ConfigError, DataError, TaskrsaError
 from taskrsa.io.files import sha256_of
 from taskrsa.networks.layers import choose
-from taskrsa.networks.loading import layers_of, load_network
+from taskrsa.networks.loading import layers_of, load_network, torchvision_input
 from taskrsa.networks.network import LIBRARIES, PACKAGE, RDMS, weights_file
 from taskrsa.networks.onnx_network import OnnxNetwork
 from taskrsa.networks.optional import optional_package, reason_of
@@ -204,15 +204,14 @@ def _of_torchvision(word: str, model: str) -> Proposal:
     if model not in models.list_models():
         raise _unknown_model(word, "torchvision", model, models.list_models())
     weights = models.get_model_weights(model).DEFAULT
-    shown = vars(weights.transforms())
-    sides = shown.get("crop_size") or shown.get("resize_size") or [None]
+    side, mean, std, _ = torchvision_input(weights)
     cells, doubts = _cells(model, word, channels="rgb"), ()
-    if not (shown.get("mean") and shown.get("std")):
+    if not (mean and std):
         cells["mean"], cells["std"] = NORMALISATIONS["rgb"]
         doubts = ("torchvision does not say its normalisation; ImageNet's is assumed",)
-    size = f"images at {sides[0]} pixels" if sides[0] else "images at their own size"
+    size = f"images at {side} pixels" if side else "images at their own size"
     known = f"of torchvision; {size}; the run fetches {weights}"
-    return Proposal(cells, known, doubts, sides[0], origin="torchvision")
+    return Proposal(cells, known, doubts, side, origin="torchvision")
 
 
 _LIBRARIES: dict[str, Callable[[str, str], Proposal]] = {
