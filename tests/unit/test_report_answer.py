@@ -347,6 +347,10 @@ def test_a_race_of_one_decided_nothing():
     assert headline == "Fine-tune Net A."
     assert "The budget was too small for a race: Net A alone was trained." in sentences
     assert "has the best mean rank of 4 networks" in sentences
+    given = raced(["n0"])
+    loaders = ["timm:resnet18", "rdms", "rdms", "rdms"]
+    given = replace(given, networks=given.networks.assign(loader=loaders))
+    assert "Net A alone has weights, so there was no race. Training it took" in said(given)[1]
 
 
 # --- a target without labels, and the bank ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from taskrsa.io.costs import advice_seconds, ranking_seconds, tuning_seconds
+from taskrsa.networks.network import RDMS
 from taskrsa.report.advised import cheapest_said, is_of_rsa, measures_of
 from taskrsa.report.choice import Choice, tuned_of
 from taskrsa.report.inputs import SMALL, Inputs
@@ -157,6 +158,8 @@ def _raced(inputs: Inputs, target: str) -> Said:
 def _won(inputs: Inputs, race: pd.DataFrame, found: Outcome, name: str) -> str:
     cost = f"{amount(found.cost)} times what fine-tuning one network in full costs"
     if found.runner_up is None:
+        if (inputs.networks["loader"] != RDMS).sum() < 2:
+            return f"{name} alone has weights, so there was no race. Training it took {cost}."
         return f"The budget was too small for a race: {name} alone was trained. It took {cost}."
     other = inputs.label(found.runner_up)
     n = race["n_val"].dropna()
