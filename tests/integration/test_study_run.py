@@ -8,21 +8,10 @@ import pytest
 import yaml
 from conftest import PROFILE, Project, copy_project
 from PIL import Image
+from test_target_run import HEADER, NETWORKS
 
 pytestmark = pytest.mark.workflow
 
-NETWORKS = """
-from torch import nn
-
-
-def make(width):
-    return nn.Sequential(
-        nn.Conv2d(3, width, 3, stride=2, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
-        nn.Conv2d(width, width, 3, stride=2, padding=1), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 3),
-    )
-"""
-HEADER = "name label type loader weights sha256 layers size mean std channels arguments untrained"
 HEAD = {"width": 8, "rates": [1]}
 TRAINED = {
     "finetune": "all",
@@ -72,7 +61,7 @@ def ran(tmp_path_factory) -> Project:
     table[["image", "split", "label"]].to_csv(project.path / "labels.csv", index=False)
     table[["image", "split", "size"]].to_csv(project.path / "sizes.csv", index=False)
     (project.path / "mynets.py").write_text(NETWORKS)
-    lines = [HEADER.split()]
+    lines = [[*HEADER, "untrained"]]
     for name, width, untrained in (("few", 3, "no"), ("many", 8, "no"), ("none", 5, "yes")):
         cells = [name, name, "mine", "mynets:make", "", "", "auto", "", "0.5", "0.5", "rgb"]
         lines.append([*cells, f'{{"width": {width}}}', untrained])
