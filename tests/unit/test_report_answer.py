@@ -80,7 +80,7 @@ def test_the_images_that_the_advice_saw_are_those_of_its_config():
 
 def test_few_that_may_be_as_good_are_named():
     headline, sentences, _ = said(changed(untuned(5), "advice", tied=["yes", "yes", *["no"] * 3]))
-    assert headline == "Net A, probably."
+    assert headline == "Fine-tune Net A, probably."
     assert "With the images resampled, Net B may be as good (95 %)." in sentences
 
 
@@ -104,7 +104,7 @@ def test_where_most_may_be_as_good_the_cheapest_is_advised():
 
 def test_an_advice_without_resampling_is_not_said_to_be_sure():
     headline, sentences, _ = said(changed(untuned(), "advice", tied=np.nan))
-    assert headline == "Net A, probably."
+    assert headline == "Fine-tune Net A, probably."
     assert "how certain its order is remains unknown" in sentences
 
 
@@ -132,7 +132,7 @@ def test_probes_that_find_nothing_speak_against_any_advice():
     measures = untuned().targets["mine"]["measures"]
     nothing = having(untuned(), measures=measures.assign(chance=0.95))
     headline, _, cautions = said(nothing)
-    assert headline == "Net A, probably."
+    assert headline == "Fine-tune Net A, probably."
     assert "No linear probe does better than a constant answer" in cautions
     # One that finds something is enough.
     assert not said(having(untuned(), measures=measures.assign(chance=0.8)))[2]
@@ -143,7 +143,7 @@ def test_probes_that_find_nothing_speak_against_any_advice():
 def test_networks_of_which_a_part_is_trained_are_named():
     how = ["head only", "whole network", "part of network"]
     headline, sentences, cautions = said(changed(untuned(), "cost", trained=how))
-    assert headline == "Net A, probably."
+    assert headline == "Fine-tune Net A, probably."
     assert "Fine-tuning trains only the head of Net A." in cautions
     assert "Fine-tuning trains only a part of Net C." in sentences
 
@@ -180,7 +180,7 @@ def test_a_small_model_that_learnt_little_cannot_tell(score, deviation, had):
     advice = given.targets["mine"]["advice"]
     by_rsa = advice.drop(columns=["rank_probe", "rank_cka"]).assign(rank_rsa=advice["rank"])
     headline, sentences, cautions = said(having(given, advice=by_rsa))
-    assert headline == "Net A, probably."
+    assert headline == "Fine-tune Net A, probably."
     assert "Net A is first of 3 networks by RSA to small models." in sentences
     assert "labelled training images" not in sentences
     assert f"learnt {had}" in cautions
@@ -243,7 +243,7 @@ def test_the_first_of_the_advice_may_not_have_been_fine_tuned():
 def test_networks_within_the_deviation_over_seeds_may_be_as_good():
     given = changed(scored(0.50, 0.46, 0.3, 0.3), "scores", score_sd=[0.01, 0.05, 0.05, 0.05, 0])
     headline, sentences, _ = said(given)
-    assert headline == "Net A, probably."
+    assert headline == "Fine-tune Net A, probably."
     assert "Within the deviation over seeds, Net B may be as good." in sentences
     sure = changed(given, "scores", score_sd=0.03)
     assert said(sure)[0] == "Fine-tune Net A."
@@ -260,7 +260,7 @@ def test_a_target_that_no_network_learnt_is_said():
 
 def test_pretraining_that_does_not_help_is_said():
     headline, _, cautions = said(scored(0.5, 0.4, 0.3, small=0.6))
-    assert headline == "Net A, probably."
+    assert headline == "Fine-tune Net A, probably."
     assert "trained from scratch, reached 0.600 (mIoU), more than any of the 3" in cautions
     # Not where the small model is only as good as the best.
     assert not said(scored(0.5, 0.4, 0.3, small=0.5))[2]
@@ -337,7 +337,7 @@ def test_the_winner_of_a_race_is_advised():
 
 def test_who_is_level_with_the_winner_may_be_as_good():
     headline, sentences, _ = said(raced(["n2", "n1", "n3"], ["n2", "n1"], ["n2"], margin=0.0))
-    assert headline == "Net C, probably."
+    assert headline == "Fine-tune Net C, probably."
     assert "Net B, the runner-up, was level on" in sentences
     assert "Net A, first by the advice, did not enter." in sentences
 

@@ -66,7 +66,7 @@ def _headline(inputs: Inputs, choice: Choice, is_untrained: bool, in_doubt: bool
     if is_untrained:
         return f"Pretraining does not help here: {name}, untrained, comes first."
     in_doubt = in_doubt or others or not choice.is_sure
-    return f"{name}, probably." if in_doubt else f"Fine-tune {name}."
+    return f"Fine-tune {name}, probably." if in_doubt else f"Fine-tune {name}."
 
 
 def _about(inputs: Inputs, target: str) -> str:
