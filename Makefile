@@ -19,7 +19,7 @@ nyuv2: .venv/run
 	$(SNAKEMAKE) --configfile config/nyuv2.yaml
 
 study: .venv/study
-	$(SNAKEMAKE) --configfile config/study.yaml derive_targets
+	$(SNAKEMAKE) derive_targets --configfile config/study.yaml
 	$(SNAKEMAKE) --configfile config/study.yaml
 
 test: .venv/dev lint
