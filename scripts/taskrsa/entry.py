@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import validate_call
 
-from taskrsa.errors import TaskrsaError
+from taskrsa.errors import TaskrsaError, memory_lacked
 
 
 def run(function: Callable[..., None], words: Sequence[str] | None = None) -> None:
@@ -42,16 +42,19 @@ def run(function: Callable[..., None], words: Sequence[str] | None = None) -> No
         line = f"error: {' '.join(str(error).split())}\n"
         _tell(terminal, log, line)
         raise SystemExit(1) from None
-    except MemoryError:
-        _tell(terminal, log, "error: out of memory; raise mem_mb for this rule or shrink batches\n")
-        raise SystemExit(1) from None
-    except OSError as error:
-        # The user can fix a full disk or an unwritable folder, so it gets one line as well.
+    # A job would end as if all was well where foreign code calls exit().
+    except (Exception, SystemExit) as error:
         traceback.print_exc()
-        _tell(terminal, log, f"error: {error.filename or 'output'}: {error.strerror or error}\n")
-        raise SystemExit(1) from None
-    except Exception as error:
-        traceback.print_exc()
+        lacked = memory_lacked(error)
+        if lacked:
+            way = "raise mem_mb for this rule or shrink" if lacked == "memory" else "shrink"
+            _tell(terminal, log, f"error: out of {lacked}; {way} batch_size or size\n")
+            raise SystemExit(1) from None
+        if isinstance(error, OSError):
+            # The user can fix a full disk or an unwritable folder, so it gets one line as well.
+            place = error.filename or "output"
+            _tell(terminal, log, f"error: {place}: {error.strerror or error}\n")
+            raise SystemExit(1) from None
         place = f"; see {log}" if log else ""
         _tell(terminal, None, f"error: {type(error).__name__}: {error}{place}\n")
         raise SystemExit(2) from None

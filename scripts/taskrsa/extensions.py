@@ -1,8 +1,8 @@
 """Python files of the user that add tasks, measures of similarity or sources of images.
 
-Their paths stand in the environment variable TASKRSA_EXTENSIONS, so that a job knows what the
-workflow knows; the workflow sets it from the config. A file is imported once in a process, as soon
-as something is asked for that it may add to. It is code that is run: trust it as your own.
+Their paths stand in the environment variable TASKRSA_EXTENSIONS, a JSON list, so that a job knows
+what the workflow knows; the workflow sets it from the config. A file is imported once in a process,
+as soon as something is asked for that it may add to. It is code that is run: trust it as your own.
 
 They are imported by path, and their folders come last in what is searched for modules: what else
 lies there must not stand in for a module of Python's. A file that is missing, cannot be imported or
@@ -12,6 +12,7 @@ adds what cannot be added is a ConfigError.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import sys
 import traceback
@@ -25,6 +26,9 @@ VARIABLE = "TASKRSA_EXTENSIONS"
 
 def use(paths: Sequence[str | os.PathLike]) -> list[str]:
     """Make files known to this process and to those that it starts; return their full paths."""
+    for path in paths:
+        if not isinstance(path, str | os.PathLike):
+            raise ConfigError(f"config, extensions: {path!r} is not a path; name a Python file")
     found = [Path(os.path.expandvars(path)) for path in paths]
     found = [path.parent.resolve() / path.name for path in found]
     for path in found:
@@ -41,7 +45,7 @@ def use(paths: Sequence[str | os.PathLike]) -> list[str]:
             raise ConfigError(
                 f"config, extensions: there is another module named {path.stem}; rename {path}"
             )
-    os.environ[VARIABLE] = os.pathsep.join(map(str, found))
+    os.environ[VARIABLE] = json.dumps([*map(str, found)])
     return [str(path) for path in found]
 
 
@@ -55,7 +59,7 @@ def _is_other(path: Path) -> bool:
 
 def load() -> None:
     """Import the files that are in use and not yet imported."""
-    for path in map(Path, filter(None, os.environ.get(VARIABLE, "").split(os.pathsep))):
+    for path in map(Path, json.loads(os.environ.get(VARIABLE) or "[]")):
         # One that is just being imported is there as well.
         if path.stem not in sys.modules:
             _import(path)

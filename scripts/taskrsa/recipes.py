@@ -22,11 +22,17 @@ def _without_repeats(values: tuple) -> tuple:
 DISTINCT = (AfterValidator(_without_repeats), Field(json_schema_extra={"uniqueItems": True}))
 Names = Annotated[tuple[str, ...], *DISTINCT]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, le=999)], ...], Field(min_length=1), *DISTINCT]
-Memory = Annotated[int, Field(ge=500, description="Memory of one job in MB.")]
-Minutes = Annotated[int, Field(ge=1, description="Time limit of one job in minutes.")]
+Memory = Annotated[int, Field(ge=500, le=1_000_000_000, description="Memory of one job in MB.")]
+Minutes = Annotated[int, Field(ge=1, le=1_000_000, description="Time limit of one job in minutes.")]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Width = Annotated[int, Field(ge=1, le=65_536)]  # channels
+Seed = Annotated[int, Field(ge=0, le=2**31)]
+Factor = Annotated[float, Field(gt=0, le=1000)]
+Rate = Annotated[float, Field(gt=0, le=1000)]  # of learning
+Decay = Annotated[float, Field(ge=0, le=1000)]  # of weights
 Rendered = Annotated[int, Field(ge=1, le=1_000_000)]  # images, whose ids have six digits
+Scale = Annotated[float, Field(gt=0, le=100)]
 Stride = Annotated[int, Field(ge=1, le=2)]
 Path = Annotated[str | None, Field(description="Environment variables are expanded.")]
 Precision = Literal["no", "bf16", "fp16", "auto"]
@@ -43,8 +49,8 @@ class TrainConfig(Section):
 
     steps: Positive = Field(300, description="Optimiser steps.")
     batch_size: Positive = Field(32, description="Images per step.")
-    learning_rate: float = Field(0.003, gt=0)
-    weight_decay: float = Field(0.0001, ge=0)
+    learning_rate: Rate = 0.003
+    weight_decay: Decay = 0.0001
     eval_every: Positive = Field(50, description="Steps between two validations.")
     keep: Literal["best", "last"] = Field("best", description="Weights that are kept.")
     precision: Precision = "auto"
@@ -56,20 +62,18 @@ class FinetuneConfig(Section):
 
     steps: Positive = Field(300, description="Optimiser steps.")
     batch_size: Positive = Field(8, description="Crops per step.")
-    crop: Annotated[int, Field(ge=8)] | None = Field(
+    crop: Annotated[int, Field(ge=8, le=4096)] | None = Field(
         None, description="Side of the crops in pixels; null for image_size."
     )
-    learning_rate: float = Field(0.0003, gt=0, description="At the start.")
+    learning_rate: Rate = Field(0.0003, description="At the start.")
     schedule: Literal["poly", "constant"] = Field("poly", description="poly: to 0, power 0.9.")
-    head_lr_factor: float = Field(4, gt=0, description="The head's learning rate, as a multiple.")
+    head_lr_factor: Rate = Field(4, description="The head's learning rate, as a multiple.")
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    weight_decay: float = Field(0.0001, ge=0, description="Of the weights of convolutions.")
+    weight_decay: Decay = Field(0.0001, description="Of the weights of convolutions.")
     batch_norm: Literal["frozen", "free"] = Field(
         "free", description="Whether the encoder's statistics stay as they came."
     )
-    scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = Field(
-        (0.75, 1.33), description="Least and largest random scale."
-    )
+    scale: tuple[Scale, Scale] = Field((0.75, 1.33), description="Least and largest random scale.")
     flip: bool = Field(True, description="Mirror half of the images.")
     colour: float = Field(
         0, ge=0, lt=1, description="Largest relative change of brightness, contrast, saturation."
@@ -91,7 +95,7 @@ class FinetuneConfig(Section):
 class HeadConfig(Section):
     """The head on an encoder: atrous spatial pyramid pooling for maps, linear for classes."""
 
-    width: Positive = Field(64, description="Channels of every branch and of the projection.")
+    width: Width = Field(64, description="Channels of every branch and of the projection.")
     rates: tuple[Positive, ...] = Field(
         (1, 2, 3), description="Rates of the parallel atrous convolutions, in positions."
     )
@@ -118,6 +122,6 @@ class PretrainedHeadConfig(HeadConfig):
 class EncoderConfig(Section):
     """The size of the encoders that are trained here; the defaults are the published ones."""
 
-    width: Positive = 64
+    width: Width = 64
     units: tuple[Positive, Positive, Positive, Positive] = (3, 4, 6, 3)
     strides: tuple[Stride, Stride, Stride, Stride] = (2, 2, 1, 1)

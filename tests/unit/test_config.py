@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,27 @@ def message(values: dict, added=()) -> str:
         ({"simulated": {"n_train": 0}}, "config, simulated.n_train: 0 should be greater than"),
         ({"simulated": {"n_val": 10**7}}, "config, simulated.n_val: 10000000 should be less than"),
         ({"simulated": {"seed": -1}}, "config, simulated.seed: -1 should be greater than"),
+        ({"seed": 10**26}, f"config, seed: {10**26} is too large a number; correct it"),
+        ({"simulated": {"seed": 2**33}}, "config, simulated.seed: 8589934592 should be less"),
+        ({"stimuli": {"n": 10**15}}, "config, stimuli.n: 1000000000000000 is too large a number"),
+        ({"image_size": 5_000_000}, "config, image_size: 5000000 should be less than or equal"),
+        (
+            {"training": {"recipe": {"learning_rate": math.nan}}},
+            "config, training.recipe.learning_rate: nan should be a finite number",
+        ),
+        (
+            {"small": {"recipe": {"weight_decay": math.inf}}},
+            "config, small.recipe.weight_decay: inf should be a finite number",
+        ),
+        (
+            {"training": {"recipe": {"learning_rate": 1e30}}},
+            "config, training.recipe.learning_rate: 1e+30 should be less than or equal to 1000",
+        ),
+        (
+            {"targets": {"mine": {"kind": "values", "path": "x", "recipe": {"crop": 5_000_000}}}},
+            "config, targets.mine.recipe.crop: 5000000 should be less than or equal to 4096",
+        ),
+        ({"extensions": [5]}, "config, extensions.0: 5 should be a valid string"),
         ({"extensions": "my_task.py"}, "config, extensions: 'my_task.py' should be a valid array"),
         ({"run": "a b"}, "config, run: 'a b' should match pattern"),
         (

@@ -19,6 +19,11 @@ def main(paths: list[str], options: dict, n: int | None = None) -> None:
         raise DataError("rgb/0001.jpg: is truncated;\\n fetch it again")
     if options.get("fail") == "bug":
         raise KeyError("surprise")
+    if options.get("fail") == "exit":
+        sys.exit(0)  # as foreign code may
+    if options.get("fail") == "memory":
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: "
+                           "can't allocate memory: you tried to allocate 8 bytes.\\nmore")
     if options.get("fail") == "disk":
         open(__file__ + "/table.csv", "w")
 
@@ -72,6 +77,19 @@ def test_a_bug_leaves_its_traceback_in_the_log(tmp_path):
     assert done.stderr.count("\n") == 1
     assert str(log) in done.stderr
     assert "Traceback" in log.read_text()
+
+
+def test_code_that_calls_exit_does_not_end_a_job_as_if_all_was_well(tmp_path):
+    done = call(tmp_path, "--paths", "a", "--options", '{"fail": "exit"}')
+    assert done.returncode == 2
+    assert "error: SystemExit: 0" in done.stderr
+
+
+def test_too_little_memory_is_said_whoever_ran_out_of_it(tmp_path):
+    done = call(tmp_path, "--paths", "a", "--options", '{"fail": "memory"}')
+    assert done.returncode == 1
+    line = "error: out of memory; raise mem_mb for this rule or shrink batch_size or size"
+    assert done.stderr.splitlines()[-1] == line
 
 
 def test_an_unwritable_place_is_named(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def as_before(monkeypatch):
 def run(code: str, *files: Path) -> subprocess.CompletedProcess:
     """Run code in a process of its own that knows the files."""
     environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
-    environment[extensions.VARIABLE] = os.pathsep.join(map(str, files))
+    environment[extensions.VARIABLE] = json.dumps([*map(str, files)])
     return subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
@@ -126,6 +127,28 @@ def test_files_that_cannot_be_used(tmp_path, name, message):
         (tmp_path / name).write_text("")
     with pytest.raises(ConfigError, match=message):
         extensions.use([tmp_path / name])
+
+
+@pytest.mark.parametrize("wrong", [5, None, ["a.py"]])
+def test_what_is_no_path_is_refused(wrong):
+    with pytest.raises(ConfigError, match="config, extensions: .* is not a path; name a Python"):
+        extensions.use([wrong])
+
+
+def test_a_folder_may_have_any_name(tmp_path):
+    """Of a path with a colon, two would be made where colons split a list of paths."""
+    folder = tmp_path / "a:b c;'"
+    folder.mkdir()
+    (folder / "in_odd_folder.py").write_text("print('imported')\n")
+    extensions.use([folder / "in_odd_folder.py"])
+    done = subprocess.run(
+        [sys.executable, "-c", "from taskrsa import extensions; extensions.load()"],
+        env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "imported\n", done.stderr
 
 
 def test_two_files_of_one_name(tmp_path):

@@ -137,3 +137,14 @@ def test_encoders_of_this_project_are_resized_clipped_and_shown_their_tasks_inpu
     small = input_of(halved, True)(constant)
     expected = network_input(constant[:, :16, :16], "masked", clip=False)
     torch.testing.assert_close(small, expected)
+
+
+def test_a_fourth_channel_is_opaque_or_0_as_its_mean_says():
+    cells = {"channels": "rgba", "mean": "0.5 0.5 0.5 1", "std": "0.5", "size": "16"}
+    shown = input_of(row(**cells), False)(IMAGES)
+    assert shown.shape == (5, 4, 16, 16)
+    assert (shown[:, 3] == 0).all()
+    expected = input_of(row(size="16"), False)(IMAGES)
+    torch.testing.assert_close(shown[:, :3], expected)
+    opaque = input_of(row(**cells | {"mean": "0.5 0.5 0.5 0", "std": "1"}), False)(IMAGES)
+    assert (opaque[:, 3] == 1).all()

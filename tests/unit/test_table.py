@@ -164,7 +164,7 @@ def test_the_example_is_a_bank():
         ({"weights": "https://x.org/a.pth", "sha256": ""}, "sha256: is empty; what is downloaded"),
         ({"weights": ""}, "sha256: is given without weights"),
         ({"weights": "package:timm"}, "weights: 'package:timm' names no file"),
-        ({"channels": "hsv"}, "channels: 'hsv' is none of rgb, bgr, grey, lightness"),
+        ({"channels": "hsv"}, "channels: 'hsv' is none of rgb, bgr, grey, lightness, rgba"),
         ({"channels": ""}, "channels: '' is none of"),
         ({"size": "-3"}, "size: '-3' is not a number"),
         ({"size": "²"}, "size: '²' is not a number"),
@@ -174,6 +174,11 @@ def test_the_example_is_a_bank():
         ({"std": "1/0"}, "std: '1/0' must be"),
         ({"std": "0"}, "std: must be positive"),
         ({"arguments": "{"}, "arguments: is not JSON"),
+        ({"arguments": '{"a": ' + "[" * 4000}, "arguments: is nested too deeply; give a plain"),
+        ({"arguments": "x" * 3_000_000}, "arguments: has 3000000 characters; a cell has 10000"),
+        ({"size": "5000000"}, "size: 5000000 pixels are not within 1 to 4096"),
+        ({"size": "1" * 26}, "size: '1+' is not a number of pixels"),
+        ({"name": "x" * 101}, "name: 'x+' must be letters, .* 100 at most"),
         ({"arguments": "[1]"}, "arguments: must be a JSON object"),
         ({"loader": "onnx", "arguments": '{"a": 1}'}, "arguments: a has no effect on onnx"),
         ({"loader": "onnx", "arguments": '{"trainable": 1}'}, "arguments: trainable is true or"),
@@ -237,3 +242,14 @@ def test_tables_are_read_without_pytorch():
     code = "import sys, taskrsa.networks.table; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", check=False)
     assert done.returncode == 0
+
+
+def test_mean_and_std_may_be_fractions():
+    found = network(ROW | {"mean": "127.5/255", "std": "1/255"})
+    assert (found.mean, found.std) == ((0.5,) * 3, (1 / 255,) * 3)
+
+
+def test_a_fourth_channel_has_its_own_mean_and_std():
+    found = network(ROW | {"channels": "rgba", "mean": "0.4 0.5 0.6 1", "std": "0.2 0.2 0.2 1"})
+    assert found.n_channels == 4
+    assert found.mean == (0.4, 0.5, 0.6, 1)

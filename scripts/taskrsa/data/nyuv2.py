@@ -56,7 +56,7 @@ class ConversionConfig(Section):
 
     splits: FilePath = Field(None, description="splits.mat; null to draw whole scenes.")
     val_share: Share = Field(0.1, description="Share of the frames where splits is null.")
-    seed: int = Field(0, ge=0, description="Seed of that draw.")
+    seed: int = Field(0, ge=0, le=2**31, description="Seed of that draw.")
     crop: int = Field(448, ge=16, le=480, description="Side of the centre square kept, pixels.")
     size: int = Field(256, ge=8, le=480, description="Side of the images written; at most crop.")
     depth: Literal["filled", "raw"] = Field("filled", description="In-painted depth or gaps.")

@@ -113,7 +113,7 @@ def where_it_runs(network: TapNetwork, side: int) -> tuple[TapNetwork, list[Laye
     network = on_accelerator(network)
     try:
         return network, layers_of(network, side)
-    except ConfigError as error:
+    except (ConfigError, MemoryError) as error:
         device, name = network.device.type, network.row.name
         if device == "cpu":
             raise

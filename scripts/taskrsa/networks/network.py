@@ -17,7 +17,7 @@ from pathlib import Path
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.io.files import sha256_of
 
-CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1, "lightness": 1}
+CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1, "lightness": 1, "rgba": 4}
 # Encoders of this project's architectures, whose input is known.
 NATIVE_LOADERS = ("trained", "random", "small", "taskonomy", "checkpoint")
 LIBRARIES = ("timm", "torchvision")  # loaders that know how their networks want to be shown images

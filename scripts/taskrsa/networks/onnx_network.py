@@ -15,7 +15,7 @@ from taskrsa.errors import ConfigError, DataError, RepresentationError
 from taskrsa.io.files import sha256_of
 from taskrsa.networks.flow import Flow
 from taskrsa.networks.layers import Layer
-from taskrsa.networks.network import Network
+from taskrsa.networks.network import CHANNELS, Network
 from taskrsa.networks.optional import blamed, optional_package
 from taskrsa.networks.reading import Step
 from taskrsa.networks.taps import Precision, TapNetwork, Taps
@@ -92,7 +92,8 @@ class OnnxNetwork(TapNetwork):
                 f"{self.type.name} with {len(dims)} dimensions; images are floating-point numbers "
                 "with 4"
             )
-        self.channels_last = dims[1] not in (1, 3) and dims[3] in (1, 3)
+        counts = set(CHANNELS.values())
+        self.channels_last = dims[1] not in counts and dims[3] in counts
         self.batch, *rest = dims
         channels, *self.sides = [rest[2], *rest[:2]] if self.channels_last else rest
         if channels not in (0, self.row.n_channels):

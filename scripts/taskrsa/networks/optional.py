@@ -13,12 +13,14 @@ from types import ModuleType
 
 import torch
 
-from taskrsa.errors import ConfigError, TaskrsaError
+from taskrsa.errors import ConfigError, TaskrsaError, memory_lacked
 from taskrsa.networks.network import Network
 
 # Compiled operators that torchvision registers twice: in C++, and for tracing in Python.
 _OPERATORS = ("nms", "qnms")
 _ON_TORCHVISION = ("timm", "torchvision", "onnx2torch")
+_AGAIN = "pip install --force-reinstall --no-deps"
+_REPAIR = f"torchvision must be of the release that fits torch: {_AGAIN} torchvision==VERSION"
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
@@ -37,11 +39,17 @@ def optional_package(package: str, row: Network, extra: str | None = None) -> Mo
     except ModuleNotFoundError as error:
         missing = error.name == package
         fault = "is not installed" if missing else f"cannot be imported ({reason_of(error)})"
+        way = f'install it: pip install ".[{extra or package}]"'
     except Exception as error:  # whatever a broken installation raises
-        fault = f"cannot be imported ({reason_of(error)})"
-    raise ConfigError(
-        f'{row.where("loader")}: {package} {fault}; install it: pip install ".[{extra or package}]"'
-    ) from None
+        fault = f"is installed but cannot be imported ({reason_of(error)})"
+        way = _REPAIR if _is_of_torchvision(error) else f"repair it: {_AGAIN} {package}"
+    raise ConfigError(f"{row.where('loader')}: {package} {fault}; {way}") from None
+
+
+def _is_of_torchvision(error: BaseException) -> bool:
+    """Tell whether an import failed inside torchvision, on which others build."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any("torchvision" in Path(frame.filename).parts for frame in frames)
 
 
 def let_torchvision_be_imported() -> None:
@@ -67,10 +75,12 @@ def blamed(row: Network, columns: str, what: str) -> Iterator[None]:
     """Turn whatever foreign code raises into one line that names the row."""
     try:
         yield
-    except (TaskrsaError, MemoryError):
+    except TaskrsaError:
         raise
     # A job would end as if all was well where foreign code calls exit().
     except (Exception, SystemExit) as error:
+        if memory_lacked(error):
+            raise MemoryError(str(error)) from error
         raise ConfigError(f"{row.where(columns)}: {what} ({reason_of(error)})") from error
 
 

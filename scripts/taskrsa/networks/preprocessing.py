@@ -68,6 +68,8 @@ def normalisation_of(row: Network) -> Callable[[Tensor], Tensor]:
         elif row.channels == "lightness":
             shown = images.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
             images = _lightness(shown).permute(0, 3, 1, 2).to(images.device)
+        elif row.channels == "rgba":
+            images = torch.cat([images, torch.ones_like(images[:, :1])], dim=1)
         return (images - _per_channel(row.mean, images)) / _per_channel(row.std, images)
 
     return normalise

@@ -37,6 +37,8 @@ COLUMNS = (
 OPTIONAL = ("arguments", "task", "head", "prior", "untrained")
 NEED_WEIGHTS = ("taskonomy", "checkpoint", "onnx", RDMS)
 MADE_HERE = ("trained", "random")  # loaders whose weights the run makes
+MOST_PIXELS = 4096  # a side of the input
+LONGEST = 10_000  # characters of a cell: rows are handed to jobs on the command line
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _LOADERS = (
     "trained, random, taskonomy, checkpoint, onnx, rdms, timm:<model>, torchvision:<model> or "
@@ -147,12 +149,15 @@ class _Cells:
 
     def __init__(self, row: Mapping[str, str]) -> None:
         self.name = row.get("name", "")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", self.name):
             raise ConfigError(
                 f"bank, row {self.name or '?'}, name: {self.name!r} must be letters, digits, _, - "
-                "and ., as files are named by it"
+                "and ., 100 at most, as files are named by it"
             )
         self.cells = {column: row.get(column) or "" for column in (*COLUMNS, *OPTIONAL)}
+        for column, cell in self.cells.items():
+            if len(cell) > LONGEST:
+                self.refuse(column, f"has {len(cell)} characters; a cell has {LONGEST} at most")
         self.loader = self.cells["loader"]
         kind, _, rest = self.loader.partition(":")
         self.library = kind if kind in LIBRARIES and rest else ""
@@ -218,8 +223,10 @@ class _Cells:
 
     def size(self) -> int | None:
         size = self["size"]
-        if size and not (size.isascii() and size.isdecimal() and int(size) > 0):
+        if size and not re.fullmatch("[0-9]{1,9}", size):
             self.refuse("size", f"{size!r} is not a number of pixels; give a whole number")
+        if size and not 1 <= int(size) <= MOST_PIXELS:
+            self.refuse("size", f"{size} pixels are not within 1 to {MOST_PIXELS}; correct it")
         return int(size) if size else None
 
     def numbers(self, column: str, channels: str) -> tuple[float, ...]:
@@ -246,6 +253,8 @@ class _Cells:
             arguments = json.loads(self["arguments"] or "{}")
         except ValueError as error:
             self.refuse("arguments", f"is not JSON ({error})")
+        except RecursionError:
+            self.refuse("arguments", "is nested too deeply; give a plain JSON object")
         if not isinstance(arguments, dict):
             self.refuse("arguments", 'must be a JSON object, such as {"num_classes": 10}')
         if self.loader == "onnx":
@@ -306,9 +315,15 @@ class _Cells:
 def _numbers(text: str) -> tuple[float, ...]:
     """Return the numbers of a cell; none if a word is not a finite number."""
     try:
-        return tuple(float(Fraction(word)) for word in text.split())
+        return tuple(_number(word) for word in text.split())
     except (ValueError, ZeroDivisionError, OverflowError):
         return ()
+
+
+def _number(word: str) -> float:
+    """Return a number or a fraction of two, such as 127.5/255."""
+    above, slash, below = word.partition("/")
+    return float(Fraction(above) / Fraction(below) if slash else Fraction(above))
 
 
 # --- rows that a run makes itself ---

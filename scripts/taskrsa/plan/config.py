@@ -21,6 +21,7 @@ from taskrsa.errors import ConfigError
 from taskrsa.recipes import (
     DISTINCT,
     EncoderConfig,
+    Factor,
     Memory,
     Minutes,
     Names,
@@ -28,8 +29,10 @@ from taskrsa.recipes import (
     Positive,
     Rendered,
     Section,
+    Seed,
     Seeds,
     TrainConfig,
+    Width,
 )
 from taskrsa.targets.config import TargetConfig
 
@@ -38,7 +41,7 @@ class TrainingConfig(Section):
     """The training of the networks of loader `trained`."""
 
     recipe: TrainConfig = TrainConfig()
-    steps_factor: dict[str, Annotated[float, Field(gt=0)]] = Field(
+    steps_factor: dict[str, Factor] = Field(
         {}, description="Steps of a task relative to recipe.steps."
     )
     mem_mb: Memory = 3500
@@ -53,10 +56,10 @@ class SmallConfig(Section):
         "auto", description="Dense tasks to train small models of; auto for the paper's 14."
     )
     seeds: Seeds = Field((0,), description="One model per task and seed.")
-    width: Positive = Field(16, description="Channels of the first convolution.")
+    width: Width = Field(16, description="Channels of the first convolution.")
     n_train: Positive | None = Field(None, description="Training images; null for all.")
     recipe: TrainConfig = TrainConfig()
-    steps_factor: dict[str, Annotated[float, Field(gt=0)]] = Field({})
+    steps_factor: dict[str, Factor] = Field({})
     figure7: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
         ("keypoint2d", "rgb2sfnorm"), description="The tasks of Figure 7; Figure S1 has all."
     )
@@ -74,7 +77,7 @@ class RobustnessConfig(Section):
         Field((50, 100, 200, 300, 400, 500), description="Numbers of images to rank from.")
     )
     subsets: int = Field(30, ge=2, description="Random subsets of each size.")
-    widths: Annotated[tuple[Positive, ...], *DISTINCT] = Field(
+    widths: Annotated[tuple[Width, ...], *DISTINCT] = Field(
         (8, 32), description="Widths besides small.width."
     )
     stages: Annotated[
@@ -103,7 +106,7 @@ class SimulatedConfig(Section):
 
     n_train: Rendered = 2048
     n_val: Rendered = 256
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
 
 class RgbdConfig(Section):
@@ -196,6 +199,7 @@ class AssetsConfig(Section):
     pause_s: float = Field(1, ge=0, description="Unit of the pauses between tries, seconds.")
 
 
+LARGEST = 10**12  # whole number of a configuration
 # What becomes the name of a folder.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
@@ -204,7 +208,7 @@ class Config(Section):
     """A run of taskrsa."""
 
     run: Name = Field(description="Its files lie in results/<run>.")
-    seed: int = Field(0, ge=0, le=2**31, description="Seed of everything random.")
+    seed: Seed = Field(0, description="Seed of everything random.")
     extensions: Names = Field((), description="Python files (config/EXTENDING.md).")
     source: str | None = Field(
         None,
@@ -290,11 +294,23 @@ def parse(values: Mapping[str, Any], added: Iterable[str] = ()) -> tuple[Config,
 
 def parse_section(kind: type[Section], values: Mapping[str, Any], where: str = "") -> Section:
     """Return a section, whose own key is `where`, from its keys; errors as in `parse`."""
+    _check_sizes(values, where)
     try:
         # As JSON, so that neither "5" nor true passes for a number.
         return kind.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         raise ConfigError(_line(kind, values, where, error)) from None
+
+
+def _check_sizes(values: Any, where: str) -> None:
+    """Refuse whole numbers of so many digits that nothing could count with them."""
+    named = values.items() if isinstance(values, Mapping) else ()
+    listed = enumerate(values) if isinstance(values, list | tuple) else ()
+    for key, value in (*named, *listed):
+        place = ".".join(filter(None, [where, str(key)]))
+        if isinstance(value, int) and abs(value) > LARGEST:
+            raise ConfigError(f"config, {place}: {value} is too large a number; correct it")
+        _check_sizes(value, place)
 
 
 def _line(kind: type[Section], values: Mapping, where: str, error: ValidationError) -> str:

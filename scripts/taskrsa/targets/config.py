@@ -18,8 +18,10 @@ from taskrsa.recipes import (
     PretrainedHeadConfig,
     Rendered,
     Section,
+    Seed,
     Seeds,
     Share,
+    Width,
 )
 
 
@@ -48,14 +50,14 @@ class OutdoorConfig(Section):
     image_size: int = Field(64, ge=16, le=4096, description="Shorter side in pixels.")
     n_train: Rendered = 256
     n_val: Rendered = 96
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
 
 class TargetSmallConfig(Section):
     """The small models of a target, which rank the bank."""
 
     seeds: Seeds = (0, 1, 2)
-    width: Positive = 16
+    width: Width = 16
     head: HeadConfig = HeadConfig()
     recipe: FinetuneConfig = FinetuneConfig()
 
