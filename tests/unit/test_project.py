@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +17,13 @@ CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "seaborn": "
 
 def pins(name: str) -> dict[str, str]:
     lines = (ROOT / name).read_text().splitlines()
-    return dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    pinned = [line.split(";")[0] for line in lines if "==" in line and not line.startswith("#")]
+    return dict(line.split("==") for line in pinned)
+
+
+def all_pins() -> dict[str, str]:
+    files = ("requirements.txt", "requirements-networks.txt", "requirements-dev.txt")
+    return {name: number for file in files for name, number in pins(file).items()}
 
 
 def test_conda_and_pip_name_the_same_versions():
@@ -30,13 +37,13 @@ def test_conda_and_pip_name_the_same_versions():
 
 
 def test_what_is_installed_is_what_is_pinned():
-    for name, number in (pins("requirements.txt") | pins("requirements-dev.txt")).items():
+    for name, number in all_pins().items():
         assert version(name).split("+")[0] == number, name
 
 
 def test_constraints_repeat_the_direct_pins():
     constraints = pins("constraints.txt")
-    for name, number in (pins("requirements.txt") | pins("requirements-dev.txt")).items():
+    for name, number in all_pins().items():
         assert constraints[name] == number
 
 
@@ -142,3 +149,11 @@ def test_no_file_in_the_repository_is_large():
     assert max(path.stat().st_size for path in files if path.exists()) < 1_000_000
     reference = [path for path in files if "results/reference" in str(path)]
     assert sum(path.stat().st_size for path in reference if path.exists()) < 1_000_000
+
+
+def test_all_that_tables_of_networks_may_need_is_in_one_file():
+    """Every extra of the package that a loader's error names."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {name for names in extras["optional-dependencies"].values() for name in names}
+    pinned = pins("requirements-networks.txt")
+    assert {name.split(";")[0].strip() for name in needed} <= pinned.keys()

@@ -6,14 +6,20 @@ down from the description of the bank. Checkpoints have the published size.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import math
+import os
+import subprocess
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.loading import native_encoder
 from taskrsa.networks.network import Network
@@ -212,8 +218,7 @@ def drop(*keys: str):
             change(bn1__bias=torch.full((64,), math.nan), bn1__weight=torch.full((64,), math.inf)),
             "not finite: bn1.bias, bn1.weight",
         ),
-        (change(epoch=7), "holds more than tensors: epoch is a int"),
-        (change(bn1__bias=[0.0] * 64), "holds more than tensors: bn1.bias is a list"),
+        (change(bn1__bias=[0.0] * 64), "missing bn1.bias"),
         (only("module."), "begin with module., as DataParallel saves them"),
         (only("encoder."), "missing bn1.bias, .*; unexpected encoder.bn1.bias, "),
         (lambda state: state.clear(), "missing bn1.bias"),
@@ -266,14 +271,88 @@ def test_code_and_other_payloads_are_refused(folder, capfd, payload, message):
     assert "code ran" not in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"PK\x03\x04half", b"\x80\x02}q"])
-def test_files_that_are_no_checkpoints_are_refused(folder, content):
+def test_numbers_beside_weights_are_left_aside(folder):
+    """As in files of any other loader, whether they are Python's or NumPy's."""
+    path = publish(folder, "normal", {"state_dict": hollow_state() | {"loss": np.float64(0.5)}})
+    native_encoder(public_row(path))
+
+
+PAGE = b"\n<!DOCTYPE html>\n<title>Sign in</title>" + "é".encode() * 3000
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty: get it again"),
+        (bytes(1000), "is full of zeros: get it again"),
+        (b"<html>404</html>", "is a web page, as hosts send in place of a file: download"),
+        (PAGE, "is a web page"),
+        (b"<?xml version='1.0'?><Error>AccessDenied</Error>", "is XML, no checkpoint"),
+        (b'{"error": "not found"}', "is JSON, no checkpoint: download the file itself"),
+        (b"Entry not found", "is text, no checkpoint"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS"),
+        (b"\x89HDF\r\n\x1a\n", "is HDF5, as Keras writes it"),
+        (gzip.compress(b"weights"), r"is compressed \(gzip\): unpack it"),
+        (save({"a": torch.zeros(2)}), "is a safetensors file: name it .safetensors"),
+        (b"PK\x03\x04half", "is cut off or damaged: get it again"),
+        (b"\x80\x02}q", "is no checkpoint of PyTorch, or damaged; get it again"),
+        (b"\xb6\x01\x02", "is no checkpoint of PyTorch, or damaged; get it again"),
+    ],
+)
+def test_files_that_are_no_checkpoints_are_refused(folder, content, words):
     digest = hashlib.sha256(content).hexdigest()
     path = folder / f"normal_encoder-{digest}.pth"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="cannot be loaded with weights_only=True") as caught:
+    with pytest.raises(DataError, match=words) as caught:
         load_encoder(path)
     assert "\n" not in str(caught.value)
+
+
+def archive(*names: str) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as file:
+        for name in names:
+            file.writestr(name, "")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["net/constants.pkl", "net/data.pkl"], "TorchScript archive, which holds a network"),
+        (["a.npy", "b.npy"], "an archive of NumPy arrays"),
+        (["readme.txt", "net.pth"], r"an archive \(zip\) without a checkpoint: unpack it"),
+    ],
+)
+def test_archives_that_are_no_checkpoints_are_refused(folder, names, words):
+    (folder / "net.pth").write_bytes(archive(*names))
+    with pytest.raises(DataError, match=words):
+        load_encoder(folder / "net.pth")
+
+
+@pytest.mark.parametrize("harm", [os.system, eval, exec, getattr, subprocess.Popen, __import__])
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_pickles_that_would_do_harm_are_named_and_never_recommended(folder, harm, protocol, as_zip):
+    class Harm:
+        def __reduce__(self):
+            return harm, ("import sys; sys.exit('ran')",)
+
+    file = folder / "net.pth"
+    torch.save(
+        {"state_dict": Harm()},
+        file,
+        pickle_protocol=protocol,
+        _use_new_zipfile_serialization=as_zip,
+    )
+    with pytest.raises(DataError) as caught:
+        load_encoder(file)
+    said = str(caught.value)
+    assert "weights_only" not in said
+    assert "\n" not in said
+    if protocol == 2:
+        assert harm.__name__ in said
+        assert "which may do harm" in said
 
 
 # --- the table of the public bank ---

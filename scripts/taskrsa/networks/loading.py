@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.layers import Layer, choose
@@ -24,17 +24,12 @@ from taskrsa.networks.onnx_network import OnnxNetwork
 from taskrsa.networks.onnx_torch import as_torch
 from taskrsa.networks.optional import blamed, let_torchvision_be_imported, optional_package
 from taskrsa.networks.preprocessing import normalisation_of
+from taskrsa.networks.state import load_state
 from taskrsa.networks.taps import HookedNetwork, NativeNetwork, TapNetwork
-from taskrsa.networks.weights import (
-    load_encoder,
-    load_pickled,
-    load_strictly,
-    on_accelerator,
-    read_safetensors,
-)
+from taskrsa.networks.weights import load_encoder, on_accelerator
 
 PROBED = 2  # images that a network is tried with
-_WRAPPED = ("state_dict", "model", "model_state_dict")  # under which loops store weights
+SIDE = 224  # pixels of them, where nothing says
 
 
 def load_network(row: Network, weights: str | os.PathLike | None = None) -> TapNetwork:
@@ -157,9 +152,8 @@ def _torch_network(row: Network, path: Path | None) -> HookedNetwork:
             "on a batch before it is returned"
         )
     network.float()
-    if path is not None:
-        _load_state(network, path, row)
-    return HookedNetwork(network, row)
+    is_new = path is not None and _load_state(network, path, row)
+    return HookedNetwork(network, row, has_new_head=is_new)
 
 
 def _from_timm(row: Network, pretrained: bool) -> tuple[object, Network]:
@@ -261,35 +255,15 @@ def _function(module: str, name: str, row: Network) -> Callable:
     return found
 
 
-def _load_state(network: nn.Module, path: Path, row: Network) -> None:
+def _load_state(network: nn.Module, path: Path, row: Network) -> bool:
+    """Put a file's weights into a network; return whether its head keeps what it had."""
+
+    def head() -> set[str]:
+        tapped = HookedNetwork(network, row).eval().requires_grad_(False)
+        layers = layers_of(tapped, SIDE)
+        return {layer.name for layer in layers if layer.head}
+
     try:
-        state = _read_state(path)
-        if all(key.startswith("module.") for key in state):
-            state = {key.removeprefix("module."): value for key, value in state.items()}
-        # Half-precision files fit networks in single precision; other types are another network's.
-        expected = network.state_dict()
-        for key, value in state.items():
-            if key in expected and value.is_floating_point() and expected[key].is_floating_point():
-                state[key] = value.to(expected[key].dtype)
-        load_strictly(network, state, path, "network")
+        return load_state(network, path, row.name, head)
     except DataError as error:
         raise DataError(f"{row.where('weights')}: {error}") from None
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return read_safetensors(path)[0]
-    payload = load_pickled(path)
-    for key in _WRAPPED:
-        if isinstance(payload, dict) and isinstance(payload.get(key), dict):
-            payload = payload[key]
-            break
-    if not isinstance(payload, dict) or not payload:
-        raise DataError(f"{path} holds no state_dict; save the network's")
-    for key, value in payload.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise DataError(
-                f"{path} holds a {type(value).__name__} under {key!r}; save the network's "
-                "state_dict alone"
-            )
-    return dict(payload)

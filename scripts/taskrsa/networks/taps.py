@@ -11,6 +11,7 @@ import hashlib
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -134,18 +135,23 @@ class NativeNetwork(TapNetwork):
 class HookedNetwork(TapNetwork):
     """Any torch module; hooks keep what comes out of some of its modules.
 
-    It runs as it is. Of a tuple, list or dictionary the first tensor is kept.
+    It runs as it is. Of a tuple, list or dictionary the first tensor is kept. With `has_new_head`
+    its file had no weights of its head, which is then no layer.
     """
 
     keeps_layout = True
 
-    def __init__(self, network: nn.Module, row: Network) -> None:
+    def __init__(self, network: nn.Module, row: Network, has_new_head: bool = False) -> None:
         super().__init__(row)
-        self.network = network
+        self.network, self.has_new_head = network, has_new_head
         self._kept: Taps = {}
 
     def find_layers(self, images: Tensor) -> list[Layer]:
-        return Probe(self.network, images.to(self.device)).layers
+        layers = Probe(self.network, images.to(self.device)).layers
+        if not self.has_new_head:
+            return layers
+        fault = "has no weights in the file"
+        return [replace(one, fault=one.fault or fault) if one.head else one for one in layers]
 
     def tap(self, layers: Mapping[str, Layer]) -> None:
         super().tap(layers)

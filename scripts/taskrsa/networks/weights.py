@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import warnings
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PosixPath, WindowsPath
 
 import numpy as np
 import torch
@@ -15,12 +17,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from taskrsa.errors import DataError
+from taskrsa.errors import DataError, memory_lacked
 from taskrsa.io.files import atomic_path
 from taskrsa.networks.encoder import SmallEncoder, TaskonomyEncoder
+from taskrsa.networks.file_kinds import kind_of_file
 from taskrsa.networks.spec import EncoderSpec, Spec, encoder_spec
 from taskrsa.text import first_few
 
+# What loops of training store beside weights, and what is only data.
+_PLAIN = (Namespace, PosixPath, WindowsPath)
 NETWORKS = {"taskonomy": TaskonomyEncoder, "small": SmallEncoder}
 
 
@@ -108,13 +113,8 @@ def _read_public(path: Path) -> tuple[dict[str, Tensor], EncoderSpec]:
     state = payload.get("state_dict") if isinstance(payload, dict) else None
     if not isinstance(state, dict):
         raise DataError(f"{path}: holds no `state_dict`; a checkpoint of the public bank does")
-    foreign = [
-        f"{key} is a {type(value).__name__}"
-        for key, value in state.items()
-        if not isinstance(key, str) or not isinstance(value, Tensor)
-    ]
-    if foreign:
-        raise DataError(f"{path}: its state_dict holds more than tensors: {first_few(foreign, 3)}")
+    # Training loops put numbers beside weights.
+    state = {key: value for key, value in state.items() if isinstance(value, Tensor)}
     if state and all(key.startswith("module.") for key in state):
         raise DataError(
             f"{path}: its keys begin with module., as DataParallel saves them; save the "
@@ -127,18 +127,22 @@ def _read_public(path: Path) -> tuple[dict[str, Tensor], EncoderSpec]:
 
 
 def load_pickled(path: Path) -> object:
-    """Return what `torch.save` wrote; DataError if it is more than weights and numbers."""
+    """Return what `torch.save` wrote; DataError if it is more than weights and numbers, or the
+    file is no such thing."""
+    kind = kind_of_file(path)
+    if kind:
+        raise DataError(f"{path}: is {kind}")
     try:
-        with torch.serialization.safe_globals(_numbers()):
+        with torch.serialization.safe_globals([*_numbers(), *_PLAIN]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other protocols of pickles
             return torch.load(path, map_location="cpu", weights_only=True)
     except (
         *(pickle.UnpicklingError, RuntimeError, EOFError, ValueError),
         *(LookupError, TypeError, AttributeError, AssertionError),
     ) as error:
-        raise DataError(
-            f"{path}: cannot be loaded with weights_only=True ({_unpickling_reason(error)}); save "
-            "the network's state_dict"
-        ) from None
+        if memory_lacked(error):
+            raise MemoryError(str(error)) from error
+        raise DataError(f"{path}: {_unpickling_reason(error)}") from None
 
 
 def _numbers() -> list:
@@ -151,10 +155,18 @@ def _numbers() -> list:
 
 
 def _unpickling_reason(error: Exception) -> str:
-    asked = re.search(r"Unsupported (?:global|class|operand)\W+(?:GLOBAL )?([\w.]+)", str(error))
+    """Say why a file was not loaded. PyTorch's own text would have it loaded without the check."""
+    asked = re.search(
+        r"(?:unsupported (?:global|class)\W+(?:GLOBAL )?|GLOBAL )([A-Za-z_][\w.]*)",
+        str(error),
+        re.IGNORECASE,
+    )
     if asked:
-        return f"it asks for {asked[1]}, which weights do not need"
-    return str(error).split("\n")[0] or type(error).__name__
+        return (
+            f"it asks for {asked[1]}, which weights do not need and which may do harm; save the "
+            "network's state_dict, and use no file of a source that you do not trust"
+        )
+    return "is no checkpoint of PyTorch, or damaged; get it again, or save the state_dict anew"
 
 
 def load_strictly(
