@@ -1,7 +1,12 @@
 """Measure on a few steps what it would take to fine-tune every network of the bank on a target.
 
+`seconds` of a network are those of all its trainings: start of the program, loading, start of the
+head, steps and score.
+
 The numbers are timings of this machine and of `threads` threads; they differ from run to run.
 """
+
+import time
 
 import torch
 from taskrsa.entry import run
@@ -31,15 +36,16 @@ def main(
     sets = open_sets(data)
     train, val = sets["train"].first(n_train), sets["val"]
     plan = FinetuneConfig(**recipe)
-    costs = []
+    costs, start_up = [], time.process_time()
     for (name, row), file in zip(rows.items(), weights, strict=True):
         path = None if file == "-" else file
-        network = Network.from_json(row)
+        began, network = time.perf_counter(), Network.from_json(row)
         start = load_network(network, path)
         tuned = target_network(
             start, tap, train.kind, train.classes, HeadConfig(**head), plan.crop, seed=0
         )
-        step, score = seconds_of_training(tuned, train, val, plan)
+        loaded = start_up + time.perf_counter() - began
+        step, once = seconds_of_training(tuned, train, val, plan)
         costs.append(
             {
                 "model": name,
@@ -47,7 +53,7 @@ def main(
                 "steps": plan.steps,
                 "seeds": seeds,
                 "seconds_per_step": step,
-                "seconds": seeds * (plan.steps * step + score),
+                "seconds": seeds * (loaded + plan.steps * step + once),
             }
         )
     write_table(costs, table)

@@ -110,6 +110,28 @@ def test_rows_of_several_loaders_and_a_file_of_rdms(mine):
     assert (mine.path / "results/mine/bank/edges/quality.csv").exists()
 
 
+def test_the_user_s_modules_are_inputs_and_what_is_broken_is_told_first_or_left_out(mine):
+    (mine.path / "myparts.py").write_text("WIDER = 1\n")
+    code = NETWORK.replace("def make(width):\n", "from myparts import WIDER\ndef make(width):\n")
+    (mine.path / "mynets.py").write_text(f"{code}\ndef exits(width):\n    exit(0)\n")
+    broken = ROWS.splitlines(keepends=True)[1].replace("wide", "short").replace("last=1", "last=9")
+    gone = ROWS.splitlines(keepends=True)[2].replace("grey", "gone").replace(":make", ":exits")
+    (mine.path / "mine.tsv").write_text(TABLE + broken + gone)
+    printed = mine.snakemake(*RUN, ok=False)
+    said = printed[printed.index("error: 2 of 5 networks cannot be used") :].splitlines()
+    assert said[1].startswith("  bank, row short, layers: nothing is named 9; there are 0, 1, 2")
+    assert said[2].startswith("  bank, row gone, loader: mynets:exits fails (SystemExit: 0")
+    assert not (mine.path / "results").exists()
+
+    skip = (*RUN, "--config", "skip_broken=true", "--")
+    rdms = [f"results/mine/rdms/bank/{name}.h5" for name in ("narrow", "wide", "grey")]
+    printed = mine.snakemake(*skip, "results/mine/similarity/last.csv")
+    assert "left out: network short: bank, row short, layers: nothing is named 9" in printed
+    assert mine.planned(*skip, *rdms) == set()
+    (mine.path / "myparts.py").write_text("WIDER = 2\n")
+    assert mine.planned(*skip, *rdms) == {"network_rdms"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -226,9 +227,29 @@ def test_what_does_not_fit_together_is_named(sets):
 def test_seconds_are_measured():
     data = halves("classification")
     network = network_of("classification", data.classes)
-    step, score = seconds_of_training(network, data, data, RECIPE, steps=3)
+    step, once = seconds_of_training(network, data, data, RECIPE, steps=3)
     assert step > 0
-    assert score > 0
+    assert once > 0
+
+
+def test_the_seconds_are_about_those_that_training_takes():
+    """Within a factor that a busy machine may make, not by a factor of thousands."""
+    data = halves("classification")
+    recipe = RECIPE.model_copy(update={"steps": 30, "eval_every": 0})
+    step, once = seconds_of_training(network_of("classification", data.classes), data, data, recipe)
+    start = time.perf_counter()
+    finetune(network_of("classification", data.classes), data, data, recipe, seed=0)
+    took = time.perf_counter() - start
+    assert took / 20 < 30 * step + once < 20 * took
+
+
+def test_few_steps_are_timed_where_each_takes_long():
+    data = halves("classification")
+    network = network_of("classification", data.classes)
+    batches = []
+    network.register_forward_hook(lambda *_: batches.append(network.training))
+    seconds_of_training(network, data, data, RECIPE, steps=6, enough=0)
+    assert sum(batches) == 2  # one before the clock starts
 
 
 def test_seconds_are_measured_where_the_first_images_have_nothing_to_score():

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from taskrsa.errors import ConfigError, DataError
+from taskrsa.networks.beside import external_files
 from taskrsa.networks.extraction import extract
 from taskrsa.networks.loading import load_network, tap_network
 from taskrsa.networks.maps import head_layer
-from taskrsa.networks.network import Network
+from taskrsa.networks.network import Network, hash_of
 from taskrsa.networks.preprocessing import input_of
 from torch import nn
 from user_networks import IMAGES, row
@@ -204,3 +206,24 @@ def test_tokens_of_an_onnx_network_keep_their_places(folder):
     flat = layers["flat"].reading  # channels before positions, of which there are a square, too
     assert (flat.channels_at, flat.grid, flat.skipped) == (0, (4, 4), 0)
     assert head_layer(list(layers.values()), "segmentation", chosen).name == "sum"
+
+
+def test_data_outside_of_a_file_are_part_of_its_hash_and_of_what_a_network_is_made_of(folder):
+    write_onnx(folder / "net.onnx")
+    onnx = pytest.importorskip("onnx")
+    assert external_files(folder / "net.onnx") == []
+    inside = features(row("onnx", weights="net.onnx"))["last"]
+    model = onnx.load(folder / "net.onnx")
+    onnx.save(model, "big.onnx", save_as_external_data=True, location="big.bin", size_threshold=0)
+    assert external_files(folder / "big.onnx") == [folder / "big.bin"]
+    both = (folder / "big.onnx").read_bytes() + (folder / "big.bin").read_bytes()
+    expected = hashlib.sha256(both).hexdigest()
+    chosen = row("onnx", weights="big.onnx", sha256=expected)
+    assert hash_of(chosen, folder / "big.onnx") == expected
+    np.testing.assert_array_equal(features(chosen)["last"], inside)
+    data = (folder / "big.bin").read_bytes()
+    (folder / "big.bin").write_bytes(bytes(4) + data[4:])
+    refuses(DataError, "sha256: big.onnx has SHA-256", chosen)
+    (folder / "big.bin").unlink()
+    refuses(DataError, "weights: there is no file big.bin, where big.onnx keeps its data", chosen)
+    assert external_files(folder / "absent.onnx") == []

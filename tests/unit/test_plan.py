@@ -361,7 +361,7 @@ def test_a_target_is_ranked_by_its_small_models_and_then_fine_tuned():
     assert found.same_task == "segmentsemantic"
     names = [Path(path).stem for path in target.tables()]
     assert set(names) == {
-        *("ranking", "ranking_images", "images", "measures", "advice", "cost"),
+        *("ranking", "ranking_images", "images", "measures", "advice"),
         *("scores", "prediction", "choice", "taps"),
     }
 

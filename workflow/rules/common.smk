@@ -12,6 +12,7 @@ sys.path.insert(0, str(SCRIPTS))
 from taskrsa import extensions
 from taskrsa.figures.registry import registered
 from taskrsa.plan import code, jobs, outputs
+from taskrsa.plan.checking import checker
 from taskrsa.plan.jobs import as_json, asked
 from taskrsa.plan.networks import BASELINES
 from taskrsa.plan.plan import make_plan
@@ -22,6 +23,12 @@ from taskrsa.tasks.dictionary import TASKS
 os.environ.update(PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.getenv('PATH', os.defpath)}")
 # Factories of networks are the user's modules, beside the config or wherever Python finds them.
 USER_MODULES = "PYTHONPATH=.${{PYTHONPATH:+:$PYTHONPATH}}"
+
+
+# Snakemake does not tell a Snakefile that it only plans; a cluster of flags counts, too.
+IS_DRY = any(re.fullmatch(r"--dry-?run|-[A-Za-z]*n[A-Za-z]*", word) for word in sys.argv)
+# Flags with which it runs no job.
+ONLY_ASKS = {"--unlock", "--lint", "--list", "-l", "--list-rules", "--report", "--summary", "--dag"}
 
 
 @asked
@@ -44,10 +51,14 @@ def planned():
         sources.ADDED,
         BASE / "config/assets.tsv",
         yaml.safe_load((BASE / "workflow/schemas/assets.schema.yaml").read_text()),
-        # Snakemake does not tell a Snakefile that it only plans; a cluster of flags counts, too.
-        dry_run=any(re.fullmatch(r"--dry-?run|-[A-Za-z]*n[A-Za-z]*", word) for word in sys.argv),
+        dry_run=IS_DRY,
         # Downloads are for all runs, whatever prefix the workflow that imports this one gives it.
         downloads_in="" if workflow.modifier.is_main_snakefile() else os.getcwd(),
+        # Networks are tried once, where jobs will follow.
+        check=checker(
+            ".snakemake/taskrsa",
+            workflow.is_main_process and not IS_DRY and not ONLY_ASKS.intersection(sys.argv)
+        ),
     )
 
 
@@ -129,6 +140,12 @@ def of_target(function):
 def of_network(function):
     """Return an input function of a job's target and network."""
     return asked(lambda wildcards: function(PLAN.targets[wildcards.target], wildcards.network))
+
+
+def beside(wildcards) -> list[str]:
+    """List the files that a job's network is made of beside its weights: data of ONNX files, and
+    the user's modules."""
+    return PLAN.bank.beside(wildcards.network)
 
 
 def order_of(target) -> str:

@@ -32,6 +32,7 @@ rule target_features:
         data=f"{RUN}/targets/{{target}}/data.h5",
         cells=f"{RUN}/targets/{{target}}/cells.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
+        beside=beside,
     output:
         features=f"{RUN}/targets/{{target}}/features/{{network}}.h5",
     benchmark:

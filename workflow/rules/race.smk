@@ -26,6 +26,7 @@ rule race_leg:
     input:
         data=f"{RUN}/targets/{{target}}/data.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
+        beside=beside,
         before=lambda wildcards: PLAN.targets[wildcards.target].state_before(
             wildcards.network, int(wildcards.round)
         ),
@@ -73,6 +74,7 @@ rule race_winner:
     input:
         data=f"{RUN}/targets/{{target}}/data.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
+        beside=beside,
         before=lambda wildcards: PLAN.targets[wildcards.target].state_before(
             wildcards.network, len(PLAN.targets[wildcards.target].rounds)
         ),

@@ -20,6 +20,7 @@ rule network_rdms:
     input:
         stimuli=f"{RUN}/data/stimuli.h5",
         weights=asked(lambda wildcards: PLAN.weights(wildcards.network)),
+        beside=beside,
     output:
         rdms=f"{RUN}/rdms/bank/{{network}}.h5",
         variant_rdms=f"{RUN}/rdms/bank_variants/{{network}}.h5",
@@ -53,6 +54,7 @@ rule other_rdms:
     input:
         stimuli=f"{RUN}/data/stimuli.h5",
         weights=asked(lambda wildcards: PLAN.weights(wildcards.network)),
+        beside=beside,
     output:
         rdms=f"{RUN}/rdms/{{kind}}/{{network}}.h5",
     benchmark:

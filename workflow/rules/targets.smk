@@ -1,6 +1,8 @@
 # Targets: small models of each rank the bank, and fine-tuning shows what a ranking is worth
 # (section 6.3, Figure 8 and Table 2).
 
+from itertools import chain
+
 # The resources of jobs that train on a target.
 FINETUNING = {
     "mem_mb": lambda wildcards, attempt: attempt * PLAN.targets[wildcards.target].config.mem_mb,
@@ -118,6 +120,7 @@ rule finetune:
     input:
         data=f"{RUN}/targets/{{target}}/data.h5",
         weights=asked(lambda wildcards: PLAN.start(wildcards.network)),
+        beside=beside,
     output:
         output_weights=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/weights.safetensors",
         curve=f"{RUN}/targets/{{target}}/finetuned/{{tap}}/{{network}}/s{{seed}}/learning_curve.csv",
@@ -192,6 +195,7 @@ rule target_cost:
     input:
         data=f"{RUN}/targets/{{target}}/data.h5",
         files=of_target(lambda target: list(filter(None, map(PLAN.weights, target.trainable)))),
+        beside=of_target(lambda target: [*chain(*map(PLAN.bank.beside, target.trainable))]),
     output:
         table=f"{RUN}/targets/{{target}}/cost.csv",
     resources:

@@ -142,10 +142,13 @@ def read_rows(path: str | os.PathLike) -> list[dict[str, str]]:
         return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-def sha256_of(path: str | os.PathLike) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def sha256_of(path: str | os.PathLike, *more: str | os.PathLike) -> str:
+    """Return the SHA-256 of a file, or of several one after the other, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for one in (path, *more):
+        with open(one, "rb") as stream:
+            hashlib.file_digest(stream, lambda: digest)
+    return digest.hexdigest()
 
 
 def digest_of(parts: Iterable[str]) -> str:

@@ -19,11 +19,12 @@ from torch import nn
 
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.layers import Layer, choose
-from taskrsa.networks.network import Network, checked_weights
+from taskrsa.networks.network import TORCHSCRIPT, Network, checked_weights
 from taskrsa.networks.onnx_network import OnnxNetwork
 from taskrsa.networks.onnx_torch import as_torch
 from taskrsa.networks.optional import blamed, let_torchvision_be_imported, optional_package
 from taskrsa.networks.preprocessing import normalisation_of
+from taskrsa.networks.script_network import ScriptNetwork, read_script
 from taskrsa.networks.state import load_state
 from taskrsa.networks.taps import HookedNetwork, NativeNetwork, TapNetwork
 from taskrsa.networks.weights import load_encoder, on_accelerator
@@ -52,6 +53,8 @@ def load_network(row: Network, weights: str | os.PathLike | None = None) -> TapN
         network = OnnxNetwork(row, checked_weights(row, weights))
         if row.arguments.get("trainable"):
             network = as_torch(network)
+    elif row.loader == TORCHSCRIPT:
+        network = ScriptNetwork(read_script(checked_weights(row, weights), row), row)
     else:
         network = _torch_network(row, checked_weights(row, weights))
     return network.eval().requires_grad_(False)
@@ -136,11 +139,18 @@ def tap_network(
 # --- torch modules ---
 
 
-def _torch_network(row: Network, path: Path | None) -> HookedNetwork:
+def _torch_network(row: Network, path: Path | None) -> TapNetwork:
     # Weights that a function draws are the same in every job.
     with torch.random.fork_rng(devices=[]), blamed(row, "loader", f"{row.loader} fails"):
         torch.manual_seed(0)
         network, row = _MAKERS.get(row.library, _from_function)(row, path is None)
+    if isinstance(network, torch.jit.ScriptModule):
+        if path is not None:
+            raise ConfigError(
+                f"{row.where('weights')}: {row.loader} returns a TorchScript network, which has its "
+                "weights; leave the cell empty"
+            )
+        return ScriptNetwork(network, row)
     if not isinstance(network, nn.Module):
         raise ConfigError(
             f"{row.where('loader')}: {row.loader} returns a {type(network).__name__}, not a torch "

@@ -16,12 +16,14 @@ from pathlib import Path
 
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.io.files import sha256_of
+from taskrsa.networks.beside import external_files
 
 CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1, "lightness": 1, "rgba": 4}
 # Encoders of this project's architectures, whose input is known.
 NATIVE_LOADERS = ("trained", "random", "small", "taskonomy", "checkpoint")
 LIBRARIES = ("timm", "torchvision")  # loaders that know how their networks want to be shown images
 RDMS = "rdms"
+TORCHSCRIPT = "torchscript"
 AUTO = "auto"
 PACKAGE = "package:"
 
@@ -165,10 +167,29 @@ def checked_weights(network: Network, fetched: str | os.PathLike | None = None) 
     """Return the file of `weights_file`; DataError unless it has the table's SHA-256, if any."""
     path = weights_file(network, fetched)
     if path is not None and network.sha256:
-        found = sha256_of(path)
+        found = hash_of(network, path)
         if found != network.sha256:
             raise DataError(
                 f"{network.where('sha256')}: {path} has SHA-256 {found}, not {network.sha256}; it "
                 "is another file or damaged: get it again or correct the table"
             )
     return path
+
+
+def hash_of(network: Network, path: Path) -> str:
+    """Return the SHA-256 of a network's weights; of an ONNX file with external data that of the
+    file and its data files one after the other. DataError if one of these is missing."""
+    return sha256_of(path, *data_files(network, path))
+
+
+def data_files(network: Network, path: Path) -> list[Path]:
+    """Return the data files of an ONNX network, in the order of their names; DataError if one is
+    missing."""
+    files = external_files(path) if network.loader == "onnx" else []
+    for file in files:
+        if not file.is_file():
+            raise DataError(
+                f"{network.where('weights')}: there is no file {file}, where {path} keeps its "
+                "data; put it there"
+            )
+    return files

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from taskrsa.errors import ConfigError, DataError, RepresentationError
-from taskrsa.io.files import sha256_of
 from taskrsa.networks.flow import Flow
 from taskrsa.networks.layers import Layer
-from taskrsa.networks.network import CHANNELS, Network
+from taskrsa.networks.network import CHANNELS, Network, data_files, hash_of
 from taskrsa.networks.optional import blamed, optional_package
 from taskrsa.networks.reading import Step
 from taskrsa.networks.taps import Precision, TapNetwork, Taps
@@ -48,6 +47,7 @@ class OnnxNetwork(TapNetwork):
         self.onnx, self.runtime = (
             optional_package(name, row, "onnx") for name in ("onnx", "onnxruntime")
         )
+        data_files(row, path)  # refuses where one is missing
         try:
             self.model = self.onnx.load(str(path))
             self.onnx.checker.check_model(self.model)
@@ -224,7 +224,7 @@ class OnnxNetwork(TapNetwork):
         return taps
 
     def fingerprint(self) -> list[str]:
-        return [sha256_of(self.path), self.runtime.__version__]
+        return [hash_of(self.row, self.path), self.runtime.__version__]
 
     def extractor(self, precision: Precision = "no") -> Callable[[Tensor], Taps]:
         """As of any network, in the precision of the file whatever is asked for."""

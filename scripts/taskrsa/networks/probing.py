@@ -55,6 +55,9 @@ class Probe:
             # Not the leaf itself, which may not be changed in place.
             return self.network(images * 1)
 
+    def _modules(self) -> dict[str, nn.Module]:
+        return dict(self.network.named_modules())
+
     def _hook(self, name: str) -> Callable:
         def note(module: nn.Module, inputs: tuple, output: object) -> None:
             values = first_tensor(output)
@@ -90,7 +93,7 @@ class Probe:
     def _blocks(self, trunk: list[str]) -> set[str]:
         """Return the outermost modules of a trunk, opened until there are enough; of a stage and
         its last block, which put out the same, the outer one. A list of blocks is none itself."""
-        modules = dict(self.network.named_modules())
+        modules = self._modules()
         opened = {name for name, module in modules.items() if type(module) in _LISTS}
         while True:
             closed = [f"{name}." for name in trunk if name not in opened]
@@ -139,7 +142,7 @@ class Probe:
         found = []
         trunk, last = self._trunk()
         makers = self._makers()
-        modules = dict(self.network.named_modules())
+        modules = self._modules()
         left = [name for name in modules if name and name not in self.calls]
         for name in [*self.calls, *left]:
             kind, fault = type(modules[name]).__name__, self._fault(name)

@@ -26,6 +26,7 @@ from taskrsa.networks.network import (
     NATIVE_LOADERS,
     PACKAGE,
     RDMS,
+    TORCHSCRIPT,
     Network,
 )
 from taskrsa.tasks.dictionary import TASKS, BankTask
@@ -35,14 +36,14 @@ COLUMNS = (
     *("layers", "size", "mean", "std", "channels"),
 )
 OPTIONAL = ("arguments", "task", "head", "prior", "untrained")
-NEED_WEIGHTS = ("taskonomy", "checkpoint", "onnx", RDMS)
+NEED_WEIGHTS = ("taskonomy", "checkpoint", "onnx", TORCHSCRIPT, RDMS)
 MADE_HERE = ("trained", "random")  # loaders whose weights the run makes
 MOST_PIXELS = 4096  # a side of the input
 LONGEST = 10_000  # characters of a cell: rows are handed to jobs on the command line
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _LOADERS = (
-    "trained, random, taskonomy, checkpoint, onnx, rdms, timm:<model>, torchvision:<model> or "
-    "package.module:function"
+    "trained, random, taskonomy, checkpoint, onnx, torchscript, rdms, timm:<model>, "
+    "torchvision:<model> or package.module:function"
 )
 _COMPRESSED = ("", "compressed")
 _NATIVE_LAYERS = (("", "block1"), ("", "block2"), ("", "block3"), ("", "block4"), _COMPRESSED)

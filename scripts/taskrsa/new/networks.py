@@ -18,10 +18,9 @@ from pathlib import Path
 from types import ModuleType
 
 from taskrsa.errors import ConfigError, DataError, TaskrsaError
-from taskrsa.io.files import sha256_of
 from taskrsa.networks.layers import choose
 from taskrsa.networks.loading import layers_of, load_network, torchvision_input
-from taskrsa.networks.network import LIBRARIES, PACKAGE, RDMS, weights_file
+from taskrsa.networks.network import LIBRARIES, PACKAGE, RDMS, hash_of, weights_file
 from taskrsa.networks.onnx_network import OnnxNetwork
 from taskrsa.networks.optional import optional_package, reason_of
 from taskrsa.networks.table import network, table_rows
@@ -229,8 +228,9 @@ def _file_cells(word: str, loader: str, **more: str) -> tuple[dict[str, str], Pa
     cells = _cells(path.stem, loader, weights=word, **more)
     mean, std = NORMALISATIONS["rgb"]
     needed = {"channels": "rgb", "mean": mean, "std": std} if loader == "onnx" else {}
-    file = weights_file(network(cells | needed))
-    return cells | {"sha256": sha256_of(file)}, file
+    row = network(cells | needed)
+    file = weights_file(row)
+    return cells | {"sha256": hash_of(row, file)}, file
 
 
 def _origin(word: str) -> str:

@@ -230,6 +230,9 @@ class Config(Section):
         "trained",
         description="trained (a network for each task, trained here), or tables of networks.",
     )
+    skip_broken: bool = Field(
+        False, description="Go on without networks that cannot be used; else they stop the run."
+    )
     layers: Literal["auto"] | Annotated[tuple[str, ...], Field(min_length=1), *DISTINCT] = Field(
         "auto", description="Layers that are compared, the last of them in rankings."
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from taskrsa.errors import ConfigError
 from taskrsa.io.assets import Asset
 from taskrsa.networks.network import AUTO, RDMS, Network, weights_file
 from taskrsa.networks.table import asset_of, random_network, read_bank, trained_network
+from taskrsa.plan.checking import Checked, sound
 from taskrsa.plan.config import Config, EncoderConfig, expanded
 from taskrsa.rsa.given_rdms import read_given
 from taskrsa.tasks.dictionary import TASKS
@@ -26,13 +27,16 @@ RESERVED = re.compile("|".join([*BASELINES, r"random_\d\d"]))  # names that no r
 class Bank:
     """The networks that are compared: rows by name, those of the untrained controls apart.
 
-    Rankings are made at the last of the `layers`; `run` is the folder of the run's results.
+    Rankings are made at the last of the `layers`; `run` is the folder of the run's results;
+    `checked` is what the check found, `left_out` holds why networks of the tables are not used.
     """
 
     run: str
     networks: dict[str, Network]
     random: dict[str, Network]
     layers: tuple[str, ...]
+    checked: Mapping[str, Checked] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def layer(self) -> str:
@@ -82,7 +86,15 @@ class Bank:
 
     def at(self, layer: str) -> list[str]:
         """Return the names of the networks that have a layer."""
-        return [name for name, row in self.networks.items() if has_layer(row, layer)]
+        return [
+            name
+            for name, row in self.networks.items()
+            if has_layer(row, layer, self.checked.get(name))
+        ]
+
+    def beside(self, name: str) -> list[str]:
+        """Return the files that a network is made of beside its weights; none of a baseline."""
+        return list(self.checked[name].files) if name in self.checked else []
 
     def weights(self, name: str) -> str | list:
         """Return the file of a network's weights, [] where its loader brings them."""
@@ -97,8 +109,11 @@ class Bank:
         return [f"{self.run}/rdms/{kind}/{name}.h5" for name in names]
 
 
-def has_layer(row: Network, layer: str) -> bool:
-    """Tell whether a network has a layer, as far as its row, or its file of RDMs, says."""
+def has_layer(row: Network, layer: str, checked: Checked | None = None) -> bool:
+    """Tell whether a network has a layer: as the check found, or else as far as its row, or its
+    file of RDMs, says."""
+    if checked is not None and checked.layers:
+        return layer in checked.layers
     named = {name for name, _ in row.layers if name}
     patterns = {pattern for name, pattern in row.layers if not name}
     return (
@@ -149,34 +164,60 @@ def assets_of(networks: Mapping[str, Network]) -> dict[str, Asset]:
     return {f"bank/{name}": asset_of(row) for name, row in networks.items() if row.is_address}
 
 
-def bank_of(config: Config, run: str, read: Mapping[str, Network], tasks: Iterable[str]) -> Bank:
+def compared_layers(config: Config, rows: Iterable[Network]) -> tuple[str, ...]:
+    """Return the layers at which networks are compared, the last of them in rankings."""
+    if config.layers != "auto":
+        return tuple(config.layers)
+    named = all(row.is_native and has_layer(row, name) for row in rows for name in NATIVE_LAYERS)
+    return NATIVE_LAYERS if named else COMMON_LAYERS
+
+
+def faults_of(
+    config: Config, rows: Mapping[str, Network], checked: Mapping[str, Checked]
+) -> dict[str, str]:
+    """Return why networks cannot be used, by name: what the check says, or that they lack the layer
+    of the rankings."""
+    layer = compared_layers(config, rows.values())[-1]
+    faults = {name: one.reason for name, one in checked.items() if one.reason}
+    for name, row in rows.items():
+        if name not in faults and not has_layer(row, layer, checked.get(name)):
+            faults[name] = (
+                f"bank, row {name}, layers: lacks {layer}, at which networks are ranked; "
+                f"name one of its layers so ({layer}=...)"
+            )
+    return {name: faults[name] for name in rows if name in faults}
+
+
+def bank_of(
+    config: Config,
+    run: str,
+    read: Mapping[str, Network],
+    tasks: Iterable[str],
+    checked: Mapping[str, Checked] | None = None,
+) -> Bank:
     """Return the networks of a run: those of the tables, or one for each of the `tasks`.
 
     Raises
     ------
     ConfigError
-        If there are fewer than two networks, or one lacks the layer of the rankings.
+        If there are fewer than two networks, or some cannot be used and are not to be skipped: a
+        line for each.
     """
-    networks = dict(read) or {task: trained_network(TASKS[task]) for task in tasks}
+    checked = checked or {}
+    faults = faults_of(config, read, checked) if read else {}
+    networks = sound(read, faults, config.skip_broken)
+    if faults and not networks:
+        raise ConfigError(f"config, networks: none can be used: {'; '.join(faults.values())}")
+    networks = networks or {task: trained_network(TASKS[task]) for task in tasks}
     if len(networks) < 2:
         raise ConfigError("config, networks: has one network; add others to compare it with")
     rows = networks.values()
     are_native = all(row.is_native for row in rows)
-    layers, n_random = config.layers, config.n_random
-    if layers == "auto":
-        named = are_native and all(has_layer(row, name) for row in rows for name in NATIVE_LAYERS)
-        layers = NATIVE_LAYERS if named else COMMON_LAYERS
+    layers, n_random = compared_layers(config, rows), config.n_random
     if n_random is None:
         n_random = 5 if are_native else 0
     names = [f"random_{number:02d}" for number in range(n_random)]
     random = {name: random_network(name) for name in names}
     if not set(layers) <= set(NATIVE_LAYERS):
         random = {name: replace(row, layers=(("", AUTO),)) for name, row in random.items()}
-    bank = Bank(run, networks, random, tuple(layers))
-    for name, row in networks.items():
-        if not has_layer(row, bank.layer):
-            raise ConfigError(
-                f"bank, row {name}, layers: lacks {bank.layer}, at which networks are ranked; "
-                f"name one of its layers so ({bank.layer}=...)"
-            )
-    return bank
+    return Bank(run, networks, random, layers, checked, faults)

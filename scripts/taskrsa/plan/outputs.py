@@ -153,6 +153,7 @@ def lacking(plan: Plan) -> list[str]:
     """Say what a run leaves out and why, a line each."""
     lines = [reason for reason in plan.reasons.values() if reason]
     bank = plan.bank
+    lines += [f"network {name}: {reason}" for name, reason in bank.left_out.items()]
     for layer in bank.layers:
         without = [name for name in bank.networks if name not in bank.at(layer)]
         if layer not in plan.layers:

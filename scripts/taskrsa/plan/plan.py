@@ -11,10 +11,18 @@ from typing import Any
 from taskrsa.analysis.separation import separable
 from taskrsa.errors import ConfigError
 from taskrsa.networks.network import Network
+from taskrsa.plan.checking import Check
 from taskrsa.plan.config import Config, expanded, parse
 from taskrsa.plan.data import Data, data_of
 from taskrsa.plan.fetching import Fetching, fetching
-from taskrsa.plan.networks import FEWEST, Bank, assets_of, bank_of, read_networks
+from taskrsa.plan.networks import (
+    FEWEST,
+    Bank,
+    assets_of,
+    bank_of,
+    faults_of,
+    read_networks,
+)
 from taskrsa.plan.small import SmallModels, small_models
 from taskrsa.plan.targets import Target, targets_of
 from taskrsa.rsa.presets import PRESETS, variants_of
@@ -256,6 +264,7 @@ def make_plan(
     schema: Mapping,
     dry_run: bool = False,
     downloads_in: str = "",
+    check: Check | None = None,
 ) -> Plan:
     """Return what a run does.
 
@@ -266,6 +275,7 @@ def make_plan(
     assets, schema : the table of what can be fetched, and the JSON schema of one of its rows
     dry_run : whether nothing will be run, so that licences may count as accepted
     downloads_in : the folder that a relative assets.folder lies in
+    check : of `taskrsa.plan.checking.checker`, what tells which networks can be used
 
     Raises
     ------
@@ -278,9 +288,11 @@ def make_plan(
     what = fetching(config.assets, assets, schema, assets_of(rows), dry_run, downloads_in)
     data = data_of(config, what, sections)
     run = f"results/{config.run}"
-    reasons = _reasons(data, rows)
+    checked = check(config, rows, what) if check and rows else {}
+    used = {name: row for name, row in rows.items() if name not in faults_of(config, rows, checked)}
+    reasons = _reasons(data, used)
     tasks = [task for task, reason in reasons.items() if not reason]
-    bank = bank_of(config, run, rows, tasks)
+    bank = bank_of(config, run, rows, tasks, checked)
     plan = Plan(
         config=config,
         added=sections,

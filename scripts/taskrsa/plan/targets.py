@@ -184,7 +184,9 @@ class Target:
 
     def tables(self) -> list[str]:
         names = ["ranking", "ranking_images"]
-        names += ["images", "measures", "advice", "cost"] if self.is_labelled else []
+        names += ["images", "measures", "advice"] if self.is_labelled else []
+        # Where everything is fine-tuned, what it takes is seen.
+        names += ["cost"] if self.is_labelled and self.config.finetune != "all" else []
         names += ["scores"] if self.is_finetuned else []
         names += ["prediction", "choice"] if self.is_compared else []
         names += ["race"] if self.is_raced else []

@@ -26,6 +26,7 @@ from taskrsa.recipes import FinetuneConfig
 from taskrsa.targets.sets import LabelledSet
 from taskrsa.training.batches import DROPOUT, Batches, generator
 from taskrsa.training.checkpoint import Checkpoint
+from taskrsa.training.head_start import IMAGES as PROBED_IMAGES
 from taskrsa.training.head_start import start_at_probe
 from taskrsa.training.loop import make_optimizer, require_finite, resolved_precision
 from taskrsa.training.objectives import OBJECTIVES, Scores
@@ -272,20 +273,33 @@ def seconds_of_training(
     val_set: LabelledSet,
     recipe: FinetuneConfig,
     steps: int = 4,
+    enough: float = 10,
 ) -> tuple[float, float]:
-    """Return seconds a step, and seconds to score a whole set, from a few steps and images."""
+    """Return seconds a step, and seconds of what is done once: the start of the head and the score
+    of a whole set; from a few steps and images.
+
+    No more than `steps` are timed, and none after `enough` seconds of them.
+    """
     objective = OBJECTIVES[network.kind]
     brief = recipe.model_copy(update={"steps": 1 + steps})
     run = _Run(network, brief, seed=0, store=None)
     batches = Batches(train_set, brief, 0, network.input_channels, network.head_config.input_scale)
-    some = val_set.first(1 + steps)
+    once, took = 0.0, []
     with torch.random.fork_rng(devices=[]):
+        if network.head_config.start == "probe":
+            some = train_set.first(1 + steps)
+            start = time.perf_counter()
+            start_at_probe(run.plain, some, seed=0)
+            share = min(len(train_set), PROBED_IMAGES) / len(some)
+            once += (time.perf_counter() - start) * share
         run.step(*batches[0], objective.loss)  # what is done once a process
+        while not took or (len(took) < steps and sum(took) < enough):
+            start = time.perf_counter()
+            run.step(*batches[1 + len(took)], objective.loss)
+            took.append(time.perf_counter() - start)
+        some = val_set.first(1 + steps)
         start = time.perf_counter()
-        for step in range(1, 1 + steps):
-            run.step(*batches[step], objective.loss)
-        middle = time.perf_counter()
         with suppress(DataError):  # so few images may have nothing to score
             objective.evaluate(run.plain, some)
-        end = time.perf_counter()
-    return (middle - start) / steps, (end - middle) / len(some) * len(val_set)
+        once += (time.perf_counter() - start) / len(some) * len(val_set)
+    return sum(took) / len(took), once
