@@ -123,13 +123,13 @@ def test_the_user_s_modules_are_inputs_and_what_is_broken_is_told_first_or_left_
     assert said[2].startswith("  bank, row gone, loader: mynets:exits fails (SystemExit: 0")
     assert not (mine.path / "results").exists()
 
-    skip = (*RUN, "--config", "skip_broken=true", "--")
+    (mine.path / "mine.yaml").write_text(yaml.safe_dump(CONFIG | {"skip_broken": True}))
     rdms = [f"results/mine/rdms/bank/{name}.h5" for name in ("narrow", "wide", "grey")]
-    printed = mine.snakemake(*skip, "results/mine/similarity/last.csv")
+    printed = mine.snakemake(*RUN, "--", "results/mine/similarity/last.csv")
     assert "left out: network short: bank, row short, layers: nothing is named 9" in printed
-    assert mine.planned(*skip, *rdms) == set()
+    assert mine.planned(*RUN, "--", *rdms) == set()
     (mine.path / "myparts.py").write_text("WIDER = 2\n")
-    assert mine.planned(*skip, *rdms) == {"network_rdms"}
+    assert mine.planned(*RUN, "--", *rdms) == {"network_rdms"}
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def planned():
         # Networks are tried once, where jobs will follow.
         check=checker(
             ".snakemake/taskrsa",
-            workflow.is_main_process and not IS_DRY and not ONLY_ASKS.intersection(sys.argv)
+            workflow.is_main_process and not IS_DRY and not ONLY_ASKS.intersection(sys.argv),
         ),
     )
 

@@ -147,8 +147,8 @@ def _torch_network(row: Network, path: Path | None) -> TapNetwork:
     if isinstance(network, torch.jit.ScriptModule):
         if path is not None:
             raise ConfigError(
-                f"{row.where('weights')}: {row.loader} returns a TorchScript network, which has its "
-                "weights; leave the cell empty"
+                f"{row.where('weights')}: {row.loader} returns a TorchScript network, which has "
+                "its weights; leave the cell empty"
             )
         return ScriptNetwork(network, row)
     if not isinstance(network, nn.Module):
