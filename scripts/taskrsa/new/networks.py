@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from taskrsa.errors import ConfigError, DataError, TaskrsaError
+from taskrsa.networks.file_kinds import kind_of_file
 from taskrsa.networks.layers import choose
 from taskrsa.networks.loading import layers_of, load_network, torchvision_input
 from taskrsa.networks.network import LIBRARIES, PACKAGE, RDMS, hash_of, weights_file
@@ -123,6 +124,11 @@ def _of_word(word: str) -> Iterable[Proposal]:
     if of_file:
         return of_file(word)
     if Path(word).suffix.lower() in _STATES:
+        if Path(word).is_file() and "TorchScript" in kind_of_file(Path(word)):
+            raise ConfigError(
+                f"--networks {word}: is a TorchScript network, which does not say how it wants "
+                "images; write a row with loader torchscript (config/README.md) and give the table"
+            )
         raise ConfigError(
             f"--networks {word}: holds weights, but not the network that they are of; write a row "
             "with the function that makes it (config/networks/example.tsv) and give the table"
