@@ -218,6 +218,12 @@ def test_what_is_wrong_with_a_table(tmp_path):
     refuses("a column is twice in the header", table(path, header="\t".join([*COLUMNS, "name"])))
     refuses("line 2: 12 cells for 11 columns", table(path, ROW | {"more": "x"}))
     refuses(r"line 2: bank, row resnet, size", table(path, ROW | {"size": "big"}))
+    rows = (ROW | {"name": "a", "std": "0"}, ROW, ROW | {"name": "c", "size": "big"}, ROW)
+    refuses(
+        r"^3 rows of networks cannot be used:\n  .*line 2: bank, row a, std: .*\n  .*line 4: bank, "
+        r"row c, size: .*\n  .*line 5: name resnet is used twice; rename one$",
+        table(path, *rows),
+    )
     other = table(tmp_path / "other.tsv", ROW)
     refuses("other.tsv, line 2: name resnet is used twice", table(path, ROW), other)
     path.write_bytes(b"\xff\xfe")

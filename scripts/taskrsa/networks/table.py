@@ -55,19 +55,26 @@ def read_bank(*paths: str | os.PathLike) -> dict[str, Network]:
     Raises
     ------
     ConfigError
-        If a table is missing or empty, columns are missing or unknown, a name is used twice, or
-        `network` refuses a row.
+        If a table is missing or empty, columns are missing or unknown, names are used twice, or
+        `network` refuses rows: a line for each.
     """
     networks: dict[str, Network] = {}
+    faults = []
     for path in paths:
         for where, row in table_rows(path):
             try:
                 found = network(row)
             except ConfigError as error:
-                raise ConfigError(f"{where}: {error}") from None
+                faults.append(f"{where}: {error}")
+                continue
             if found.name in networks:
-                raise ConfigError(f"{where}: name {found.name} is used twice; rename one")
+                faults.append(f"{where}: name {found.name} is used twice; rename one")
             networks[found.name] = found
+    if len(faults) > 1:
+        lines = "".join(f"\n  {fault}" for fault in faults)
+        raise ConfigError(f"{len(faults)} rows of networks cannot be used:{lines}")
+    if faults:
+        raise ConfigError(faults[0])
     return networks
 
 

@@ -7,6 +7,7 @@ what cannot be used is checked anew each time, since the reason may be gone. Job
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -75,7 +76,10 @@ def checker(folder: str | os.PathLike, is_made: bool) -> Check:
             elif weights != _TO_COME:
                 found[name] = Checked(files=one.files)
                 new[name] = weights
-        if is_made:
+        if is_made and new and importlib.util.find_spec("torch") is None:
+            # Jobs may have an environment of their own.
+            print("networks are not checked first: no PyTorch here", file=sys.stderr)
+        elif is_made:
             if new:
                 found |= _checked({name: rows[name] for name in new}, new, about)
             _write(record, found)
