@@ -10,6 +10,7 @@ import pytest
 import torch
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.beside import external_files
+from taskrsa.networks.checking import check
 from taskrsa.networks.extraction import extract
 from taskrsa.networks.loading import load_network, tap_network
 from taskrsa.networks.maps import head_layer
@@ -221,6 +222,9 @@ def test_data_outside_of_a_file_are_part_of_its_hash_and_of_what_a_network_is_ma
     chosen = row("onnx", weights="big.onnx", sha256=expected)
     assert hash_of(chosen, folder / "big.onnx") == expected
     np.testing.assert_array_equal(features(chosen)["last"], inside)
+    found = check(chosen, None, 32, ["classification"])
+    assert found["files"] == ["big.bin"]
+    assert "last" in found["layers"]
     data = (folder / "big.bin").read_bytes()
     (folder / "big.bin").write_bytes(bytes(4) + data[4:])
     refuses(DataError, "sha256: big.onnx has SHA-256", chosen)

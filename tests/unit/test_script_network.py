@@ -95,6 +95,28 @@ def test_a_function_may_return_one():
         load_network(row("test_script_network:in_memory", weights="net.pth"))
 
 
+class Around(nn.Module):
+    """A module of PyTorch with one of TorchScript inside, which takes no hooks."""
+
+    def __init__(self):
+        super().__init__()
+        self.before = nn.Conv2d(3, 3, 1)
+        self.inside = torch.jit.freeze(traced(plain()))
+        self.after = nn.Sequential(nn.Linear(4, 12), nn.ReLU())
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x):
+        return self.head(self.after(self.inside(self.before(x))))
+
+
+def test_one_may_be_part_of_another_network():
+    chosen = row("test_script_network:Around")
+    network, layers = tap_network(chosen, 32)
+    assert [layer.name for layer in layers.values()] == ["before", "after.0", "after"]
+    taps = extract(network.extractor(), input_of(chosen, False), IMAGES, 2, "net")
+    assert taps["last"].shape == (5, 12)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

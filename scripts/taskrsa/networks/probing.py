@@ -50,7 +50,12 @@ class Probe:
         modules = [(name, module) for name, module in self.network.named_modules() if name]
         with ExitStack() as hooks, torch.enable_grad(), slow_attention():
             for name, module in modules:
-                handle = module.register_forward_hook(self._hook(name))
+                try:
+                    handle = module.register_forward_hook(self._hook(name))
+                except RuntimeError:
+                    if not isinstance(module, torch.jit.ScriptModule):
+                        raise
+                    continue  # nobody sees what TorchScript of a file calls inside
                 hooks.callback(handle.remove)
             # Not the leaf itself, which may not be changed in place.
             return self.network(images * 1)
