@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,11 @@ def run(function: Callable[..., None], words: Sequence[str] | None = None) -> No
     log = arguments.pop("log")
     terminal = os.dup(2)
     if log is not None:
-        Path(log).parent.mkdir(parents=True, exist_ok=True)
-        stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            Path(log).parent.mkdir(parents=True, exist_ok=True)
+            stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        except OSError as error:
+            sys.exit(f"error: {log}: {error.strerror}; free some space or make it writable")
         os.dup2(stream, 1)
         os.dup2(stream, 2)
         os.close(stream)
@@ -47,11 +51,11 @@ def run(function: Callable[..., None], words: Sequence[str] | None = None) -> No
         raise SystemExit(1) from None
     except OSError as error:
         # The user can fix a full disk or an unwritable folder, so it gets one line as well.
-        traceback.print_exc()
+        _print_traceback()
         _tell(terminal, log, f"error: {error.filename or 'output'}: {error.strerror or error}\n")
         raise SystemExit(1) from None
     except Exception as error:
-        traceback.print_exc()
+        _print_traceback()
         place = f"; see {log}" if log else ""
         _tell(terminal, None, f"error: {type(error).__name__}: {error}{place}\n")
         raise SystemExit(2) from None
@@ -61,8 +65,7 @@ def run(function: Callable[..., None], words: Sequence[str] | None = None) -> No
             f"{_processor_time() - start_up:.2f} s of processor time, after {start_up:.2f} s of "
             "start-up"
         )
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     # Files are closed by now; taking PyTorch's modules down would be another half second.
     os._exit(0)
 
@@ -73,12 +76,24 @@ def _processor_time() -> float:
     return used.user + used.system + used.children_user + used.children_system
 
 
+# The log may lie on a full disk, which must not hide what is said on the terminal.
+def _print_traceback() -> None:
+    with suppress(OSError):
+        traceback.print_exc()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+
+
 def _tell(terminal: int, log: str | None, line: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
     os.write(terminal, line.encode())
+    _flush()
     if log is not None:
-        os.write(2, line.encode())
+        with suppress(OSError):
+            os.write(2, line.encode())
 
 
 def _arguments(function: Callable[..., None], words: Sequence[str] | None) -> dict[str, Any]:

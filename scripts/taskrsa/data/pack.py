@@ -17,7 +17,8 @@ import numpy as np
 
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import DataError
-from taskrsa.io.files import atomic_path, digest_of, write_table
+from taskrsa.io.files import digest_of, write_table
+from taskrsa.io.hdf5 import opened_hdf5, written_hdf5
 from taskrsa.tasks.colour import ab_bins
 from taskrsa.text import one_line
 
@@ -140,7 +141,7 @@ def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int
     # Half a second of SciPy, which those who only read packs are spared.
     from taskrsa.tasks import geometry
 
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with written_hdf5(path, track_order=True) as file:
         writer = _PackWriter(path, file, n)
         smoothed = False
         for raw in views:
@@ -154,7 +155,7 @@ def _open(path: str | Path, attribute: str, what: str) -> h5py.File:
     if not Path(path).is_file():
         raise DataError(f"{path}: file not found; make it again")
     try:
-        file = h5py.File(path, "r")
+        file = opened_hdf5(path)
     except OSError as error:
         raise DataError(
             f"{path}: is damaged or not HDF5 ({one_line(error)}); make it again"
@@ -302,7 +303,7 @@ def write_labels(
     shapes = {targets.shape[1:] for targets, _ in splits.values()}
     if len(shapes) != 1 or any(len(targets) != len(valid) for targets, valid in splits.values()):
         raise DataError(f"{path}: the splits' labels differ in shape; derive them again")
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with written_hdf5(path, track_order=True) as file:
         outputs = 0
         for split, (targets, valid) in splits.items():
             stored = _stored(task, targets)

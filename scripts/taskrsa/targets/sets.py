@@ -31,7 +31,8 @@ import numpy as np
 
 from taskrsa.data.images import Pixels, read_photograph
 from taskrsa.errors import DataError
-from taskrsa.io.files import atomic_path, digest_of
+from taskrsa.io.files import digest_of
+from taskrsa.io.hdf5 import opened_hdf5, written_hdf5
 from taskrsa.targets.pixels import VOID, read_mask
 
 ROLES = ("train", "val")
@@ -163,7 +164,7 @@ def write_sets(path: str | Path, sets: Sequence[FileSet] | Sequence[ArraySet]) -
     import h5py
 
     text = h5py.string_dtype()
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with written_hdf5(path) as file:
         file.attrs["kind"] = sets[0].kind
         file.create_dataset("classes", data=list(sets[0].classes), dtype=text)
         for one in sets:
@@ -187,10 +188,9 @@ def write_sets(path: str | Path, sets: Sequence[FileSet] | Sequence[ArraySet]) -
 def open_sets(path: str | Path) -> dict[str, LabelledSet]:
     """Read a target that `write_sets` wrote, as {"train": ..., "val": ...}; DataError if the file
     is missing or damaged."""
-    import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with opened_hdf5(path) as file:
             kind, classes = file.attrs["kind"], tuple(file["classes"].asstr()[:])
             read = _file_set if kind == "segmentation" else _array_set
             return {role: read(role, kind, classes, file[role]) for role in ROLES}
