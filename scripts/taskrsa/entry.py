@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 import os
@@ -97,19 +96,38 @@ def _tell(terminal: int, log: str | None, line: str) -> None:
 
 
 def _arguments(function: Callable[..., None], words: Sequence[str] | None) -> dict[str, Any]:
-    """Return what the flags give: texts as they stand, anything else is JSON."""
-    parser = argparse.ArgumentParser(description=function.__doc__, allow_abbrev=False)
-    parser.add_argument("--log")
-    for name, parameter in inspect.signature(function).parameters.items():
-        kind = str(parameter.annotation)
-        parser.add_argument(
-            f"--{name}",
-            type=_text_of(kind) if "str" in kind else json.loads,
-            nargs="*" if kind.startswith("list") else None,
-            required=parameter.default is parameter.empty,
-            default=argparse.SUPPRESS,
-        )
-    return vars(parser.parse_args(words))
+    """Return what the flags give: texts as they stand, anything else is JSON.
+
+    A word is a flag if it is the first that is one by name; every other word is a value, whatever
+    it begins with.
+    """
+    known = inspect.signature(function).parameters
+    given: dict[str, list[str]] = {}
+    values = given.setdefault("", [])
+    for word in sys.argv[1:] if words is None else words:
+        name = word[2:] if word.startswith("--") else ""
+        if name in {*known, "log"} - given.keys():
+            values = given.setdefault(name, [])
+        else:
+            values.append(word)
+    if given.pop(""):
+        sys.exit(f"error: flags are {', '.join(f'--{name}' for name in (*known, 'log'))}")
+    missing = [name for name in known if known[name].default is inspect.Parameter.empty]
+    for name in missing:
+        if name not in given:
+            sys.exit(f"error: --{name} is missing")
+    found: dict[str, Any] = {"log": None}
+    for name, texts in given.items():
+        kind = str(known[name].annotation) if name in known else "str"
+        read = _text_of(kind) if "str" in kind else json.loads
+        if not kind.startswith("list") and len(texts) != 1:
+            sys.exit(f"error: --{name} takes one value, not {' '.join(texts) or 'none'}")
+        try:
+            values = [read(text) for text in texts]
+        except ValueError as error:
+            sys.exit(f"error: --{name}: {' '.join(texts)} is not JSON ({error})")
+        found[name] = values if kind.startswith("list") else values[0]
+    return found
 
 
 def _text_of(kind: str) -> Callable[[str], str | None]:
