@@ -19,13 +19,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from taskrsa.errors import ConfigError, TaskrsaError
+from taskrsa.io.files import full_path
 
 VARIABLE = "TASKRSA_EXTENSIONS"
 
 
 def use(paths: Sequence[str | os.PathLike]) -> list[str]:
     """Make files known to this process and to those that it starts; return their full paths."""
-    found = [Path(os.path.expandvars(path)) for path in paths]
+    found = [Path(full_path(path)) for path in paths]
     found = [path.parent.resolve() / path.name for path in found]
     for path in found:
         if path.suffix != ".py" or not path.is_file():

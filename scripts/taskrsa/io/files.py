@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskrsa.errors import DataError
+from taskrsa.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,23 @@ NAMES = ("name", "label", "type", "leaf", "loader", "model", "model_a", "model_b
 NAMES += ("source", "target", "task", "image")
 # What a disk answers that has no room (in all, for this user, for files so large) or is read-only.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def full_path(text: str | os.PathLike) -> str:
+    """Return a path as a user writes it with `~` and environment variables put in; variables that
+    are not set stay."""
+    return os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111  not every text is a path
+
+
+def refuse_braces(where: str, paths: Iterable[str]) -> None:
+    """Raise ConfigError, which says `where` a path comes from, if one has braces: Snakemake would
+    take what is in them for a wildcard."""
+    for path in paths:
+        if "{" in path or "}" in path:
+            raise ConfigError(
+                f"{where}: {path} has braces, which Snakemake takes for wildcards; rename it, or "
+                "link to it by another name"
+            )
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 
 from taskrsa.data.folder import SUFFIXES
 from taskrsa.errors import ConfigError, DataError
+from taskrsa.io.files import full_path
 from taskrsa.targets.config import TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, VOC_CLASSES, is_devkit
 from taskrsa.targets.examples import Example, Layout
@@ -76,7 +76,7 @@ def look_at(path: str, kind: str | None = None) -> Found:
     DataError
         If nothing is there, no layout fits, or files cannot be read, as the readers say it.
     """
-    place = Path(os.path.expandvars(path))
+    place = Path(full_path(path))
     if "$" in str(place):
         raise ConfigError(f"--target {path}: names an environment variable that is not set")
     if not place.exists():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args
 
@@ -18,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from taskrsa.data.nyuv2 import ConversionConfig
 from taskrsa.errors import ConfigError
+from taskrsa.io.files import full_path, refuse_braces
 from taskrsa.recipes import (
     DISTINCT,
     EncoderConfig,
@@ -356,23 +356,24 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def expanded(section: str, values: Mapping[str, Any], hint: str = "") -> dict[str, Any]:
-    """Return a section's values with environment variables put into texts.
+    """Return a section's values with `~` and environment variables put into texts.
 
-    A variable that is not set raises ConfigError, and so does an empty `path` among the values;
-    `hint` says what else can be done there.
+    A variable that is not set raises ConfigError, and so do an empty `path` among the values, where
+    `hint` says what else can be done, and braces in what is not a `pattern`.
     """
     found = {
-        key: os.path.expandvars(value) if isinstance(value, str) else value
-        for key, value in values.items()
+        key: full_path(value) if isinstance(value, str) else value for key, value in values.items()
     }
     if "path" in found and not found["path"]:
         raise ConfigError(f"config, {section}.path: is not set; name the folder of images{hint}")
-    for value in found.values():
+    for key, value in found.items():
         if isinstance(value, str) and "$" in value:
             raise ConfigError(
                 f"config, {section}: {value} names an environment variable that is not set; "
                 "export it"
             )
+        if isinstance(value, str) and key != "pattern":
+            refuse_braces(f"config, {section}", [value])
     return found
 
 

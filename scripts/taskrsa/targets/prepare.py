@@ -10,7 +10,7 @@ import numpy as np
 
 from taskrsa.data.images import Pixels, centre_square, read_photograph
 from taskrsa.errors import DataError
-from taskrsa.io.files import sha256_of
+from taskrsa.io.files import refuse_braces, sha256_of
 from taskrsa.targets.config import TargetData
 from taskrsa.targets.csv_file import read_csv
 from taskrsa.targets.devkit import is_devkit, read_devkit, read_merged
@@ -40,7 +40,9 @@ def files_of(target: TargetData) -> list[str]:
     """Return all files that a target is read from, none of what is rendered; errors as of
     `read_layout`."""
     is_file_based = target.source != "outdoor" and target.kind != "network"
-    return read_layout(target, seed=0).files() if is_file_based else []
+    files = read_layout(target, seed=0).files() if is_file_based else []
+    refuse_braces("labelled images", files)
+    return files
 
 
 def write_target(
