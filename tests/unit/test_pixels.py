@@ -38,12 +38,23 @@ def ids():
 def test_grey_and_transparent_photographs_become_rgb(tmp_path):
     rgb = photo(tmp_path / "rgb.png")
     Image.fromarray(rgb[..., 0]).save(tmp_path / "grey.png")
-    Image.fromarray(np.dstack([rgb, rgb[..., :1]])).save(tmp_path / "alpha.png")
+    Image.fromarray(np.dstack([rgb, np.full_like(rgb[..., :1], 255)])).save(tmp_path / "alpha.png")
     np.testing.assert_array_equal(read_photograph(tmp_path / "rgb.png"), rgb)
     expected = np.repeat(rgb[..., :1], 3, axis=2)
     np.testing.assert_array_equal(read_photograph(tmp_path / "grey.png"), expected)
     np.testing.assert_array_equal(read_photograph(tmp_path / "alpha.png"), rgb)
     assert checked_size(tmp_path / "alpha.png") == (18, 24)
+
+
+def test_what_is_transparent_lies_on_white(tmp_path):
+    hidden = np.array([[[9, 9, 9, 0], [100, 0, 0, 255], [0, 0, 0, 128]]], np.uint8)
+    Image.fromarray(hidden).save(tmp_path / "alpha.png")
+    shown = read_photograph(tmp_path / "alpha.png")
+    assert shown.tolist() == [[[255, 255, 255], [100, 0, 0], [127, 127, 127]]]
+    palette = Image.fromarray(np.array([[0, 1]], np.uint8))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.save(tmp_path / "palette.gif", transparency=0)
+    assert read_photograph(tmp_path / "palette.gif").tolist() == [[[255, 255, 255], [40, 50, 60]]]
 
 
 @pytest.mark.parametrize("upright", [True, False])

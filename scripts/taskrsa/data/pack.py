@@ -20,7 +20,7 @@ from taskrsa.errors import DataError
 from taskrsa.io.files import digest_of, write_table
 from taskrsa.io.hdf5 import opened_hdf5, written_hdf5
 from taskrsa.tasks.colour import ab_bins
-from taskrsa.text import one_line
+from taskrsa.text import first_few, one_line
 
 if TYPE_CHECKING:
     from taskrsa.tasks.task import Task
@@ -109,6 +109,21 @@ class _PackWriter:
                     f"{self._sets[name].shape[1:]}; bring all to one size"
                 )
 
+    def refuse_copies(self) -> None:
+        """Refuse images of the same pixels, but for those of one colour, which have no RDM."""
+        first: dict[str, str] = {}
+        copies = []
+        for row, (image_id, content) in enumerate(self._digests.items()):
+            other = first.setdefault(content, image_id)
+            if other != image_id and np.ptp(self._sets["rgb"][row], axis=(0, 1)).any():
+                copies.append(f"{image_id} is {other}")
+        if copies:
+            raise DataError(
+                f"{len(copies)} of {len(self._digests)} stimuli show the same as another one: "
+                f"{first_few(copies)}; keep one of each (a folder.path that is a text file lists "
+                "the images to take)"
+            )
+
     def finish(self, info: SourceInfo, smoothed: bool) -> None:
         file = self._file
         file["ids"] = _strings(self._digests)
@@ -126,8 +141,11 @@ class _PackWriter:
         file.attrs["taskrsa_pack"] = FORMAT
 
 
-def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int) -> None:
-    """Write the `n` views to one file, one at a time.
+def write_pack(
+    path: str | Path, views: Iterable[View], info: SourceInfo, n: int, distinct: bool = False
+) -> None:
+    """Write the `n` views to one file, one at a time; if `distinct`, none may show what another
+    does, which every network would find the same.
 
     Coarsely stepped depth is smoothed (`taskrsa.tasks.geometry.smooth_depth`) before it is stored,
     once for all labels; attribute `depth_smoothed` says so, and the views read back have
@@ -136,7 +154,8 @@ def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int
     Raises
     ------
     DataError
-        If an id occurs twice, or a view differs from the first one in size or in which maps it has.
+        If an id occurs twice, or a view differs from the first one in size or in which maps it has,
+        or two are the same and should not be.
     """
     # Half a second of SciPy, which those who only read packs are spared.
     from taskrsa.tasks import geometry
@@ -148,6 +167,8 @@ def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int
             view = geometry.fine_depth(raw)
             smoothed |= view is not raw
             writer.add(view)
+        if distinct:
+            writer.refuse_copies()
         writer.finish(info, smoothed)
 
 

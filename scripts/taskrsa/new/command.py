@@ -122,6 +122,8 @@ def _absolute(path: Path) -> Path:
 
 def _data(found: Found) -> dict[str, Any]:
     data = {"kind": found.data.kind, "path": found.data.path}
+    if found.data.mask_values:
+        data["mask_values"] = list(found.data.mask_values)
     return data | ({"val_share": found.data.val_share} if found.is_drawn else {})
 
 

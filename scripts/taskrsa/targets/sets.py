@@ -50,6 +50,7 @@ class FileSet:
     masks: tuple[Pixels, ...]
     hashes: tuple[tuple[str, str], ...]  # SHA-256 of the images and masks
     upright: bool = False  # turn images as their EXIF tags say
+    values: tuple[int, ...] = ()  # what masks hold for each class; () for 0, 1, 2, ...
     kind: str = "segmentation"
     void: int = VOID
 
@@ -59,13 +60,14 @@ class FileSet:
     @cached_property
     def digest(self) -> str:
         listed = (" ".join((name, *pair)) for name, pair in zip(self.ids, self.hashes, strict=True))
-        return digest_of([str(self.void), str(self.upright), *listed])
+        values = [" ".join(map(str, self.values))] if self.values else []
+        return digest_of([str(self.void), str(self.upright), *values, *listed])
 
     def image(self, i: int) -> np.ndarray:
         return read_photograph(self.images[i], self.upright)
 
     def label(self, i: int) -> np.ndarray:
-        return read_mask(self.masks[i], len(self.classes))
+        return read_mask(self.masks[i], len(self.classes), self.values)
 
     def first(self, n: int | None) -> FileSet:
         return self.chosen(range(len(self))[:n])
@@ -175,6 +177,7 @@ def write_sets(path: str | Path, sets: Sequence[FileSet] | Sequence[ArraySet]) -
                 group.create_dataset("labels", data=one.labels)
                 continue
             group.attrs["upright"] = one.upright
+            group.attrs["values"] = np.array(one.values, dtype=np.int64)
             group.create_dataset("hashes", data=[list(pair) for pair in one.hashes], dtype=text)
             for name, sources in (("images", one.images), ("masks", one.masks)):
                 if isinstance(sources[0], bytes):
@@ -219,5 +222,6 @@ def _file_set(name: str, kind: str, classes: tuple[str, ...], group) -> FileSet:
         ids=tuple(group["ids"].asstr()[:]),
         hashes=tuple(map(tuple, group["hashes"].asstr()[:])),
         upright=bool(group.attrs["upright"]),
+        values=tuple(int(value) for value in group.attrs["values"]),
         **sources,
     )
