@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project, copy_project
+from conftest import ROOT, Project, copy_project
 from taskrsa.io.hdf5 import opened_hdf5
 
 pytestmark = pytest.mark.workflow
@@ -172,6 +178,47 @@ def test_a_job_runs_in_another_folder_by_a_configuration_of_its_own(tmp_path):
         assert pack["rgb"].shape == (96, 64, 64, 3)  # the default of image_size
     assert elsewhere.planned(*words, "--", *files) == set()
     assert not (project.path / "results").exists()
+
+
+def made_by(words: str) -> list[list[str]]:
+    """Return the commands of the Makefile that begin with Snakemake, less the path to it."""
+    words = ["make", "--dry-run", "--old-file", ".venv/run", *words.split()]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = map(shlex.split, done.stdout.splitlines())
+    return [line[1:] for line in lines if line and line[0].endswith("bin/snakemake")]
+
+
+def test_make_resume_goes_on_after_a_kill(project):
+    file = "results/smoke/data/train.h5"
+    words = ("--cores", "1", "--configfile", "config/smoke.yaml", "--", file)
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", *words],
+        cwd=project.path,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 120
+    while not list((project.path / ".snakemake").glob("incomplete/*")):
+        assert killed.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert "lock" in project.snakemake(*words[2:], ok=False)
+    unlock, resume = made_by("resume CONFIG=config/smoke.yaml")
+    project.snakemake(*unlock)
+    project.snakemake(*resume, "--", file)
+    assert (project.path / file).is_file()
+
+
+def test_make_clean_keeps_what_snakemake_knows_of_results():
+    done = subprocess.run(
+        ["make", "--dry-run", "clean"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    removed = done.stdout.split()[2:]
+    assert ".venv" in removed
+    assert not {".snakemake", "results"} & set(removed)
 
 
 def test_the_demo_runs_only_where_no_file_is_named(project):

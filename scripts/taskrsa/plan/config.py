@@ -32,6 +32,7 @@ from taskrsa.recipes import (
     TrainConfig,
 )
 from taskrsa.targets.config import TargetConfig
+from taskrsa.text import is_known
 
 
 class TrainingConfig(Section):
@@ -320,7 +321,30 @@ def _line(kind: type[Section], values: Mapping, where: str, error: ValidationErr
     elif fault["type"] != "value_error":
         subject, _, rest = message.partition(" ")
         message = f"{fault['input']!r} {rest}" if subject != "Value" else message
+        message += _of_text(fault)
     return f"config, {place}: {message}"
+
+
+def _of_text(fault: Mapping) -> str:
+    """Say how to write what is text and was meant for another type, as 1e-3 is to YAML; else ""."""
+    text = fault["input"]
+    if not isinstance(text, str):
+        return ""
+    written = text if fault["type"] == "bool_type" and text in ("true", "false") else ""
+    if fault["type"] in ("int_type", "float_type") and is_known(text):
+        value = float(text)
+        written = str(int(value)) if value.is_integer() else _with_point(repr(value))
+    if written:
+        return f"; it is text here: write {written}, without quotes and not in braces of --config"
+    if fault["type"] in ("model_type", "dict_type", "tuple_type", "list_type") and text[:1] in "{[":
+        return "; --config takes this for text: write it in a file"
+    return ""
+
+
+def _with_point(number: str) -> str:
+    """Return a number as YAML reads one: 1e-05 is 1.0e-05."""
+    digits, exponent, rest = number.partition("e")
+    return f"{digits}{'' if '.' in digits else '.0'}e{rest}" if exponent else number
 
 
 def _key(values: Mapping, fault: Mapping) -> list:
