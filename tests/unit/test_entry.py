@@ -141,3 +141,17 @@ def test_a_name_may_be_null_where_there_must_be_one(tmp_path):
         check=True,
     )
     assert done.stdout == "['null'] null None\n"
+
+
+def test_a_full_disk_of_logs_does_not_hide_an_error(tmp_path, monkeypatch):
+    """/dev/full takes nothing, as a full disk."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    words = ("--log", "/dev/full", "--paths", "a", "--options")
+    for fail, line in (
+        ("user", "error: rgb/0001.jpg: is truncated; fetch it again\n"),
+        ("bug", "error: KeyError: 'surprise'; see /dev/full\n"),
+    ):
+        done = call(tmp_path, *words, f'{{"fail": "{fail}"}}')
+        assert done.returncode > 0
+        assert done.stderr == line
+    assert call(tmp_path, *words, "{}").returncode == 0

@@ -138,6 +138,14 @@ def test_the_palette_is_that_of_voc():
         np.testing.assert_array_equal(np.asarray(image.convert("RGB"))[0], palette[:4])
 
 
+def test_a_matlab_file_of_the_new_format_is_named_as_such(tmp_path):
+    path = tmp_path / "x.mat"
+    head = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"
+    path.write_bytes(head + b"\x89HDF\r\n\x1a\n".rjust(392 + 8, b"\0"))
+    with pytest.raises(DataError, match=r"x\.mat: is a MATLAB file of version 7\.3; save it with"):
+        mask_of_mat(path)
+
+
 def test_structs_of_sbd(tmp_path):
     path = tmp_path / "x.mat"
     with pytest.raises(DataError, match=r"x\.mat: file not found"):
@@ -193,6 +201,15 @@ def test_maps_that_hold_something_else(tmp_path):
     refused("3.npy", "is an archive of arrays")
     np.save(tmp_path / "4.npy", np.array([{"a": 1}]), allow_pickle=True)
     refused("4.npy", "cannot be read as a map")
+
+
+def test_a_map_that_asks_for_more_than_it_holds_is_damaged(tmp_path):
+    header = io.BytesIO()
+    shape = {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    (tmp_path / "bomb.npy").write_bytes(header.getvalue() + bytes(100))
+    with pytest.raises(DataError, match=r"bomb\.npy: cannot be read as a map"):
+        read_map(tmp_path / "bomb.npy", None)
 
 
 def test_the_nearest_label_of_the_centre_labels():

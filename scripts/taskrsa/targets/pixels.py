@@ -117,7 +117,8 @@ def read_map(path: Path, unknown: float | None) -> np.ndarray:
     palette = False
     try:
         if path.suffix.lower() == ".npy":
-            values = np.load(path, allow_pickle=False)
+            # Mapped, so that a header cannot ask for more memory than the file has numbers.
+            values = np.load(path, mmap_mode="r", allow_pickle=False)
         else:
             with Image.open(path) as image:
                 palette = image.mode == "P"
