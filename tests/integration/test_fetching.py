@@ -190,7 +190,7 @@ def test_a_building_is_fetched_unpacked_and_prepared(project, web):
 
 
 def test_a_folder_is_no_command_whatever_its_name(project):
-    folder = "-d; touch evil; $(touch evil) 'a\" && touch evil #"
+    folder = "-d; touch evil; `touch evil` 'a\" && touch evil #"
     copies = project.path / "-my copies; touch evil"
     copies.mkdir()
     (copies / "all_affinities.pkl").write_bytes(b"content")
