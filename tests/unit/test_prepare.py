@@ -12,6 +12,7 @@ from PIL import Image
 from prepare_target import main as prepare_target
 from taskrsa.errors import DataError
 from taskrsa.targets.config import TargetData
+from taskrsa.targets.pixels import write_mask
 from taskrsa.targets.prepare import files_of, read_layout, write_target
 from taskrsa.targets.sets import FileSet, open_sets
 from taskrsa.worlds.outdoor import CLASSES, OutdoorWorld
@@ -406,6 +407,12 @@ def test_a_devkit_is_a_segmentation(tmp_path):
     assert sets["train"].classes == ("sky", "road")
     assert not sets["train"].upright
     assert len(files_of(target("segmentation", kit, val_list="few"))) == 3 + 6
+    # What the lists of a published set hold twice is theirs to say.
+    (kit / "JPEGImages/c.png").write_bytes((kit / "JPEGImages/b.png").read_bytes())
+    write_mask(kit / "SegmentationClass/c.png", np.ones((7, 9), np.uint8))
+    assert prepared("segmentation", kit, val_list="few")
+    with pytest.raises(DataError, match="is a devkit, whose masks hold ids; leave out mask_values"):
+        prepared("segmentation", kit, val_list="few", mask_values=(0, 255))
 
 
 def test_what_has_no_files():

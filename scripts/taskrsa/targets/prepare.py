@@ -102,7 +102,8 @@ def _file_sets(
         held[one.split] |= {*np.unique(ids).tolist()}
         rows.append(_row(one, size))
     _refuse(problems, len(layout.examples))
-    refuse_copies(rows)
+    if target.source == "folder" and not is_devkit(target.path):  # whose lists are not the user's
+        _refuse_copies(rows)
     classes = _mask_classes(target, layout.classes, held)
     sets = []
     for role in ROLES:
@@ -177,7 +178,7 @@ def _array_sets(
         labels.append(centre_labels(label, side) if label.ndim == 2 else label)
         rows.append(_row(one, size))
     _refuse(problems, len(layout.examples))
-    refuse_copies(rows)
+    _refuse_copies(rows)
     images, labels = np.stack(images), np.stack(labels)
     splits = np.array([one.split for one in layout.examples])
     if labels.dtype.kind == "f":
@@ -262,7 +263,7 @@ def _refuse(problems: list[str], n: int) -> None:
     raise DataError(f"{count} in {n} labelled images: {'; '.join(parts)}{more}")
 
 
-def refuse_copies(rows: Sequence[dict]) -> None:
+def _refuse_copies(rows: Sequence[dict]) -> None:
     """Refuse images of the same content that have different labels or are in both splits: what
     is scored would have been trained on, or be right and wrong at once."""
     first: dict[str, dict] = {}
