@@ -1,4 +1,5 @@
 # `make demo` runs the main job, `make test` passes the tests, `make smoke` is the tiny run.
+# `make resume CONFIG=my.yaml` goes on with a run that was killed, without CONFIG with the demo.
 # Each makes its environment first, in .venv.
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -6,7 +7,7 @@ BIN := .venv/bin
 # Snakemake finds a default profile beside the root Snakefile only, so it is named here.
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default
 
-.PHONY: demo smoke nyuv2 study test lint format pages clean
+.PHONY: demo smoke nyuv2 study resume test lint format pages clean
 .DELETE_ON_ERROR:
 
 demo: .venv/run
@@ -21,6 +22,11 @@ nyuv2: .venv/run
 study: .venv/study
 	$(SNAKEMAKE) derive_targets --configfile config/study.yaml
 	$(SNAKEMAKE) --configfile config/study.yaml
+
+# A run that was killed leaves its lock, and files that are not whole. CONFIG may name several files.
+resume: .venv/run
+	$(SNAKEMAKE) --unlock $(if $(CONFIG),--configfile $(CONFIG))
+	$(SNAKEMAKE) --rerun-incomplete $(if $(CONFIG),--configfile $(CONFIG))
 
 test: .venv/dev lint
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -40,8 +46,9 @@ format: .venv/dev
 pages: .venv/dev
 	$(BIN)/python tests/pages.py
 
+# Not .snakemake, which knows what results/ was made with: without it no change would be noticed.
 clean:
-	rm -rf .venv .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'

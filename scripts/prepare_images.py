@@ -38,7 +38,7 @@ def main(
     with ProcessPoolExecutor(workers, initializer=_open, initargs=(source,)) as pool:
         # Each view depends on its id alone, so the number of workers changes nothing.
         views = tqdm(pool.map(_view, ids, chunksize=8), total=len(ids), desc=split, mininterval=5)
-        write_pack(pack, views, _source.info, len(ids))
+        write_pack(pack, views, _source.info, len(ids), distinct=table is not None)
     if table:
         write_stimuli_table(table, pack, source)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 import os
@@ -10,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,11 @@ def run(function: Callable[..., None], words: Sequence[str] | None = None) -> No
     log = arguments.pop("log")
     terminal = os.dup(2)
     if log is not None:
-        Path(log).parent.mkdir(parents=True, exist_ok=True)
-        stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            Path(log).parent.mkdir(parents=True, exist_ok=True)
+            stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        except OSError as error:
+            sys.exit(f"error: {log}: {error.strerror}; free some space or make it writable")
         os.dup2(stream, 1)
         os.dup2(stream, 2)
         os.close(stream)
@@ -44,7 +47,7 @@ def run(function: Callable[..., None], words: Sequence[str] | None = None) -> No
         raise SystemExit(1) from None
     # A job would end as if all was well where foreign code calls exit().
     except (Exception, SystemExit) as error:
-        traceback.print_exc()
+        _print_traceback()
         lacked = memory_lacked(error)
         if lacked:
             way = "raise mem_mb for this rule or shrink" if lacked == "memory" else "shrink"
@@ -64,8 +67,7 @@ def run(function: Callable[..., None], words: Sequence[str] | None = None) -> No
             f"{_processor_time() - start_up:.2f} s of processor time, after {start_up:.2f} s of "
             "start-up"
         )
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     # Files are closed by now; taking PyTorch's modules down would be another half second.
     os._exit(0)
 
@@ -76,28 +78,59 @@ def _processor_time() -> float:
     return used.user + used.system + used.children_user + used.children_system
 
 
+# The log may lie on a full disk, which must not hide what is said on the terminal.
+def _print_traceback() -> None:
+    with suppress(OSError):
+        traceback.print_exc()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+
+
 def _tell(terminal: int, log: str | None, line: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
     os.write(terminal, line.encode())
+    _flush()
     if log is not None:
-        os.write(2, line.encode())
+        with suppress(OSError):
+            os.write(2, line.encode())
 
 
 def _arguments(function: Callable[..., None], words: Sequence[str] | None) -> dict[str, Any]:
-    """Return what the flags give: texts as they stand, anything else is JSON."""
-    parser = argparse.ArgumentParser(description=function.__doc__, allow_abbrev=False)
-    parser.add_argument("--log")
-    for name, parameter in inspect.signature(function).parameters.items():
-        kind = str(parameter.annotation)
-        parser.add_argument(
-            f"--{name}",
-            type=_text_of(kind) if "str" in kind else json.loads,
-            nargs="*" if kind.startswith("list") else None,
-            required=parameter.default is parameter.empty,
-            default=argparse.SUPPRESS,
-        )
-    return vars(parser.parse_args(words))
+    """Return what the flags give: texts as they stand, anything else is JSON.
+
+    A word is a flag if it is the first that is one by name; every other word is a value, whatever
+    it begins with.
+    """
+    known = inspect.signature(function).parameters
+    given: dict[str, list[str]] = {}
+    values = given.setdefault("", [])
+    for word in sys.argv[1:] if words is None else words:
+        name = word[2:] if word.startswith("--") else ""
+        if name in {*known, "log"} - given.keys():
+            values = given.setdefault(name, [])
+        else:
+            values.append(word)
+    if given.pop(""):
+        sys.exit(f"error: flags are {', '.join(f'--{name}' for name in (*known, 'log'))}")
+    missing = [name for name in known if known[name].default is inspect.Parameter.empty]
+    for name in missing:
+        if name not in given:
+            sys.exit(f"error: --{name} is missing")
+    found: dict[str, Any] = {"log": None}
+    for name, texts in given.items():
+        kind = str(known[name].annotation) if name in known else "str"
+        read = _text_of(kind) if "str" in kind else json.loads
+        if not kind.startswith("list") and len(texts) != 1:
+            sys.exit(f"error: --{name} takes one value, not {' '.join(texts) or 'none'}")
+        try:
+            values = [read(text) for text in texts]
+        except ValueError as error:
+            sys.exit(f"error: --{name}: {' '.join(texts)} is not JSON ({error})")
+        found[name] = values if kind.startswith("list") else values[0]
+    return found
 
 
 def _text_of(kind: str) -> Callable[[str], str | None]:

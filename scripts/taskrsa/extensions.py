@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from taskrsa.errors import ConfigError, TaskrsaError
+from taskrsa.io.files import full_path
 
 VARIABLE = "TASKRSA_EXTENSIONS"
 
@@ -29,7 +30,7 @@ def use(paths: Sequence[str | os.PathLike]) -> list[str]:
     for path in paths:
         if not isinstance(path, str | os.PathLike):
             raise ConfigError(f"config, extensions: {path!r} is not a path; name a Python file")
-    found = [Path(os.path.expandvars(path)) for path in paths]
+    found = [Path(full_path(path)) for path in paths]
     found = [path.parent.resolve() / path.name for path in found]
     for path in found:
         if path.suffix != ".py" or not path.is_file():

@@ -189,6 +189,20 @@ def test_a_building_is_fetched_unpacked_and_prepared(project, web):
     assert "Fetching point_info of Taskonomy's building hanson" not in printed
 
 
+def test_a_folder_is_no_command_whatever_its_name(project):
+    folder = "-d; touch evil; `touch evil` 'a\" && touch evil #"
+    copies = project.path / "-my copies; touch evil"
+    copies.mkdir()
+    (copies / "all_affinities.pkl").write_bytes(b"content")
+    digest = hashlib.sha256(b"content").hexdigest()
+    change_row(project, "affinities", hash=f"sha256:{digest}", size="")
+    assets = {"folder": folder, "local": [copies.name], "accept_licences": ["taskonomy"]}
+    words = configure(project, {"assets": assets})
+    project.snakemake(*words, "--", f"{folder}/all_affinities.pkl")
+    assert (project.path / folder / "all_affinities.pkl").read_bytes() == b"content"
+    assert not (project.path / "evil").exists()
+
+
 def test_a_server_without_the_building_is_one_line(project, web):
     change_row(project, "taskonomy", address=f"{web.address}/{{building}}_{{domain}}.tar")
     config = {"assets": {"accept_licences": ["taskonomy"], "pause_s": 0.01}}
@@ -375,6 +389,7 @@ def test_weights_of_a_bank_s_table_are_fetched_checked_and_used(project, web, mo
     bank("0" * 64)
     printed = project.snakemake(*words, ok=False)
     assert any("mine.pth" in line and digest in line for line in error_lines(printed)), printed
+    assert web.asked == ["/mine.pth"]  # what is wrong is not fetched again
     bank(digest)
     web.asked.clear()
     web.cut_once.add("/mine.pth")

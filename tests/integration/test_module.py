@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project
+from conftest import ROOT, Project, copy_project
+from taskrsa.io.hdf5 import opened_hdf5
 
 pytestmark = pytest.mark.workflow
 
@@ -46,6 +54,7 @@ for known in workflow.rules:
         except AttributeError:  # it depends on the target
             memory = "by attempt"
         print("RULE", known.name, known.log[0], known.conda_env, memory, sep="\\t")
+        print("SHELL", known.name, repr(known.shellcmd), sep="\\t")
 """
 # A job of each kind: images, networks, RDMs, a target's data and its fine-tuning.
 PARTS = (
@@ -84,14 +93,20 @@ def test_another_workflow_imports_it_with_a_prefix_and_runs_it(elsewhere, projec
     assert elsewhere.planned("--", *files) == set()
 
 
-def test_every_rule_has_what_a_cluster_needs(project, tmp_path):
-    """What a rule does not state is completed once all are read; what it states is kept."""
-    text = f'include: "{project.path}/workflow/Snakefile"\n' + LISTING
-    (tmp_path / "listing.smk").write_text(text)
-    words = ("--snakefile", str(tmp_path / "listing.smk"), "--configfile", "config/smoke.yaml")
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory) -> str:
+    """What Snakemake prints of every rule of the smoke run."""
+    project = copy_project(tmp_path_factory.mktemp("listed") / "project")
+    listing = project.path.parent / "listing.smk"
+    listing.write_text(f'include: "{project.path}/workflow/Snakefile"\n' + LISTING)
+    words = ("--snakefile", str(listing), "--configfile", "config/smoke.yaml")
     words += ("--set-resources", "tree:mem_mb=77", "--", "results/smoke/tables/tasks.csv")
-    printed = project.snakemake("-n", *words)
-    lines = [line.split("\t") for line in printed.splitlines() if line.startswith("RULE\t")]
+    return project.snakemake("-n", *words)
+
+
+def test_every_rule_has_what_a_cluster_needs(listed):
+    """What a rule does not state is completed once all are read; what it states is kept."""
+    lines = [line.split("\t") for line in listed.splitlines() if line.startswith("RULE\t")]
     assert len(lines) > 50
     found = {name: (log, environment, memory) for _, name, log, environment, memory in lines}
     for name, (log, environment, memory) in found.items():
@@ -102,6 +117,17 @@ def test_every_rule_has_what_a_cluster_needs(project, tmp_path):
     assert found["claims"][2] == "1000"
     assert found["tree"][2] == "77"
     assert found["network_rdms"][2] == "3500"
+
+
+def test_every_value_that_reaches_a_shell_is_quoted(listed):
+    """The one that is not is a number that Snakemake makes itself."""
+    lines = [line.split("\t") for line in listed.splitlines() if line.startswith("SHELL\t")]
+    assert len(lines) > 50
+    for _, name, text in lines:
+        command = ast.literal_eval(text)
+        places = re.findall(r"(?<!\{)\{([^{}]+)\}", command)
+        assert "log:q" in places, name
+        assert {place for place in places if not place.endswith(":q")} <= {"threads"}, name
 
 
 def test_a_module_without_a_run_is_one_line(elsewhere):
@@ -131,13 +157,68 @@ def test_both_snakefiles_make_the_same_plan_with_the_default_profile(project, tm
     assert all(plan == plans[0] for plan in plans)
 
 
-def test_a_job_runs_in_another_folder(project, tmp_path):
-    file = "results/smoke/tables/networks.csv"
-    folder = tmp_path / "there"
-    words = ("--configfile", "config/smoke.yaml", "--directory", str(folder), "--", file)
-    project.snakemake(*words)
-    assert (folder / file).is_file()
-    assert project.planned(*words) == set()
+ODD = 'it\'s "$x" & more'
+
+
+def test_a_job_runs_in_another_folder_by_a_configuration_of_its_own(tmp_path):
+    """What that folder's config/ holds is not read, and what the demo sets is no default."""
+    project = copy_project(tmp_path / ODD / "project")
+    folder = tmp_path / f"else where {ODD}"
+    (folder / "config").mkdir(parents=True)
+    for name in ("config.yaml", "demo.yaml"):
+        (folder / "config" / name).write_text("image_size: 99\nunknown_key: 1\n")
+    smoke = yaml.safe_load((project.path / "config/smoke.yaml").read_text())
+    del smoke["image_size"]
+    (folder / "mine.yaml").write_text(yaml.safe_dump(smoke))
+    files = ("results/smoke/tables/networks.csv", "results/smoke/data/train.h5")
+    words = ("--snakefile", str(project.path / "Snakefile"), "--configfile", "mine.yaml")
+    elsewhere = Project(folder)
+    elsewhere.snakemake(*words, "--", *files)
+    with opened_hdf5(folder / files[1]) as pack:
+        assert pack["rgb"].shape == (96, 64, 64, 3)  # the default of image_size
+    assert elsewhere.planned(*words, "--", *files) == set()
+    assert not (project.path / "results").exists()
+
+
+def made_by(words: str) -> list[list[str]]:
+    """Return the commands of the Makefile that begin with Snakemake, less the path to it."""
+    words = ["make", "--dry-run", "--old-file", ".venv/run", *words.split()]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = map(shlex.split, done.stdout.splitlines())
+    return [line[1:] for line in lines if line and line[0].endswith("bin/snakemake")]
+
+
+def test_make_resume_goes_on_after_a_kill(project):
+    file = "results/smoke/data/train.h5"
+    words = ("--cores", "1", "--configfile", "config/smoke.yaml", "--", file)
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", *words],
+        cwd=project.path,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 120
+    while not list((project.path / ".snakemake").glob("incomplete/*")):
+        assert killed.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert "lock" in project.snakemake(*words[2:], ok=False)
+    unlock, resume = made_by("resume CONFIG=config/smoke.yaml")
+    project.snakemake(*unlock)
+    project.snakemake(*resume, "--", file)
+    assert (project.path / file).is_file()
+
+
+def test_make_clean_keeps_what_snakemake_knows_of_results():
+    done = subprocess.run(
+        ["make", "--dry-run", "clean"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    removed = done.stdout.split()[2:]
+    assert ".venv" in removed
+    assert not {".snakemake", "results"} & set(removed)
 
 
 def test_the_demo_runs_only_where_no_file_is_named(project):

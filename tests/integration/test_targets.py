@@ -184,7 +184,8 @@ def test_a_devkit_is_listed_and_trained_on(devkit):
     assert len(rows) == 5
     # A photograph that changed makes the training stale, though its mask is the same.
     photographs = devkit.path / "VOC2012/JPEGImages"
-    shutil.copy(photographs / "t1.jpg", photographs / "t0.jpg")
+    turned = Image.open(photographs / "t0.jpg").transpose(Image.Transpose.ROTATE_180)
+    turned.save(photographs / "t0.jpg")
     devkit.snakemake(*WORDS, IMAGES)
     assert "finetune" in devkit.planned(*WORDS, weights)
 

@@ -295,6 +295,15 @@ def test_wrong_bytes_are_thrown_away(server, tmp_path):
     assert len(server.asked) == 1
 
 
+def test_an_address_that_is_listed_again_gives_wrong_bytes_once(server, tmp_path):
+    asset = asset_at(server, hash=sha256(b"other"))
+    base = asset.address.rpartition("/")[0]
+    with pytest.raises(DataError, match="wrong content: SHA-256"):
+        get(asset, tmp_path / "data.bin", local=[base, f"{base}/"])
+    assert len(server.asked) == 1
+    assert names(tmp_path) == set()
+
+
 def test_a_wrong_size_is_refused_before_it_comes(server, tmp_path):
     with pytest.raises(DataError, match="announces 400000 bytes where 7 are expected"):
         get(asset_at(server, size=7), tmp_path / "data.bin")

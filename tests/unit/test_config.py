@@ -146,6 +146,33 @@ def test_the_configurations_here_can_be_used(name):
     parse(yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()))
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("training: {recipe: {learning_rate: 1e-3}}", "write 0.001, without quotes"),
+        ("rsa: {features_mb: 1e-9}", "write 1.0e-09, without quotes"),
+        ("rsa: {bootstraps: 1e3}", "write 1000, without quotes"),
+        ("stimuli: {n: '5'}", "write 5, without quotes and not in braces of --config"),
+        ("folder: {recursive: 'true'}", "write true, without quotes"),
+        ("stimuli: '{n: 5}'", "--config takes this for text: write it in a file"),
+        ("tasks: '[edge2d]'", "--config takes this for text: write it in a file"),
+    ],
+)
+def test_what_is_text_to_yaml_or_the_command_line_is_said_how_to_write(text, written):
+    assert written in message({"run": "mine"} | yaml.safe_load(text))
+
+
+def test_numbers_as_the_hint_writes_them_are_taken():
+    text = "{training: {recipe: {learning_rate: 0.001}}, rsa: {features_mb: 1.0e-09}}"
+    parse({"run": "mine"} | yaml.safe_load(text))
+
+
+def test_words_where_a_number_belongs_get_no_such_hint():
+    with pytest.raises(ConfigError) as error:
+        parse({"run": "mine", "seed": "three"})
+    assert str(error.value) == "config, seed: 'three' should be a valid integer"
+
+
 def test_the_schema_in_the_repository_is_that_of_the_model():
     assert (ROOT / "workflow/schemas/config.schema.yaml").read_text() == schema()
 

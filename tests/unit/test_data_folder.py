@@ -91,15 +91,15 @@ def test_a_glob_names_photographs(tmp_path, monkeypatch):
     (tmp_path / "x[1]").mkdir()
     save(tmp_path / "x[1]" / "e.png", photograph(0))
     assert folder.open_source("x[1]").ids("train") == ["e"]
-    refuses(DataError, "no JPEG or PNG files match it", lambda: folder.open_source("z/*.jpg"))
+    refuses(DataError, "no photographs match it", lambda: folder.open_source("z/*.jpg"))
 
 
 def test_what_is_wrong_with_a_list_is_named_together(tmp_path):
     save(tmp_path / "a.png", photograph(0))
-    (tmp_path / "b.tif").touch()
+    (tmp_path / "b.txt").touch()
     listed = tmp_path / "list.txt"
-    listed.write_text("a.png\nb.tif\nnone.png\n")
-    refuses(DataError, r"2 of 3 files are.*b\.tif, .*none\.png;", lambda: folder.files(listed))
+    listed.write_text("a.png\nb.txt\nnone.png\n")
+    refuses(DataError, r"2 of 3 files are.*b\.txt, .*none\.png;", lambda: folder.files(listed))
     listed.write_text("a.png\na.png\n")
     refuses(DataError, r"lists twice: .*a\.png", lambda: folder.files(listed))
     listed.write_text("# nothing\n")
@@ -109,4 +109,36 @@ def test_what_is_wrong_with_a_list_is_named_together(tmp_path):
 
 def test_folders_without_photographs(tmp_path):
     refuses(DataError, "no such folder", lambda: folder.open_source(tmp_path / "none"))
-    refuses(DataError, "no JPEG or PNG files", lambda: folder.open_source(tmp_path))
+    refuses(DataError, "no photographs match", lambda: folder.open_source(tmp_path))
+
+
+def test_photographs_of_every_format_that_is_read_count(tmp_path):
+    for at, suffix in enumerate(folder.SUFFIXES):
+        kind = {".jfif": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}.get(suffix)
+        Image.fromarray(photograph(at)).save(tmp_path / f"{at}{suffix.upper()}", format=kind)
+    source = folder.open_source(tmp_path, image_size=8)
+    assert source.ids("train") == [str(at) for at in range(len(folder.SUFFIXES))]
+    assert all(source.view(name).rgb.shape == (8, 8, 3) for name in source.ids("train"))
+    (tmp_path / "a.HEIC").touch()
+    line = r"a\.HEIC: heic is not read; save it as JPEG or PNG"
+    refuses(DataError, line, lambda: folder.files(tmp_path))
+    refuses(DataError, line, lambda: folder.files(f"{tmp_path}/*"))
+
+
+def test_hidden_files_and_those_of_systems_are_no_photographs(tmp_path):
+    place = tmp_path / ".hidden"  # the folder that is named itself may be
+    save(place / "a" / "0.png", photograph(0))
+    for name in ("a/._0.png", ".thumbnails/0.png", "__MACOSX/a/._0.png", "a/@eaDir/0.jpg"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(b"no image")
+    assert folder.open_source(place).ids("train") == ["a/0"]
+
+
+def test_a_photograph_far_too_large_is_named(tmp_path, monkeypatch):
+    save(tmp_path / "bomb.png", photograph(0))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    refuses(
+        DataError,
+        r"1 of 1 files cannot be read.*bomb\.png",
+        lambda: folder.open_source(tmp_path).ids("train"),
+    )

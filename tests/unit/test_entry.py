@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 ENTRY = """
 import sys
@@ -98,6 +100,28 @@ def test_an_unwritable_place_is_named(tmp_path):
     assert "entry.py/table.csv: Not a directory" in done.stderr
 
 
+def test_a_value_may_begin_and_look_as_flags_do(tmp_path):
+    words = ("--paths", "-a", "--typo", "; touch x", "--paths", "--options", '{"x": "--n"}', "--n")
+    done = call(tmp_path, *words, "-3")
+    assert done.stdout == "['-a', '--typo', '; touch x', '--paths'] {'x': '--n'} -3\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--options", "{}"), "error: --paths is missing"),
+        (("--paths", "--options"), "error: --options takes one value, not none"),
+        (("--paths", "--options", "{"), "error: --options: { is not JSON (Expecting "),
+        (("a", "--paths"), "error: flags are --paths, --options, --n, --log"),
+    ],
+)
+def test_what_the_flags_lack_is_one_line(tmp_path, words, message):
+    done = call(tmp_path, *words)
+    assert done.returncode == 1
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+
+
 def test_an_unknown_flag_is_an_error(tmp_path):
     done = call(tmp_path, "--paths", "a", "--options", "{}", "--typo", "1")
     assert done.returncode != 0
@@ -135,3 +159,17 @@ def test_a_name_may_be_null_where_there_must_be_one(tmp_path):
         check=True,
     )
     assert done.stdout == "['null'] null None\n"
+
+
+def test_a_full_disk_of_logs_does_not_hide_an_error(tmp_path, monkeypatch):
+    """/dev/full takes nothing, as a full disk."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    words = ("--log", "/dev/full", "--paths", "a", "--options")
+    for fail, line in (
+        ("user", "error: rgb/0001.jpg: is truncated; fetch it again\n"),
+        ("bug", "error: KeyError: 'surprise'; see /dev/full\n"),
+    ):
+        done = call(tmp_path, *words, f'{{"fail": "{fail}"}}')
+        assert done.returncode > 0
+        assert done.stderr == line
+    assert call(tmp_path, *words, "{}").returncode == 0

@@ -52,3 +52,11 @@ def test_names_that_look_like_numbers_or_nothing_stay_names(tmp_path):
     write_table([{"model": "007", "label": "NA", "rs": 0.5}], tmp_path / "ranking.csv")
     table = read_table(tmp_path / "ranking.csv")
     assert table.loc[0].tolist() == ["007", "NA", 0.5]
+
+
+def test_names_stand_in_tables_as_they_were_given(tmp_path):
+    """As results/README.md says: what a spreadsheet takes for a formula is a name, too."""
+    names = ["=1+1", "+a", "-b", "@c", "$x_1$ and $"]
+    write_table([{"name": name, "score": -0.5} for name in names], tmp_path / "table.csv")
+    assert read_table(tmp_path / "table.csv")["name"].tolist() == names
+    assert (tmp_path / "table.csv").read_text().splitlines()[1] == "=1+1,-0.5"

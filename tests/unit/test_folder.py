@@ -63,6 +63,21 @@ def test_folders_of_classes_that_cannot_be_used(classes, tmp_path):
         read_folder("classification", tmp_path / "single", 0.25, 0)
 
 
+def test_a_class_without_photographs_is_named(classes):
+    (classes / "cow").mkdir()
+    (classes / "cow/notes.txt").touch()
+    with pytest.raises(DataError, match="cow: holds no photographs; add some, or remove the fo"):
+        read_folder("classification", classes, 0.25, 0)
+
+
+def test_what_macos_leaves_in_archives_is_no_class(classes):
+    found = read_folder("classification", classes, 0.25, 0)
+    for name in ("__MACOSX/cat/._0.png", "cat/._0.png", ".git/0.png"):
+        (classes / name).parent.mkdir(parents=True, exist_ok=True)
+        (classes / name).write_bytes(b"no image")
+    assert read_folder("classification", classes, 0.25, 0) == found
+
+
 # --- images and masks, images and maps ---
 
 
@@ -98,6 +113,13 @@ def test_masks_in_train_and_val_folders(masks, at):
     assert splits(layout) == {"train": [f"train/{n}" for n in range(6)], "val": ["val/deep/x"]}
     assert layout.classes == ("sky", "road", "car")
     assert str(root / at / "classes.txt") in layout.files()
+
+
+def test_hidden_masks_are_no_labels(masks):
+    found = read_folder("segmentation", masks, 0.25, 0)
+    for name in ("images", "masks"):
+        (masks / name / "._0.png").write_bytes(b"no image")
+    assert read_folder("segmentation", masks, 0.25, 0) == found
 
 
 def test_every_image_has_its_label(masks):

@@ -97,6 +97,18 @@ def test_images_and_masks_without_names(tmp_path):
     assert readable(found, tmp_path)
 
 
+@pytest.mark.parametrize("held", [(0, 255), (0, 7, 200)])
+def test_masks_of_other_values_are_classes_by_these(tmp_path, held):
+    def mask_of(number, side):
+        return np.array(held, np.uint8)[mask(number, side) % len(held)]
+
+    found = look_at(str(pairs(tmp_path / "streets", "masks", mask_of)))
+    assert found.data.mask_values == held
+    assert facts(found)["classes"].startswith(f"{len(held)}: class_0, class_{held[1]}")
+    assert "(mask_values)" in found.doubts[0]
+    assert readable(found, tmp_path)
+
+
 def test_images_and_masks_with_names_and_void(tmp_path):
     def with_void(number, side):
         ids = mask(number, side)

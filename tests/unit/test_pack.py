@@ -233,3 +233,17 @@ def test_labels_that_cannot_be_read_or_written(tmp_path):
         read_labels(path, "val")
     with pytest.raises(DataError, match="file not found"):
         read_labels(tmp_path / "none.h5", "train")
+
+
+def test_stimuli_that_show_the_same_are_named_and_nothing_is_written(tmp_path):
+    flat = np.full((SIZE, SIZE, 3), 7, np.uint8)
+    views = [view(0), view(1), view(2, rgb=view(0).rgb), view(3, rgb=flat), view(4, rgb=flat)]
+    with pytest.raises(DataError) as caught:
+        write_pack(tmp_path / "stimuli.h5", views, INFO, len(views), distinct=True)
+    line = "1 of 5 stimuli show the same as another one: image-2 is image-0; keep one of each"
+    assert str(caught.value).startswith(line)
+    assert not list(tmp_path.iterdir())
+    # Images of one colour are the business of rsa.constant_images.
+    del views[2]
+    write_pack(tmp_path / "stimuli.h5", views, INFO, len(views), distinct=True)
+    write_pack(tmp_path / "train.h5", [view(0), view(1, rgb=view(0).rgb)], INFO, 2)

@@ -38,12 +38,23 @@ def ids():
 def test_grey_and_transparent_photographs_become_rgb(tmp_path):
     rgb = photo(tmp_path / "rgb.png")
     Image.fromarray(rgb[..., 0]).save(tmp_path / "grey.png")
-    Image.fromarray(np.dstack([rgb, rgb[..., :1]])).save(tmp_path / "alpha.png")
+    Image.fromarray(np.dstack([rgb, np.full_like(rgb[..., :1], 255)])).save(tmp_path / "alpha.png")
     np.testing.assert_array_equal(read_photograph(tmp_path / "rgb.png"), rgb)
     expected = np.repeat(rgb[..., :1], 3, axis=2)
     np.testing.assert_array_equal(read_photograph(tmp_path / "grey.png"), expected)
     np.testing.assert_array_equal(read_photograph(tmp_path / "alpha.png"), rgb)
     assert checked_size(tmp_path / "alpha.png") == (18, 24)
+
+
+def test_what_is_transparent_lies_on_white(tmp_path):
+    hidden = np.array([[[9, 9, 9, 0], [100, 0, 0, 255], [0, 0, 0, 128]]], np.uint8)
+    Image.fromarray(hidden).save(tmp_path / "alpha.png")
+    shown = read_photograph(tmp_path / "alpha.png")
+    assert shown.tolist() == [[[255, 255, 255], [100, 0, 0], [127, 127, 127]]]
+    palette = Image.fromarray(np.array([[0, 1]], np.uint8))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.save(tmp_path / "palette.gif", transparency=0)
+    assert read_photograph(tmp_path / "palette.gif").tolist() == [[[255, 255, 255], [40, 50, 60]]]
 
 
 @pytest.mark.parametrize("upright", [True, False])
@@ -127,6 +138,14 @@ def test_the_palette_is_that_of_voc():
         np.testing.assert_array_equal(np.asarray(image.convert("RGB"))[0], palette[:4])
 
 
+def test_a_matlab_file_of_the_new_format_is_named_as_such(tmp_path):
+    path = tmp_path / "x.mat"
+    head = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM"
+    path.write_bytes(head + b"\x89HDF\r\n\x1a\n".rjust(392 + 8, b"\0"))
+    with pytest.raises(DataError, match=r"x\.mat: is a MATLAB file of version 7\.3; save it with"):
+        mask_of_mat(path)
+
+
 def test_structs_of_sbd(tmp_path):
     path = tmp_path / "x.mat"
     with pytest.raises(DataError, match=r"x\.mat: file not found"):
@@ -182,6 +201,15 @@ def test_maps_that_hold_something_else(tmp_path):
     refused("3.npy", "is an archive of arrays")
     np.save(tmp_path / "4.npy", np.array([{"a": 1}]), allow_pickle=True)
     refused("4.npy", "cannot be read as a map")
+
+
+def test_a_map_that_asks_for_more_than_it_holds_is_damaged(tmp_path):
+    header = io.BytesIO()
+    shape = {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    (tmp_path / "bomb.npy").write_bytes(header.getvalue() + bytes(100))
+    with pytest.raises(DataError, match=r"bomb\.npy: cannot be read as a map"):
+        read_map(tmp_path / "bomb.npy", None)
 
 
 def test_the_nearest_label_of_the_centre_labels():

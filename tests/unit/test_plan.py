@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from labelled_files import photo
 from taskrsa.errors import ConfigError, DataError, TaskrsaError
 from taskrsa.plan import outputs
 from taskrsa.plan.jobs import as_json
@@ -554,3 +555,82 @@ def test_a_study_needs_three_targets_on_which_all_networks_are_fine_tuned():
     assert names == tables | {f"study.{end}" for end in ("png", "pdf", "csv")}
     # The paper's claims are not judged by it.
     assert not [path for path in outputs.claims_tables(found) if "study" in path]
+
+
+# --- paths ---
+
+
+def photographs(folder: Path, *names: str) -> Path:
+    for name in names:
+        photo(folder / name, seed=len(name))
+    return folder
+
+
+def test_paths_may_begin_at_home_or_at_a_variable(tmp_path, bank, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    photographs(tmp_path / "photos", "1.png", "2.png")
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        photo(tmp_path / "kinds" / name, seed=len(name))
+    (tmp_path / "net.pth").write_bytes(b"weights")
+    monkeypatch.setenv("MY_PLACE", "~/kinds")
+    bank(factory("a", weights="~/net.pth"), factory("b"))
+    found = plan(
+        networks="~/bank.tsv",
+        stimuli={"source": "folder", "n": 4},
+        folder={"path": "~/photos"},
+        targets={"t": {"kind": "classification", "path": "$MY_PLACE"}},
+        assets={"folder": "~/downloads", "local": ["~/copies"]},
+        rsa={"gram_cache": "~/cache"},
+    )
+    assert found.weights("a") == str(tmp_path / "net.pth")
+    assert found.data.files("folder") == [str(tmp_path / f"photos/{n}.png") for n in (1, 2)]
+    assert len(found.targets["t"].files()) == 4
+    assert found.fetching.folder == str(tmp_path / "downloads")
+    assert found.fetching.settings["local"] == [str(tmp_path / "copies")]
+    assert found.gram_cache == str(tmp_path / "cache")
+
+
+def test_braces_in_a_path_are_one_line(tmp_path, bank):
+    table = bank(factory("a"), factory("b"))
+    (tmp_path / "{a}.pkl").write_bytes(b"numbers")
+    keys = {"networks": table, "stimuli": {"source": "folder", "n": 4}}
+    for change, where in (
+        ({"folder": {"path": "my {photos}"}}, "config, folder: my {photos}"),
+        ({"folder": {"path": "p"}, "assets": {"folder": "{x"}}, "config, assets: {x"),
+        ({"folder": {"path": "p"}, "networks": "my}.tsv"}, "config, networks: my}.tsv"),
+        (
+            {"folder": {"path": "p"}, "affinities": {"path": str(tmp_path / "{a}.pkl")}},
+            f"config, affinities.path: {tmp_path}/{{a}}.pkl",
+        ),
+        (
+            {"targets": {"t": {"kind": "values", "path": "{t}.csv"}}},
+            "config, targets.t: {t}.csv",
+        ),
+    ):
+        with pytest.raises(ConfigError) as error:
+            plan(**keys | change).data.files("folder")
+        assert str(error.value).startswith(
+            f"{where} has braces, which Snakemake takes for wildcards;"
+        )
+
+
+def test_braces_in_the_name_of_a_file_are_one_line(tmp_path, bank):
+    (tmp_path / "{net}.pth").write_bytes(b"weights")
+    table = bank(factory("a", weights=str(tmp_path / "{net}.pth")), factory("b"))
+    for name in ("kinds/a/{1}.png", "kinds/a/2.png", "kinds/b/1.png", "kinds/b/2.png"):
+        photo(tmp_path / name)
+    found = plan(
+        networks=table,
+        stimuli={"source": "folder", "n": 4},
+        folder={"path": str(tmp_path / "kinds")},
+        targets={"t": {"kind": "classification", "path": str(tmp_path / "kinds")}},
+    )
+    for ask, where in (
+        (lambda: found.weights("a"), "bank, row a, weights: "),
+        (lambda: found.data.files("folder"), "source folder: "),
+        (found.targets["t"].files, "labelled images: "),
+    ):
+        with pytest.raises(ConfigError) as error:
+            ask()
+        assert str(error.value).startswith(where)
+        assert "has braces, which Snakemake takes for wildcards; rename it" in str(error.value)

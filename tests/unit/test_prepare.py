@@ -12,6 +12,7 @@ from PIL import Image
 from prepare_target import main as prepare_target
 from taskrsa.errors import DataError
 from taskrsa.targets.config import TargetData
+from taskrsa.targets.pixels import write_mask
 from taskrsa.targets.prepare import files_of, read_layout, write_target
 from taskrsa.targets.sets import FileSet, open_sets
 from taskrsa.worlds.outdoor import CLASSES, OutdoorWorld
@@ -27,6 +28,13 @@ def prepared(kind: str, path: Path, seed: int = 0, **more):
     data = path.parent / "data.h5"
     rows = write_target(what, read_layout(what, seed), data)
     return open_sets(data), rows
+
+
+def prepared_or_error(*words, **more):
+    try:
+        return prepared(*words, **more)
+    except DataError as error:
+        return str(error)
 
 
 # --- images with a class ---
@@ -57,8 +65,8 @@ def test_images_with_a_class_are_kept_as_squares(classes):
 
 def test_as_many_classes_as_a_byte_holds(tmp_path):
     lines = [f"{at}.png,c{at // 2:03}" for at in range(2 * 257)]
-    for line in lines:
-        photo(tmp_path / line.partition(",")[0], size=(4, 4))
+    for at, line in enumerate(lines):
+        photo(tmp_path / line.partition(",")[0], at, size=(4, 4))
     table = tmp_path / "labels.csv"
     more = {"val_share": 0.5, "image_size": 8}
     table.write_text("\n".join(["image,label", *lines[: 2 * 255]]))
@@ -114,19 +122,114 @@ def test_images_with_masks_keep_their_size(masks):
     assert prepared("segmentation", masks)[0]["val"].classes == ("sky", "road", "car", "tree")
 
 
-def test_a_photograph_that_is_turned_by_exif(tmp_path):
+def turned(path: Path, orientation: int, height: int, width: int) -> None:
+    """Write images of these stored sizes with a tag, the left half bright."""
+    path.mkdir(parents=True, exist_ok=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
     for at in range(2):
-        pixels = np.zeros((20, 40, 3), np.uint8)
-        pixels[:, :20] = 255  # turned by 90 degrees the bright half is at the top
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        (tmp_path / "set/images").mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(tmp_path / f"set/images/{at}.jpg", exif=exif, quality=95)
+        pixels = np.full((height, width, 3), 10 * at, np.uint8)
+        pixels[:, : width // 2] = 255
+        Image.fromarray(pixels).save(path / f"{at}.jpg", exif=exif, quality=95)
+
+
+def test_a_photograph_that_is_turned_by_exif(tmp_path):
+    # Turned by 90 degrees the bright half is at the top.
+    turned(tmp_path / "set/images", 6, 20, 40)
+    for at in range(2):
         ids = np.zeros((40, 20), np.uint8)
         ids[:20] = 1
         grey(tmp_path / f"set/masks/{at}.png", ids)
     train = prepared("segmentation", tmp_path / "set", val_share=0.5)[0]["train"]
     assert ((train.image(0).mean(2) > 127) == (train.label(0) == 1)).mean() > 0.9
+
+
+@pytest.mark.parametrize(("kind", "folder"), [("segmentation", "masks"), ("regression", "maps")])
+@pytest.mark.parametrize(
+    ("orientation", "stored"),
+    [(6, (20, 40)), (3, (20, 40)), (2, (20, 40)), (6, (32, 32))],
+    ids=["as stored", "upside down", "mirrored", "square"],
+)
+def test_a_label_of_either_way_round_is_refused(tmp_path, kind, folder, orientation, stored):
+    turned(tmp_path / "set/images", orientation, *stored)
+    for at in range(2):
+        labels = np.zeros(stored, np.uint8)
+        labels[:, :15] = 1
+        grey(tmp_path / f"set/{folder}/{at}.png", labels)
+    with pytest.raises(DataError) as caught:
+        prepared(kind, tmp_path / "set", val_share=0.5)
+    assert str(caught.value) == (
+        "2 problems in 2 labelled images: images/0.jpg, images/1.jpg: its EXIF tag turns it, and "
+        "its label may be of either way round; save such images as they are seen, without the tag, "
+        "and compare them with their labels"
+    )
+    turned(tmp_path / "set/images", 1, *stored)  # a tag that says that it is upright
+    assert prepared(kind, tmp_path / "set", val_share=0.5)
+
+
+def test_masks_of_0_and_255_are_two_classes_if_the_target_says_so(masks):
+    written = {}
+    for at in range(6):
+        written[str(at)] = np.random.default_rng(at).integers(0, 2, (18, 24 + at), np.uint8) * 255
+        grey(masks / f"masks/{at}.png", written[str(at)])
+    with pytest.raises(
+        DataError,
+        match=r"one class only, 0, and 255, which is void; if 255 is a "
+        r"class, set mask_values of the target to \[0, 255\]",
+    ):
+        prepared("segmentation", masks)
+    sets, _ = prepared("segmentation", masks, mask_values=(0, 255))
+    for one in sets.values():
+        assert one.classes == ("class_0", "class_255")
+        for i, name in enumerate(one.ids):
+            np.testing.assert_array_equal(one.label(i), written[name] // 255)
+    (masks / "classes.txt").write_text("ground\nplant\n")
+    assert prepared("segmentation", masks, mask_values=(0, 255))[0]["val"].classes[1] == "plant"
+    (masks / "classes.txt").write_text("ground\nplant\nsky\n")
+    with pytest.raises(DataError, match="3 names in classes.txt and 2 mask_values"):
+        prepared("segmentation", masks, mask_values=(0, 255))
+
+
+def test_ids_with_wide_gaps_need_to_be_listed(masks):
+    place = np.array([0, 7, 200], np.uint8)
+    for at in range(6):
+        ids = place[np.random.default_rng(at).integers(0, 3, (18, 24 + at))]
+        ids[0, 0] = 255
+        grey(masks / f"masks/{at}.png", ids)
+    with pytest.raises(
+        DataError,
+        match=r"hold 3 of the ids from 0 to 200 only; set mask_values of "
+        r"the target to \[0, 7, 200\], or name all",
+    ):
+        prepared("segmentation", masks)
+    train = prepared("segmentation", masks, mask_values=(0, 7, 200))[0]["train"]
+    assert train.classes == ("class_0", "class_7", "class_200")
+    assert set(np.unique(train.label(0))) == {0, 1, 2, 255}
+    with pytest.raises(DataError, match="6 problems .*masks/4.png: holds the value 7, which mask_"):
+        prepared("segmentation", masks, mask_values=(0, 200))
+
+
+@pytest.mark.parametrize("name", ["masks/1.png", "images/1.png"])
+def test_what_is_far_too_large_is_named_itself(masks, monkeypatch, name):
+    grey(masks / name, np.zeros((90, 90), np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
+    with pytest.raises(DataError, match=f"1 problem in 6 .*{name}: cannot be read .*exceeds"):
+        prepared("segmentation", masks)
+
+
+def test_copies_may_not_be_scored_or_have_two_labels(classes):
+    copy = classes / "dog/copy.jpg"
+    copy.write_bytes((classes / "dog/3.jpg").read_bytes())
+    sets = [prepared_or_error("classification", classes, seed) for seed in range(20)]
+    # Both in one split are twice the same example; where the draw separates them, they leak.
+    refused = [one for one in sets if isinstance(one, str)]
+    assert 0 < len(refused) < 20
+    line = "1 of 17 labelled images have the content of another one, in the other split or with "
+    assert all(one.startswith(line) for one in refused)
+    copy.write_bytes((classes / "cat/0.png").read_bytes())
+    assert all(
+        isinstance(prepared_or_error("classification", classes, seed), str) for seed in range(3)
+    )
 
 
 def test_masks_without_anything_to_learn(masks):
@@ -304,6 +407,12 @@ def test_a_devkit_is_a_segmentation(tmp_path):
     assert sets["train"].classes == ("sky", "road")
     assert not sets["train"].upright
     assert len(files_of(target("segmentation", kit, val_list="few"))) == 3 + 6
+    # What the lists of a published set hold twice is theirs to say.
+    (kit / "JPEGImages/c.png").write_bytes((kit / "JPEGImages/b.png").read_bytes())
+    write_mask(kit / "SegmentationClass/c.png", np.ones((7, 9), np.uint8))
+    assert prepared("segmentation", kit, val_list="few")
+    with pytest.raises(DataError, match="is a devkit, whose masks hold ids; leave out mask_values"):
+        prepared("segmentation", kit, val_list="few", mask_values=(0, 255))
 
 
 def test_what_has_no_files():

@@ -226,7 +226,8 @@ def test_images_that_nearly_agree_are_not_zero_on_any_processor(centre, store):
 def test_constant_image_is_an_error_that_names_it(n, value, centre):
     features = relu_features(n, 3001)
     features[4] = value
-    with pytest.raises(RepresentationError, match=r"net, block1: .*image img4,.*'drop'") as error:
+    line = r"net, block1: .*image img4,.*set rsa.constant_images to drop"
+    with pytest.raises(RepresentationError, match=line) as error:
         compute_rdm(
             features, centre=centre, name="net, block1", conditions=[f"img{i}" for i in range(n)]
         )

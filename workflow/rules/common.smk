@@ -11,6 +11,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from taskrsa import extensions
 from taskrsa.figures.registry import registered
+from taskrsa.io.files import refuse_braces
 from taskrsa.plan import code, jobs, outputs
 from taskrsa.plan.checking import checker
 from taskrsa.plan.jobs import as_json, asked
@@ -46,6 +47,7 @@ def planned():
     """Return the plan of the run."""
     from taskrsa.data import sources
 
+    refuse_braces("folder of the workflow", [str(BASE)])
     return make_plan(
         config,
         sources.ADDED,

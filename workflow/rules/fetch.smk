@@ -10,7 +10,8 @@ rule fetch_asset:
         licence=accepted_licence,
     output:
         file=f"{DOWNLOADS}/{{asset}}",
-    retries: 2
+    # A server that is busy is asked again by the job (assets.tries); what is wrong stays wrong.
+    retries: 0
     localrule: True
     resources:
         runtime=1440,

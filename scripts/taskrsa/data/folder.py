@@ -15,41 +15,57 @@ from taskrsa.data.view import SourceInfo, View
 from taskrsa.errors import ConfigError, DataError
 from taskrsa.text import first_few
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+# Photographs of formats that are not read, which must not be left out without a word.
+_UNREAD = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".nef", ".arw", ".psd")
+_OF_SYSTEMS = ("__MACOSX", "@eaDir")  # folders that archives and file servers add
 
 
 def files(path: str | Path, pattern: str = "*", recursive: bool = True) -> list[str]:
     """Return the photographs that `path` stands for; options as of `Folder`.
 
-    Those of a folder and of a glob are sorted, those of a list keep its order. ConfigError if the
-    pattern cannot be used; DataError if the folder or a file of the list is missing, or none found.
+    Those of a folder and of a glob are sorted, those of a list keep its order. Hidden files are
+    left out. ConfigError if the pattern cannot be used; DataError if the folder or a file of the
+    list is missing, a file has a format that is not read, or none is found.
     """
     root = Path(path)
     if root.is_file():
         return _listed(root)
     if not root.is_dir() and has_magic(str(path)):
         every = glob(str(path), recursive=True)  # noqa: PTH207  pathlib's wants a folder apart
-        found = sorted(file for file in every if _is_photograph(file))
+        found = sorted(filter(_is_photograph, every))
         if not found:
-            raise DataError(f"{path}: no JPEG or PNG files match it; check the option path")
+            raise DataError(f"{path}: no photographs match it; check the option path")
         return found
     if not root.is_dir():
         raise DataError(f"{path}: no such folder; set the option path to your photographs")
     try:
-        found = sorted(
-            str(file)
-            for file in (root.rglob(pattern) if recursive else root.glob(pattern))
-            if _is_photograph(file)
-        )
+        found = photographs(root, pattern, recursive)
     except (ValueError, NotImplementedError) as error:
         raise ConfigError(f"pattern: {pattern!r} cannot be used ({error}); try *.jpg") from None
     if not found:
-        raise DataError(f"{path}: no JPEG or PNG files match {pattern!r}; check path and pattern")
+        raise DataError(f"{path}: no photographs match {pattern!r}; check path and pattern")
     return found
 
 
+def photographs(root: Path, pattern: str = "*", recursive: bool = True) -> list[str]:
+    """Return the photographs in a folder, sorted, perhaps none; DataError as of `files`."""
+    found = root.rglob(pattern) if recursive else root.glob(pattern)
+    seen = (file for file in found if not is_hidden(file.relative_to(root)))
+    return sorted(str(file) for file in seen if _is_photograph(file))
+
+
+def is_hidden(path: Path) -> bool:
+    """Tell whether a file or a folder above it is hidden, or of an operating system; `path` is from
+    the folder that was named."""
+    return any(part.startswith(".") or part in _OF_SYSTEMS for part in path.parts)
+
+
 def _is_photograph(file: str | Path) -> bool:
-    return Path(file).suffix.lower() in SUFFIXES and Path(file).is_file()
+    suffix = Path(file).suffix.lower()
+    if suffix in _UNREAD:
+        raise DataError(f"{file}: {suffix[1:]} is not read; save it as JPEG or PNG, or remove it")
+    return suffix in SUFFIXES and Path(file).is_file()
 
 
 def _listed(path: Path) -> list[str]:
@@ -65,7 +81,7 @@ def _listed(path: Path) -> list[str]:
     bad = [file for file in found if not _is_photograph(file)]
     if bad:
         raise DataError(
-            f"{path}: {len(bad)} of {len(found)} files are missing or not JPEG or PNG: "
+            f"{path}: {len(bad)} of {len(found)} files are missing or no photographs: "
             f"{first_few(bad)}; correct the list"
         )
     if not found:

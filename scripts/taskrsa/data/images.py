@@ -55,9 +55,18 @@ def opened_photograph(source: Pixels) -> Iterator[Image.Image]:
 
 def read_photograph(source: Pixels, upright: bool = False) -> np.ndarray:
     """Return a photograph at its own size, (H, W, 3) uint8, turned as its EXIF tag says if it is to
-    be `upright`; DataError if it is missing, damaged or not 8 bits per channel."""
+    be `upright`; what is transparent lies on white. DataError if it is missing, damaged or not 8
+    bits per channel."""
     with opened_photograph(source) as image:
-        return np.asarray((ImageOps.exif_transpose(image) if upright else image).convert("RGB"))
+        return np.asarray(_on_white(ImageOps.exif_transpose(image) if upright else image))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Return an image in RGB, over white: what transparent pixels hide is seen nowhere else."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
 def load_mat(path: str | Path, names: Sequence[str], remedy: str) -> dict[str, np.ndarray]:
@@ -69,6 +78,8 @@ def load_mat(path: str | Path, names: Sequence[str], remedy: str) -> dict[str, n
             return loadmat(stream, variable_names=list(names))
     except FileNotFoundError:
         raise DataError(f"{path}: file not found; {remedy}") from None
+    except NotImplementedError:
+        raise DataError(f"{path}: is a MATLAB file of version 7.3; save it with -v7") from None
     except Exception as error:  # a damaged file makes the reader fail in any way
         raise DataError(f"{path}: is not a MATLAB file ({one_line(error)}); {remedy}") from None
 

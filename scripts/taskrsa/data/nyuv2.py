@@ -27,6 +27,7 @@ from taskrsa.data.images import load_mat, resize_depth, resize_nearest, resize_r
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import DataError
 from taskrsa.io.files import atomic_folder, digest_of, sha256_of, write_table
+from taskrsa.io.hdf5 import opened_hdf5
 from taskrsa.recipes import Path as FilePath
 from taskrsa.recipes import Section, Share
 from taskrsa.text import one_line
@@ -94,7 +95,7 @@ def open_frames(path: str | Path) -> Iterator[h5py.File]:
     if not Path(path).is_file():
         raise DataError(f"{path}: file not found; {_FORMAT}")
     try:
-        file = h5py.File(path, "r", rdcc_nbytes=_CACHE)
+        file = opened_hdf5(path, rdcc_nbytes=_CACHE)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read as HDF5 ({one_line(error)}); it is another file or not whole: "

@@ -17,9 +17,10 @@ import numpy as np
 
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import DataError
-from taskrsa.io.files import atomic_path, digest_of, write_table
+from taskrsa.io.files import digest_of, write_table
+from taskrsa.io.hdf5 import opened_hdf5, written_hdf5
 from taskrsa.tasks.colour import ab_bins
-from taskrsa.text import one_line
+from taskrsa.text import first_few, one_line
 
 if TYPE_CHECKING:
     from taskrsa.tasks.task import Task
@@ -108,6 +109,21 @@ class _PackWriter:
                     f"{self._sets[name].shape[1:]}; bring all to one size"
                 )
 
+    def refuse_copies(self) -> None:
+        """Refuse images of the same pixels, but for those of one colour, which have no RDM."""
+        first: dict[str, str] = {}
+        copies = []
+        for row, (image_id, content) in enumerate(self._digests.items()):
+            other = first.setdefault(content, image_id)
+            if other != image_id and np.ptp(self._sets["rgb"][row], axis=(0, 1)).any():
+                copies.append(f"{image_id} is {other}")
+        if copies:
+            raise DataError(
+                f"{len(copies)} of {len(self._digests)} stimuli show the same as another one: "
+                f"{first_few(copies)}; keep one of each (a folder.path that is a text file lists "
+                "the images to take)"
+            )
+
     def finish(self, info: SourceInfo, smoothed: bool) -> None:
         file = self._file
         file["ids"] = _strings(self._digests)
@@ -125,8 +141,11 @@ class _PackWriter:
         file.attrs["taskrsa_pack"] = FORMAT
 
 
-def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int) -> None:
-    """Write the `n` views to one file, one at a time.
+def write_pack(
+    path: str | Path, views: Iterable[View], info: SourceInfo, n: int, distinct: bool = False
+) -> None:
+    """Write the `n` views to one file, one at a time; if `distinct`, none may show what another
+    does, which every network would find the same.
 
     Coarsely stepped depth is smoothed (`taskrsa.tasks.geometry.smooth_depth`) before it is stored,
     once for all labels; attribute `depth_smoothed` says so, and the views read back have
@@ -135,18 +154,21 @@ def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int
     Raises
     ------
     DataError
-        If an id occurs twice, or a view differs from the first one in size or in which maps it has.
+        If an id occurs twice, or a view differs from the first one in size or in which maps it has,
+        or two are the same and should not be.
     """
     # Half a second of SciPy, which those who only read packs are spared.
     from taskrsa.tasks import geometry
 
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with written_hdf5(path, track_order=True) as file:
         writer = _PackWriter(path, file, n)
         smoothed = False
         for raw in views:
             view = geometry.fine_depth(raw)
             smoothed |= view is not raw
             writer.add(view)
+        if distinct:
+            writer.refuse_copies()
         writer.finish(info, smoothed)
 
 
@@ -154,7 +176,7 @@ def _open(path: str | Path, attribute: str, what: str) -> h5py.File:
     if not Path(path).is_file():
         raise DataError(f"{path}: file not found; make it again")
     try:
-        file = h5py.File(path, "r")
+        file = opened_hdf5(path)
     except OSError as error:
         raise DataError(
             f"{path}: is damaged or not HDF5 ({one_line(error)}); make it again"
@@ -302,7 +324,7 @@ def write_labels(
     shapes = {targets.shape[1:] for targets, _ in splits.values()}
     if len(shapes) != 1 or any(len(targets) != len(valid) for targets, valid in splits.values()):
         raise DataError(f"{path}: the splits' labels differ in shape; derive them again")
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
+    with written_hdf5(path, track_order=True) as file:
         outputs = 0
         for split, (targets, valid) in splits.items():
             stored = _stored(task, targets)

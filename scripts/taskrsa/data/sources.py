@@ -19,6 +19,7 @@ import numpy as np
 from taskrsa import extensions
 from taskrsa.data.view import Source
 from taskrsa.errors import ConfigError
+from taskrsa.io.files import refuse_braces
 
 _KIND = r"[a-z_][a-z0-9_]*"
 ADDED: dict[str, SimpleNamespace] = {}
@@ -79,8 +80,10 @@ def open_source(kind: str, **options: object) -> Source:
 
 def source_files(kind: str, path: str | None) -> list[str]:
     """Return the files a source reads, so that results made from them become stale with them."""
-    files = getattr(source_module(kind), "files", None)
-    return files(path) if files else []
+    list_files = getattr(source_module(kind), "files", None)
+    files = list_files(path) if list_files else []
+    refuse_braces(f"source {kind}", map(str, files))
+    return files
 
 
 def choose(

@@ -233,7 +233,9 @@ def fetch(
             _write_record(target, asset)
             return
         looked = []
-        for place in places:
+        for place in dict.fromkeys(
+            places
+        ):  # content that is wrong there once is not asked for again
             if offline and _is_address(place):
                 continue
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import math
 import numbers
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskrsa.errors import DataError
+from taskrsa.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,15 +23,55 @@ if TYPE_CHECKING:
 # Columns of names: "007" and "none" may be those of networks.
 NAMES = ("name", "label", "type", "leaf", "loader", "model", "model_a", "model_b", "other")
 NAMES += ("source", "target", "task", "image")
+# What a disk answers that has no room (in all, for this user, for files so large) or is read-only.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def full_path(text: str | os.PathLike) -> str:
+    """Return a path as a user writes it with `~` and environment variables put in; variables that
+    are not set stay."""
+    return os.path.expanduser(os.path.expandvars(text))  # noqa: PTH111  not every text is a path
+
+
+def refuse_braces(where: str, paths: Iterable[str]) -> None:
+    """Raise ConfigError, which says `where` a path comes from, if one has braces: Snakemake would
+    take what is in them for a wildcard."""
+    for path in paths:
+        if "{" in path or "}" in path:
+            raise ConfigError(
+                f"{where}: {path} has braces, which Snakemake takes for wildcards; rename it, or "
+                "link to it by another name"
+            )
+
+
+@contextmanager
+def _room(path: Path) -> Iterator[None]:
+    """Turn what a full disk answers, which names no file, into a line that names what is made."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise DataError(
+            f"{path}: cannot be written ({os.strerror(error.errno)}); free some space or make its "
+            "folder writable, and run again"
+        ) from None
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path` of its suffix; rename it when the block succeeds.
 
-    When the block raises, the temporary file is removed and `path` is left as it was.
+    When the block raises, the temporary file is removed and `path` is left as it was. DataError
+    where the disk is full.
     """
     path = Path(path)
+    with _room(path), _atomic(path) as temporary:
+        yield temporary
+
+
+@contextmanager
+def _atomic(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
     os.close(handle)
@@ -51,6 +92,12 @@ def atomic_folder(path: str | os.PathLike, mark: str) -> Iterator[Path]:
     By the file `mark`, which the block writes, a folder made here is known again and replaced.
     """
     path = Path(path)
+    with _room(path), _atomic_folder(path, mark) as temporary:
+        yield temporary
+
+
+@contextmanager
+def _atomic_folder(path: Path, mark: str) -> Iterator[Path]:
     if path.exists() and any(path.iterdir()) and not (path / mark).is_file():
         raise DataError(
             f"{path}: holds other files, which are not overwritten; give another folder"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskrsa.errors import ConfigError, DataError
-from taskrsa.io.files import sha256_of
+from taskrsa.io.files import full_path, sha256_of
 from taskrsa.networks.beside import external_files
 
 CHANNELS = {"rgb": 3, "bgr": 3, "grey": 1, "lightness": 1, "rgba": 4}
@@ -139,7 +139,7 @@ def weights_file(network: Network, fetched: str | os.PathLike | None = None) -> 
     if fetched is None and not network.weights:
         return None
     where = network.where("weights")
-    path = Path(os.path.expandvars(fetched or network.weights))
+    path = Path(full_path(fetched or network.weights))
     if fetched is None and network.is_address:
         raise DataError(
             f"{where}: {network.weights} is not fetched yet; fetch it and name the file"

@@ -15,7 +15,7 @@ import yaml
 
 from taskrsa.data.folder import files
 from taskrsa.errors import ConfigError
-from taskrsa.io.files import atomic_path
+from taskrsa.io.files import atomic_path, full_path
 from taskrsa.networks.table import network, read_bank
 from taskrsa.new.networks import SIDE, Proposal, proposals
 from taskrsa.new.target import Found, look_at
@@ -69,7 +69,7 @@ def new(
         stimuli=shown,
         n=n,
         side=_side(found, rows),
-        target=_key(Path(target), suffix=Path(os.path.expandvars(target)).is_dir()),
+        target=_key(Path(target), suffix=Path(full_path(target)).is_dir()),
         data=_data(found),
     )
     table, config = table_text(rows), config_text(settings)
@@ -122,6 +122,8 @@ def _absolute(path: Path) -> Path:
 
 def _data(found: Found) -> dict[str, Any]:
     data = {"kind": found.data.kind, "path": found.data.path}
+    if found.data.mask_values:
+        data["mask_values"] = list(found.data.mask_values)
     return data | ({"val_share": found.data.val_share} if found.is_drawn else {})
 
 
@@ -142,10 +144,10 @@ def _stimuli(
     many are shown."""
     listed = None
     if given:
-        shown, n = given, len(files(os.path.expandvars(given)))
+        shown, n = given, len(files(full_path(given)))
     else:
         shown, listed = _own_images(place, target, found)
-        n = len(files(os.path.expandvars(shown)) if listed is None else listed)
+        n = len(files(full_path(shown)) if listed is None else listed)
     n = min(n, STIMULI)
     if n < 4:
         raise ConfigError(f"{given or target}: has {n} images to show to networks; give 4 or more")
@@ -161,8 +163,8 @@ def _own_images(place: Path, target: str, found: Found) -> tuple[str, list[str] 
     if {*files(folder)} - known:
         return str(place / _LIST), sorted(map(str, images))
     # As the target is given, so that the configuration fits other machines, too.
-    start = Path(target) if Path(os.path.expandvars(target)).is_dir() else Path(target).parent
-    below = os.path.relpath(folder, os.path.expandvars(start))
+    start = Path(target) if Path(full_path(target)).is_dir() else Path(target).parent
+    below = os.path.relpath(folder, full_path(start))
     return str(start / below), None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 
 from taskrsa.data.folder import SUFFIXES
 from taskrsa.errors import ConfigError, DataError
+from taskrsa.io.files import full_path
 from taskrsa.targets.config import TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, VOC_CLASSES, is_devkit
 from taskrsa.targets.examples import Example, Layout
@@ -76,7 +76,7 @@ def look_at(path: str, kind: str | None = None) -> Found:
     DataError
         If nothing is there, no layout fits, or files cannot be read, as the readers say it.
     """
-    place = Path(os.path.expandvars(path))
+    place = Path(full_path(path))
     if "$" in str(place):
         raise ConfigError(f"--target {path}: names an environment variable that is not set")
     if not place.exists():
@@ -84,6 +84,8 @@ def look_at(path: str, kind: str | None = None) -> Found:
     found = _given(place, kind) if kind else _recognised(place)
     layout = read_layout(found.data, seed=0)
     chosen = layout.examples[:: -(-len(layout.examples) // LOOKED_AT)]
+    if found.data.kind == "segmentation" and not layout.classes:
+        found = _with_values(found, chosen)
     sizes = [checked_size(one.image, layout.upright) for one in chosen]
     labels = _LABELS[found.data.kind](found.data, layout, chosen)
     split = _split(place, found.data)
@@ -209,7 +211,8 @@ class _Labels:
 
 
 def _mask_labels(data: TargetData, layout: Layout, chosen: Sequence[Example]) -> _Labels:
-    masks = [read_mask(one.label, len(layout.classes) or None) for one in chosen]
+    values = data.mask_values or ()
+    masks = [read_mask(one.label, len(layout.classes) or None, values) for one in chosen]
     ids = np.unique(np.concatenate([np.unique(mask) for mask in masks]))
     ids = ids[ids != VOID]
     if not ids.size:
@@ -221,6 +224,9 @@ def _mask_labels(data: TargetData, layout: Layout, chosen: Sequence[Example]) ->
         of_voc = layout.classes == VOC_CLASSES
         source = "Pascal VOC's" if of_voc and not _has_names(layout) else CLASSES_FILE
         classes = f"{classes} ({source}); {len(ids)} of them seen"
+    elif values:
+        classes = f"{len(values)}: {first_few([f'class_{value}' for value in values])}"
+        doubts.append(f"classes have no names; list them in {CLASSES_FILE}, in the same order")
     else:
         highest = int(ids.max())
         classes = f"{highest + 1}, class_0 to class_{highest}"
@@ -229,6 +235,23 @@ def _mask_labels(data: TargetData, layout: Layout, chosen: Sequence[Example]) ->
     if void:
         facts.append(("void", f"{percent(void, 1)} of the pixels (id {VOID})"))
     return _Labels(tuple(facts), tuple(doubts))
+
+
+def _with_values(found: _Kind, chosen: Sequence[Example]) -> _Kind:
+    """Name the values of masks without names that are not 0, 1, 2, ..., as of masks of 0 and 255;
+    taken as they are they would be one class, or many empty ones."""
+    values = np.unique(np.concatenate([np.unique(read_mask(one.label)) for one in chosen])).tolist()
+    known = [value for value in values if value != VOID]
+    if len(known) == 1 and VOID in values:
+        doubt = f"the masks hold {known[0]} and {VOID}: both are taken for classes"
+    elif known and 2 * len(known) < known[-1] + 1:
+        values, doubt = known, f"the masks hold {first_few(known)} only: these are the classes"
+    else:
+        return found
+    if len(values) < 2:
+        return found
+    data = found.data.model_copy(update={"mask_values": tuple(values)})
+    return _Kind(data, found.because, (*found.doubts, f"{doubt} (mask_values)"))
 
 
 def _has_names(layout: Layout) -> bool:

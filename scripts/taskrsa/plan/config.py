@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args
 
@@ -18,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from taskrsa.data.nyuv2 import ConversionConfig
 from taskrsa.errors import ConfigError
+from taskrsa.io.files import full_path, refuse_braces
 from taskrsa.recipes import (
     DISTINCT,
     EncoderConfig,
@@ -35,6 +35,7 @@ from taskrsa.recipes import (
     Width,
 )
 from taskrsa.targets.config import TargetConfig
+from taskrsa.text import is_known
 
 
 class TrainingConfig(Section):
@@ -339,7 +340,30 @@ def _line(kind: type[Section], values: Mapping, where: str, error: ValidationErr
     elif fault["type"] != "value_error":
         subject, _, rest = message.partition(" ")
         message = f"{fault['input']!r} {rest}" if subject != "Value" else message
+        message += _of_text(fault)
     return f"config, {place}: {message}"
+
+
+def _of_text(fault: Mapping) -> str:
+    """Say how to write what is text and was meant for another type, as 1e-3 is to YAML; else ""."""
+    text = fault["input"]
+    if not isinstance(text, str):
+        return ""
+    written = text if fault["type"] == "bool_type" and text in ("true", "false") else ""
+    if fault["type"] in ("int_type", "float_type") and is_known(text):
+        value = float(text)
+        written = str(int(value)) if value.is_integer() else _with_point(repr(value))
+    if written:
+        return f"; it is text here: write {written}, without quotes and not in braces of --config"
+    if fault["type"] in ("model_type", "dict_type", "tuple_type", "list_type") and text[:1] in "{[":
+        return "; --config takes this for text: write it in a file"
+    return ""
+
+
+def _with_point(number: str) -> str:
+    """Return a number as YAML reads one: 1e-05 is 1.0e-05."""
+    digits, exponent, rest = number.partition("e")
+    return f"{digits}{'' if '.' in digits else '.0'}e{rest}" if exponent else number
 
 
 def _key(values: Mapping, fault: Mapping) -> list:
@@ -375,23 +399,24 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def expanded(section: str, values: Mapping[str, Any], hint: str = "") -> dict[str, Any]:
-    """Return a section's values with environment variables put into texts.
+    """Return a section's values with `~` and environment variables put into texts.
 
-    A variable that is not set raises ConfigError, and so does an empty `path` among the values;
-    `hint` says what else can be done there.
+    A variable that is not set raises ConfigError, and so do an empty `path` among the values, where
+    `hint` says what else can be done, and braces in what is not a `pattern`.
     """
     found = {
-        key: os.path.expandvars(value) if isinstance(value, str) else value
-        for key, value in values.items()
+        key: full_path(value) if isinstance(value, str) else value for key, value in values.items()
     }
     if "path" in found and not found["path"]:
         raise ConfigError(f"config, {section}.path: is not set; name the folder of images{hint}")
-    for value in found.values():
+    for key, value in found.items():
         if isinstance(value, str) and "$" in value:
             raise ConfigError(
                 f"config, {section}: {value} names an environment variable that is not set; "
                 "export it"
             )
+        if isinstance(value, str) and key != "pattern":
+            refuse_braces(f"config, {section}", [value])
     return found
 
 

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from taskrsa.errors import ConfigError
 from taskrsa.io.assets import Asset
+from taskrsa.io.files import refuse_braces
 from taskrsa.networks.network import AUTO, RDMS, Network, weights_file
 from taskrsa.networks.table import asset_of, random_network, read_bank, trained_network
 from taskrsa.plan.checking import Checked, sound
@@ -101,7 +102,9 @@ class Bank:
         row = self.all[name]
         if row.loader in ("trained", "random"):
             return f"{self.run}/bank/{name}/weights.safetensors"
-        return str(weights_file(row) or "") or []
+        file = str(weights_file(row) or "")
+        refuse_braces(row.where("weights"), [file])
+        return file or []
 
     def rdms(self, names: Iterable[str] | None = None, kind: str = "bank") -> list[str]:
         """Return the files of RDMs of networks, by default of all."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from taskrsa.analysis.separation import separable
 from taskrsa.errors import ConfigError
+from taskrsa.io.files import full_path, refuse_braces
 from taskrsa.networks.network import Network
 from taskrsa.plan.checking import Check
 from taskrsa.plan.config import Config, expanded, parse
@@ -155,7 +156,7 @@ class Plan:
     @property
     def affinities(self) -> str | None:
         """The file of Taskonomy's published affinities, None if it is neither here nor fetched."""
-        path = os.path.expandvars(self.config.affinities.path or "")
+        path = full_path(self.config.affinities.path or "")
         if path and "$" not in path and Path(path).exists():
             return path
         is_fetched = self.fetching.is_accepted("affinities")
@@ -304,6 +305,7 @@ def make_plan(
         small=small_models(config, run, tasks),
         targets=targets_of(config, bank, what),
     )
+    refuse_braces("config, affinities.path", [plan.affinities or ""])
     if plan.gram_cache and Path(plan.gram_cache).is_file():
         raise ConfigError(f"config, rsa.gram_cache: {plan.gram_cache} is a file; name a folder")
     return plan

@@ -27,6 +27,7 @@ import h5py
 import numpy as np
 
 from taskrsa.errors import DataError
+from taskrsa.io.hdf5 import opened_hdf5
 from taskrsa.rsa.rdm import condensed, n_images_of, square_form
 from taskrsa.text import first_few
 
@@ -126,7 +127,7 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
             arrays[name] = item.asstr()[()] if _is_text(item) else item[()]
 
     try:
-        with h5py.File(path, "r") as file:
+        with opened_hdf5(path) as file:
             file.visititems(note)
     except (OSError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())

@@ -22,7 +22,7 @@ import numpy as np
 
 from taskrsa.data.pack import Photographs
 from taskrsa.errors import DataError
-from taskrsa.io.files import atomic_path
+from taskrsa.io.hdf5 import opened_hdf5, written_hdf5
 from taskrsa.rsa.rdm import ShiftedProducts, multiplied_in_single, shifted_products
 from taskrsa.rsa.spill import SpilledFeatures
 
@@ -86,7 +86,7 @@ class GramCache:
         if not self.path.is_file():
             return None
         try:
-            with h5py.File(self.path, "r") as file:
+            with opened_hdf5(self.path) as file:
                 places = {image: row for row, image in enumerate(_texts(file["images"]))}
                 kept = _texts(file["layers"])
                 if layers is None and not file.attrs["all_layers"]:
@@ -132,7 +132,7 @@ class GramCache:
                     return False
             else:
                 return False
-        with atomic_path(self.path) as temporary, h5py.File(temporary, "w") as file:
+        with written_hdf5(self.path) as file:
             file["images"] = np.array(images, dtype="S64")
             file["layers"] = list(kept)
             file.attrs["all_layers"] = all_layers

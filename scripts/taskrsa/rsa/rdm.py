@@ -534,7 +534,7 @@ def _constant_error(
 ) -> RepresentationError:
     return RepresentationError(
         f"{name}: all features are the same{when} for {listed(ids, which)}, so no correlation is "
-        f"defined; remove the images or set constant to 'drop'"
+        f"defined; remove the images or set rsa.constant_images to drop"
     )
 
 

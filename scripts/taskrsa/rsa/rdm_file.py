@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from taskrsa.errors import DataError, RepresentationError
-from taskrsa.io.files import atomic_path
+from taskrsa.io.hdf5 import opened_hdf5, written_hdf5
 from taskrsa.rsa.rdm import compute_rdm, pair_at, pairs_among, square_form
 from taskrsa.rsa.spill import SpilledFeatures
 from taskrsa.text import first_few
@@ -78,7 +78,7 @@ def write_rdms(
         "centre": bool(origin.centre),
         "n_dropped": len(set().union(*dropped)),
     }
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
+    with written_hdf5(path, libver="earliest") as file:
         file.attrs["dissimilarity_measure"] = dissimilarity
         file["dissimilarities"] = values
         group = file.create_group("descriptors")
@@ -191,7 +191,7 @@ def _opened(path: str | os.PathLike) -> Iterator[h5py.File]:
     if not Path(path).is_file():
         raise DataError(f"{path}: no such RDM file; make it first")
     try:
-        with h5py.File(path, "r") as file:
+        with opened_hdf5(path) as file:
             yield file
     except (OSError, KeyError, ValueError, RuntimeError, IndexError) as error:
         reason = " ".join(str(error).strip("'\"").split())

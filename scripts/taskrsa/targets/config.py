@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from taskrsa.recipes import (
+    DISTINCT,
     FinetuneConfig,
     HeadConfig,
     Memory,
@@ -42,6 +43,12 @@ KINDS = {
     "regression": Kind("error_removed", is_dense=True, is_of_classes=False),
     "values": Kind("error_removed", is_dense=False, is_of_classes=False),
 }
+
+
+MaskValues = (
+    Annotated[tuple[Annotated[int, Field(ge=0, le=255)], ...], Field(min_length=2), *DISTINCT]
+    | None
+)
 
 
 class OutdoorConfig(Section):
@@ -107,6 +114,11 @@ class TargetData(Section):
         description="Side of the images in pixels; null for the run's image_size. Those of a "
         "segmentation keep their size.",
     )
+    mask_values: MaskValues = Field(
+        None,
+        description="The values of a folder's masks that are classes, in their order, such as "
+        "[0, 255]; null for 0, 1, 2, ... A value that is not listed is refused, but 255 is void.",
+    )
     unknown: float | None = Field(None, description="The value that means unknown.")
     val_share: Share = Field(0.25, description="Share to score on where the data has no split.")
 
@@ -116,6 +128,8 @@ class TargetData(Section):
             raise ValueError(f"kind {self.kind} needs path, a labelled folder or CSV file")
         if self.source != "folder" and self.kind != "segmentation":
             raise ValueError(f"source {self.source} is a segmentation; set kind to segmentation")
+        if self.mask_values and (self.kind != "segmentation" or self.source != "folder"):
+            raise ValueError("mask_values are those of a folder of images and masks; leave it out")
         return self
 
 

@@ -1,9 +1,9 @@
 """Folders of labelled photographs.
 
-classification  one folder a class, <class>/<file>.jpg|png
-segmentation    images/<id>.jpg|png and masks/<id>.png (class ids, 255 is void); classes.txt with
-                one name a line, or none
-regression      images/<id>.jpg|png and maps/<id>.png (8 or 16 bits, one channel) or <id>.npy
+classification  one folder a class, <class>/<file>.jpg|png|...
+segmentation    images/<id>.jpg|png|... and masks/<id>.png (class ids, 255 is void); classes.txt
+                with one name a line, or none
+regression      images/<id>.jpg|png|... and maps/<id>.png (8 or 16 bits, one channel) or <id>.npy
 
 Two folders train and val that each hold such a layout are the split; otherwise the images to score
 on are drawn with a seed.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from taskrsa.data.folder import files as photographs
+from taskrsa.data.folder import is_hidden, photographs
 from taskrsa.errors import DataError
 from taskrsa.targets.devkit import CLASSES_FILE, read_classes
 from taskrsa.targets.examples import Example, Layout, classes_of, layout_of, refuse_doubles
@@ -52,9 +52,9 @@ def _of_classes(root: Path, split: str) -> list[Example]:
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir())
     found = []
     for folder in folders:
-        if folder.name.startswith("."):
+        if is_hidden(folder.relative_to(root)):
             continue
-        for file in map(Path, photographs(folder)):
+        for file in map(Path, _some(folder)):
             found.append(Example(_joined(split, _id_of(file, root)), split, file, folder.name))
     refuse_doubles(root, found)
     # What is scored on may lack classes.
@@ -66,6 +66,13 @@ def _of_classes(root: Path, split: str) -> list[Example]:
     return found
 
 
+def _some(folder: Path) -> list[str]:
+    found = photographs(folder)
+    if not found:
+        raise DataError(f"{folder}: holds no photographs; add some, or remove the folder")
+    return found
+
+
 def _of_pairs(kind: str, root: Path, split: str) -> list[Example]:
     name, suffixes = _LABELS[kind]
     for folder in (root / "images", root / name):
@@ -73,13 +80,13 @@ def _of_pairs(kind: str, root: Path, split: str) -> list[Example]:
             raise DataError(f"{folder}: no such folder; {kind} needs images and {name} in {root}")
     labels: dict[str, Path] = {}
     for file in sorted((root / name).rglob("*")):
-        if file.suffix.lower() not in suffixes:
+        if file.suffix.lower() not in suffixes or is_hidden(file.relative_to(root / name)):
             continue
         other = labels.setdefault(_id_of(file, root / name), file)
         if other != file:
             raise DataError(f"{file}: {other.name} is of the same image; leave one of them")
     found, lacking, seen = [], [], set()
-    for file in map(Path, photographs(root / "images")):
+    for file in map(Path, _some(root / "images")):
         image_id = _id_of(file, root / "images")
         if image_id in seen:
             raise DataError(f"{file}: another image is named {image_id}; rename one and its label")

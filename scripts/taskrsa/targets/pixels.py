@@ -7,6 +7,7 @@ at. Those of the Semantic Boundaries Dataset are MATLAB structs, GTcls.Segmentat
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -24,7 +25,7 @@ from taskrsa.data.images import (
 from taskrsa.errors import DataError
 
 VOID = 255
-_TURNED = 5  # from this EXIF orientation on, rows are columns
+TURNED = 5  # from this EXIF orientation on, rows are columns
 _ORIENTATION = 0x0112
 
 
@@ -37,17 +38,31 @@ def checked_size(source: Pixels, upright: bool = False) -> tuple[int, int]:
     """
     with opened_photograph(source) as image:
         width, height = image.size
-        turned = upright and image.getexif().get(_ORIENTATION, 1) >= _TURNED
+        turned = upright and image.getexif().get(_ORIENTATION, 1) >= TURNED
         image.draft(None, (max(width // 8, 1), max(height // 8, 1)))  # of JPEG only
         image.load()
     return (width, height) if turned else (height, width)
 
 
-def read_mask(source: Pixels, n_classes: int | None = None) -> np.ndarray:
-    """Return the ids of a mask, (H, W) uint8; DataError if the file is missing, damaged or a
-    picture in colours, or holds an id from `n_classes` on that is not void."""
+def orientation_of(source: Pixels) -> int:
+    """Return the EXIF tag of a photograph that says how it is turned: 2 to 8, or 1 for none."""
+    with opened_photograph(source) as image:
+        tag = image.getexif().get(_ORIENTATION, 1)
+    return tag if tag in range(2, 9) else 1
+
+
+def read_mask(
+    source: Pixels, n_classes: int | None = None, values: Sequence[int] = ()
+) -> np.ndarray:
+    """Return the ids of a mask, (H, W) uint8: what it holds, or the place of that in `values`.
+
+    DataError if the file is missing, damaged or a picture in colours, or holds an id from
+    `n_classes` on, or a value that is not among `values`, that is not void.
+    """
     is_mat = isinstance(source, Path) and source.suffix == ".mat"
     ids = mask_of_mat(source) if is_mat else _read_ids(source)
+    if values:
+        return _places(source, ids, values)
     highest = ids[ids != VOID].max(initial=0)
     if n_classes is not None and highest >= n_classes:
         raise DataError(
@@ -55,6 +70,18 @@ def read_mask(source: Pixels, n_classes: int | None = None) -> np.ndarray:
             f"{VOID} for void; correct the mask or list all classes in classes.txt"
         )
     return ids
+
+
+def _places(source: Pixels, held: np.ndarray, values: Sequence[int]) -> np.ndarray:
+    places = np.full(256, VOID, np.uint8)
+    places[list(values)] = np.arange(len(values))
+    others = set(np.unique(held).tolist()) - {*values, VOID}
+    if others:
+        raise DataError(
+            f"{source}: holds the value {min(others)}, which mask_values does not list; add it, or "
+            f"write {VOID} for void there"
+        )
+    return places[held]
 
 
 def _read_ids(source: Pixels) -> np.ndarray:
@@ -90,7 +117,8 @@ def read_map(path: Path, unknown: float | None) -> np.ndarray:
     palette = False
     try:
         if path.suffix.lower() == ".npy":
-            values = np.load(path, allow_pickle=False)
+            # Mapped, so that a header cannot ask for more memory than the file has numbers.
+            values = np.load(path, mmap_mode="r", allow_pickle=False)
         else:
             with Image.open(path) as image:
                 palette = image.mode == "P"

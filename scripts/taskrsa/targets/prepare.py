@@ -10,15 +10,25 @@ import numpy as np
 
 from taskrsa.data.images import Pixels, centre_square, read_photograph
 from taskrsa.errors import DataError
-from taskrsa.io.files import sha256_of
+from taskrsa.io.files import refuse_braces, sha256_of
 from taskrsa.targets.config import TargetData
 from taskrsa.targets.csv_file import read_csv
 from taskrsa.targets.devkit import is_devkit, read_devkit, read_merged
 from taskrsa.targets.examples import Example, Layout
 from taskrsa.targets.folder import read_folder
-from taskrsa.targets.pixels import VOID, centre_labels, checked_size, read_map, read_mask
+from taskrsa.targets.pixels import (
+    TURNED,
+    VOID,
+    centre_labels,
+    checked_size,
+    orientation_of,
+    read_map,
+    read_mask,
+)
 from taskrsa.targets.sets import ROLES, ArraySet, FileSet, write_sets
 from taskrsa.text import first_few
+
+_NAMED = 5  # problems that are named
 
 
 def read_layout(target: TargetData, seed: int) -> Layout:
@@ -27,6 +37,8 @@ def read_layout(target: TargetData, seed: int) -> Layout:
     kind, path, share = target.kind, target.path, target.val_share
     if kind == "segmentation":
         lists = (target.train_list, target.val_list)
+        if target.mask_values and (target.sbd or is_devkit(path)):
+            raise DataError(f"{path}: is a devkit, whose masks hold ids; leave out mask_values")
         if target.sbd:
             return read_merged(path, target.sbd, *lists)
         if target.source == "voc2012" or is_devkit(path):
@@ -40,7 +52,9 @@ def files_of(target: TargetData) -> list[str]:
     """Return all files that a target is read from, none of what is rendered; errors as of
     `read_layout`."""
     is_file_based = target.source != "outdoor" and target.kind != "network"
-    return read_layout(target, seed=0).files() if is_file_based else []
+    files = read_layout(target, seed=0).files() if is_file_based else []
+    refuse_braces("labelled images", files)
+    return files
 
 
 def write_target(
@@ -67,37 +81,30 @@ def write_target(
 def _file_sets(
     target: TargetData, layout: Layout, progress: Callable
 ) -> tuple[list[FileSet], list[dict]]:
-    highest = dict.fromkeys(ROLES, -1)
+    values = target.mask_values or ()
+    held = {role: set() for role in ROLES}  # the ids in the masks of a split
     rows, problems = [], []
     for one in progress(layout.examples):
         found = []
         # Both files of a pair may be damaged; each is named.
-        for read, source, option in (
+        for read, *words in (
             (checked_size, one.image, layout.upright),
-            (read_mask, one.label, len(layout.classes) or None),
+            (read_mask, one.label, len(layout.classes) or None, values),
         ):
             try:
-                found.append(read(source, option))
+                found.append(read(*words))
             except DataError as error:
                 problems.append(str(error))
         if len(found) < 2:
             continue
         size, ids = found
-        if ids.shape != size:
-            problems.append(_sizes_differ(one, ids.shape, size))
-        known = ids[ids != VOID]
-        if known.size:
-            highest[one.split] = max(highest[one.split], int(known.max()))
+        problems += _misaligned(one, ids.shape, size, layout.upright)
+        held[one.split] |= {*np.unique(ids).tolist()}
         rows.append(_row(one, size))
     _refuse(problems, len(layout.examples))
-    for role, last in highest.items():
-        if last < 0:
-            raise DataError(
-                f"{target.path}: no pixel of split {role} has a label; correct the masks"
-            )
-    classes = layout.classes or tuple(f"class_{i}" for i in range(max(highest.values()) + 1))
-    if len(classes) < 2:
-        raise DataError(f"{target.path}: the masks hold one class only; there is nothing to learn")
+    if target.source == "folder" and not is_devkit(target.path):  # whose lists are not the user's
+        _refuse_copies(rows)
+    classes = _mask_classes(target, layout.classes, held)
     sets = []
     for role in ROLES:
         examples = [one for one in layout.examples if one.split == role]
@@ -111,9 +118,43 @@ def _file_sets(
                 masks=tuple(one.label for one in examples),
                 hashes=tuple((row["image_sha256"], row["label_sha256"]) for row in chosen),
                 upright=layout.upright,
+                values=tuple(values),
             )
         )
     return sets, rows
+
+
+def _mask_classes(
+    target: TargetData, names: tuple[str, ...], held: dict[str, set[int]]
+) -> tuple[str, ...]:
+    """Return the names of the classes in masks that hold these ids; DataError if there is nothing
+    to learn or to score, or the ids are not those of the names."""
+    where, values = target.path, target.mask_values
+    for role, ids in held.items():
+        if not ids - {VOID}:
+            raise DataError(f"{where}: no pixel of split {role} has a label; correct the masks")
+    if values and names and len(names) != len(values):
+        raise DataError(
+            f"{where}: {len(names)} names in classes.txt and {len(values)} mask_values; give as "
+            "many"
+        )
+    if names or values:
+        return names or tuple(f"class_{value}" for value in values)
+    known = sorted(set.union(*held.values()) - {VOID})
+    if len(known) < 2:
+        void = set.union(*held.values()) - {*known}
+        hint = f", and {VOID}, which is void; if {VOID} is a class, set mask_values of the target "
+        hint += f"to [{known[0]}, {VOID}]"
+        raise DataError(
+            f"{where}: the masks hold one class only, {known[0]}"
+            f"{hint if void else '; there is nothing to learn'}"
+        )
+    if 2 * len(known) < known[-1] + 1:
+        raise DataError(
+            f"{where}: the masks hold {len(known)} of the ids from 0 to {known[-1]} only; set "
+            f"mask_values of the target to {known}, or name all classes in classes.txt"
+        )
+    return tuple(f"class_{i}" for i in range(known[-1] + 1))
 
 
 def _array_sets(
@@ -128,8 +169,8 @@ def _array_sets(
             label = _label_of(target, one, layout.classes)
             photograph = read_photograph(one.image, upright=True)
             size = photograph.shape[:2]
-            if label.ndim == 2 and label.shape != size:
-                raise DataError(_sizes_differ(one, label.shape, size))
+            if label.ndim == 2:
+                problems += _misaligned(one, label.shape, size, upright=True)
         except DataError as error:
             problems.append(str(error))
             continue
@@ -137,6 +178,7 @@ def _array_sets(
         labels.append(centre_labels(label, side) if label.ndim == 2 else label)
         rows.append(_row(one, size))
     _refuse(problems, len(layout.examples))
+    _refuse_copies(rows)
     images, labels = np.stack(images), np.stack(labels)
     splits = np.array([one.split for one in layout.examples])
     if labels.dtype.kind == "f":
@@ -184,17 +226,62 @@ def _standardised(labels: np.ndarray, splits: np.ndarray, names: Iterable[str]) 
     return found
 
 
-def _sizes_differ(one: Example, label: tuple[int, ...], image: tuple[int, int]) -> str:
-    return (
-        f"{_name(one.label)}: is {label[1]} x {label[0]} pixels, but its image is {image[1]} x "
-        f"{image[0]}; export both at one size"
-    )
+def _misaligned(
+    one: Example, label: tuple[int, ...], size: tuple[int, int], upright: bool
+) -> list[str]:
+    """Say why a label (H, W) does not lie on its image, or may not; nothing where it does."""
+    orientation = orientation_of(one.image) if upright else 1
+    # What is turned by a quarter has sides that say which way round its label is.
+    is_known = orientation == 1 or (orientation >= TURNED and label[0] != label[1])
+    if label == size and is_known:
+        return []
+    if orientation > 1 and label in (size, size[::-1]):
+        return [
+            f"{_name(one.image)}: its EXIF tag turns it, and its label may be of either way round; "
+            "save such images as they are seen, without the tag, and compare them with their labels"
+        ]
+    return [
+        f"{_name(one.label)}: is {label[1]} x {label[0]} pixels, but its image is {size[1]} x "
+        f"{size[0]}; export both at one size"
+    ]
 
 
 def _refuse(problems: list[str], n: int) -> None:
-    if problems:
-        count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
-        raise DataError(f"{count} in {n} labelled images: {first_few(problems, separator='; ')}")
+    """Raise DataError with the first few problems; what is true of several files is said once."""
+    if not problems:
+        return
+    by_remedy: dict[str, dict[str, list[str]]] = {}  # files by what is wrong, by what helps
+    for problem in problems[:_NAMED]:
+        file, _, rest = problem.partition(": ")
+        fault, _, remedy = rest.rpartition("; ")
+        by_remedy.setdefault(remedy, {}).setdefault(fault, []).append(file)
+    parts = []
+    for remedy, faults in by_remedy.items():
+        parts += [f"{', '.join(files)}: {fault}" for fault, files in faults.items()] + [remedy]
+    more = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+    count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+    raise DataError(f"{count} in {n} labelled images: {'; '.join(parts)}{more}")
+
+
+def _refuse_copies(rows: Sequence[dict]) -> None:
+    """Refuse images of the same content that have different labels or are in both splits: what
+    is scored would have been trained on, or be right and wrong at once."""
+    first: dict[str, dict] = {}
+    copies = []
+    for row in rows:
+        other = first.setdefault(row["image_sha256"], row)
+        if any(other[key] != row[key] for key in ("split", *_label_keys(row))):
+            copies.append(f"{row['id']} is {other['id']}")
+    if copies:
+        raise DataError(
+            f"{len(copies)} of {len(rows)} labelled images have the content of another one, in the "
+            f"other split or with another label: {first_few(copies)}; keep one of each"
+        )
+
+
+def _label_keys(row: dict) -> tuple[str, ...]:
+    # Labels in files are what they hold, whatever they are called.
+    return ("label_sha256",) if row["label_sha256"] else ("label",)
 
 
 def _row(one: Example, size: tuple[int, int]) -> dict:

@@ -31,7 +31,8 @@ import numpy as np
 
 from taskrsa.data.images import Pixels, read_photograph
 from taskrsa.errors import DataError
-from taskrsa.io.files import atomic_path, digest_of
+from taskrsa.io.files import digest_of
+from taskrsa.io.hdf5 import opened_hdf5, written_hdf5
 from taskrsa.targets.pixels import VOID, read_mask
 
 ROLES = ("train", "val")
@@ -49,6 +50,7 @@ class FileSet:
     masks: tuple[Pixels, ...]
     hashes: tuple[tuple[str, str], ...]  # SHA-256 of the images and masks
     upright: bool = False  # turn images as their EXIF tags say
+    values: tuple[int, ...] = ()  # what masks hold for each class; () for 0, 1, 2, ...
     kind: str = "segmentation"
     void: int = VOID
 
@@ -58,13 +60,14 @@ class FileSet:
     @cached_property
     def digest(self) -> str:
         listed = (" ".join((name, *pair)) for name, pair in zip(self.ids, self.hashes, strict=True))
-        return digest_of([str(self.void), str(self.upright), *listed])
+        values = [" ".join(map(str, self.values))] if self.values else []
+        return digest_of([str(self.void), str(self.upright), *values, *listed])
 
     def image(self, i: int) -> np.ndarray:
         return read_photograph(self.images[i], self.upright)
 
     def label(self, i: int) -> np.ndarray:
-        return read_mask(self.masks[i], len(self.classes))
+        return read_mask(self.masks[i], len(self.classes), self.values)
 
     def first(self, n: int | None) -> FileSet:
         return self.chosen(range(len(self))[:n])
@@ -163,7 +166,7 @@ def write_sets(path: str | Path, sets: Sequence[FileSet] | Sequence[ArraySet]) -
     import h5py
 
     text = h5py.string_dtype()
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with written_hdf5(path) as file:
         file.attrs["kind"] = sets[0].kind
         file.create_dataset("classes", data=list(sets[0].classes), dtype=text)
         for one in sets:
@@ -174,6 +177,7 @@ def write_sets(path: str | Path, sets: Sequence[FileSet] | Sequence[ArraySet]) -
                 group.create_dataset("labels", data=one.labels)
                 continue
             group.attrs["upright"] = one.upright
+            group.attrs["values"] = np.array(one.values, dtype=np.int64)
             group.create_dataset("hashes", data=[list(pair) for pair in one.hashes], dtype=text)
             for name, sources in (("images", one.images), ("masks", one.masks)):
                 if isinstance(sources[0], bytes):
@@ -187,10 +191,9 @@ def write_sets(path: str | Path, sets: Sequence[FileSet] | Sequence[ArraySet]) -
 def open_sets(path: str | Path) -> dict[str, LabelledSet]:
     """Read a target that `write_sets` wrote, as {"train": ..., "val": ...}; DataError if the file
     is missing or damaged."""
-    import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with opened_hdf5(path) as file:
             kind, classes = file.attrs["kind"], tuple(file["classes"].asstr()[:])
             read = _file_set if kind == "segmentation" else _array_set
             return {role: read(role, kind, classes, file[role]) for role in ROLES}
@@ -219,5 +222,6 @@ def _file_set(name: str, kind: str, classes: tuple[str, ...], group) -> FileSet:
         ids=tuple(group["ids"].asstr()[:]),
         hashes=tuple(map(tuple, group["hashes"].asstr()[:])),
         upright=bool(group.attrs["upright"]),
+        values=tuple(int(value) for value in group.attrs["values"]),
         **sources,
     )

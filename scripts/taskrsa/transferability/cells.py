@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskrsa.errors import DataError
-from taskrsa.io.files import atomic_path
+from taskrsa.io.hdf5 import opened_hdf5, written_hdf5
 from taskrsa.targets.config import KINDS
 from taskrsa.targets.pooling import of_cells, of_image
 from taskrsa.targets.sets import LabelledSet, turns
@@ -139,7 +139,7 @@ def write_cells(path: str | os.PathLike, cells: Cells) -> None:
     import h5py
 
     text = h5py.string_dtype()
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
+    with written_hdf5(path, libver="earliest") as file:
         file.attrs["kind"] = cells.labels.kind
         file.attrs["grid"] = cells.grid
         file.create_dataset("classes", data=list(cells.labels.classes), dtype=text)
@@ -151,10 +151,9 @@ def write_cells(path: str | os.PathLike, cells: Cells) -> None:
 
 def read_cells(path: str | os.PathLike) -> Cells:
     """Read what `write_cells` wrote; DataError if the file is missing or damaged."""
-    import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with opened_hdf5(path) as file:
             classes = tuple(file["classes"].asstr()[:])
             labels = Labels(file.attrs["kind"], classes, file["labels"][:], file["groups"][:])
             return Cells(labels, file["images"][:], file["places"][:], int(file.attrs["grid"]))

@@ -8,26 +8,24 @@ from collections.abc import Mapping
 import numpy as np
 
 from taskrsa.errors import DataError
-from taskrsa.io.files import atomic_path
+from taskrsa.io.hdf5 import opened_hdf5, written_hdf5
 
 _NO_LAYER = "-"  # of measures that are of no layer
 
 
 def write_draws(path: str | os.PathLike, draws: Mapping[tuple[str, str], np.ndarray]) -> None:
     """Write draws (R,) by measure and layer; the same input gives the same bytes."""
-    import h5py
 
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
+    with written_hdf5(path, libver="earliest") as file:
         for (measure, layer), values in draws.items():
             file[f"{measure}/{layer or _NO_LAYER}"] = np.asarray(values, dtype=np.float64)
 
 
 def read_draws(path: str | os.PathLike) -> dict[tuple[str, str], np.ndarray]:
     """Read what `write_draws` wrote; DataError if the file is missing or damaged."""
-    import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with opened_hdf5(path) as file:
             return {
                 (measure, "" if layer == _NO_LAYER else layer): values[:]
                 for measure, group in file.items()

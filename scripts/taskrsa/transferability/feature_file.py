@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taskrsa.errors import DataError, RepresentationError
-from taskrsa.io.files import atomic_path
+from taskrsa.io.hdf5 import opened_hdf5, written_hdf5
 
 WIDTH = 256  # columns that a layer keeps in any case
 ROOM = 1_000_000  # numbers that it may have beyond
@@ -83,9 +83,8 @@ def write_features(
     RepresentationError
         If a feature is not a finite number.
     """
-    import h5py
 
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:
+    with written_hdf5(path, libver="earliest") as file:
         file.attrs["model"] = model
         file.attrs["parameters"] = parameters
         for name, features in layers.items():
@@ -111,11 +110,10 @@ def write_features(
 def read_features(path: str | os.PathLike, layers: list[str] | None = None) -> FeatureFile:
     """Read what `write_features` wrote, by default all layers; those that the file lacks are left
     out. DataError if it is missing or damaged."""
-    import h5py
 
     found: dict[str, np.ndarray] = {}
     try:
-        with h5py.File(path, "r") as file:
+        with opened_hdf5(path) as file:
             for name, group in file["layers"].items():
                 if layers is None or name in layers:
                     deviations = group["deviations"][:].astype(np.float32)
