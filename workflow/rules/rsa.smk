@@ -126,6 +126,7 @@ rule layer_similarity:
         runtime=120,
     params:
         code=code_of("similarity"),
+        compare=CONFIG.rsa.compare,
         resamples=CONFIG.rsa.bootstraps,
         permutations=CONFIG.rsa.permutations,
         seed=CONFIG.seed,
@@ -136,7 +137,7 @@ rule layer_similarity:
             "similarity",
             wildcards="layer",
             input="rdms",
-            params="resamples permutations seed",
+            params="compare resamples permutations seed",
             output="table",
         )
 

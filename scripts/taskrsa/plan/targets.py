@@ -52,11 +52,17 @@ class Target:
     @property
     def has(self) -> set[str]:
         """What figures of a target may need (`taskrsa.figures.registry.NEEDS`)."""
-        return {"fine-tuning"} if self.is_compared else set()
+        holds = {"fine-tuning": self.is_compared, "row": self.is_row}
+        return {name for name, true in holds.items() if true}
 
     @property
     def is_labelled(self) -> bool:
         return self.config.kind != "network"
+
+    @property
+    def is_row(self) -> bool:
+        """Whether a row of the table stands for it, with which layers can be compared."""
+        return self.config.kind == "network"
 
     # --- data ---
 
@@ -185,6 +191,7 @@ class Target:
     def tables(self) -> list[str]:
         names = ["ranking", "ranking_images"]
         names += ["images", "measures", "advice", "cost"] if self.is_labelled else []
+        names += ["layers"] if self.is_row else []
         names += ["scores"] if self.is_finetuned else []
         names += ["prediction", "choice"] if self.is_compared else []
         names += ["race"] if self.is_raced else []
