@@ -213,12 +213,11 @@ def test_the_configuration_of_the_page_is_that_of_the_run():
     run = yaml.safe_load((ROOT / "config/brain.yaml").read_text())
     assert yaml.safe_load(shown)["targets"] == run["targets"]
     rows = read_bank(ROOT / "config/networks/brain.tsv")
-    for name, cells in re.findall(
-        r"^\| `(\w+_it)` \| `rdms` \| `[^`]*` \| `(.*?)` \|$", page, re.M
-    ):
-        layers = " ".join(
-            f"{one}={pattern}" if one else pattern for one, pattern in rows[name].layers
-        )
+    shown = re.findall(r"^\| `(\w+_it)` \| `rdms` \| .* \| `(.*?)` \|$", page, re.MULTILINE)
+    assert [name for name, _ in shown] == ["monkey_it", "human_it"]
+    for name, cells in shown:
+        pairs = rows[name].layers
+        layers = " ".join(f"{one}={pattern}" if one else pattern for one, pattern in pairs)
         assert cells == layers
 
 
