@@ -11,6 +11,7 @@ from taskrsa.rsa.alignment import additive_residuals, resampled_alignment
 from taskrsa.rsa.comparison import compare, resampled
 from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.measures import MEASURES, measure, represent
+from taskrsa.rsa.similarity import similarity_matrix
 
 ALIGNED = [name for name, chosen in MEASURES.items() if chosen.compare == "alignment"]
 Z_NORMALISED = ["pearson_z", "cosine_z", "laplacian_z"]
