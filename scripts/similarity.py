@@ -1,7 +1,7 @@
 """Compare the RDMs of all networks at one layer.
 
 Reads one RDM file a network; those without the layer are left out. Writes a row for each pair:
-Spearman similarity, its bootstrap interval over images, p of a randomisation of condition labels.
+similarity, its bootstrap interval over images, p of a randomisation of condition labels.
 """
 
 from taskrsa.analysis.taxonomy import similarity_table
@@ -11,10 +11,17 @@ from taskrsa.rsa.stacks import having_layer, stack_rdms
 
 
 def main(
-    layer: str, rdms: list[str], resamples: int, permutations: int, seed: int, table: str
+    layer: str,
+    rdms: list[str],
+    compare: str,
+    resamples: int,
+    permutations: int,
+    seed: int,
+    table: str,
 ) -> None:
     stacked = stack_rdms(having_layer(rdms, layer), layer)
-    write_table(similarity_table(stacked, layer, resamples, permutations, seed), table)
+    found = similarity_table(stacked, layer, resamples, permutations, seed, compare=compare)
+    write_table(found, table)
 
 
 if __name__ == "__main__":

@@ -330,6 +330,18 @@ def scores(names, *, extreme=False, scratch=(0.47, 0.30), metric="miou"):
     return pd.concat([rows, pd.DataFrame(more)], ignore_index=True).assign(metric=metric)
 
 
+def layers(names, *, extreme=False):
+    """Every layer of networks by similarity to a target, most similar first, with a ceiling."""
+    rng = np.random.default_rng(6)
+    rows = [(name, layer) for name in names for layer in LAYERS[:-1]]
+    table = pd.DataFrame(rows, columns=["model", "layer"])
+    table["rs"] = rng.uniform(-0.1, 0.4, len(rows))
+    if extreme:
+        table["rs"] = rng.choice([-1.0, 0.0, 1.0], len(rows))
+    table["ci_low"], table["ci_high"] = table["rs"] - 0.05, table["rs"] + 0.05
+    return table.assign(ceiling_low=0.42, ceiling_high=0.61).sort_values("rs", ascending=False)
+
+
 def prediction(**changed):
     ours = {"ranking": "small model", "spearman": 0.884, "spearman_low": 0.7}
     ours |= {"spearman_high": 0.95, "spearman_p": 0.0004} | changed
@@ -377,12 +389,12 @@ def tables_of(figure, names, *, extreme=False):
     simple = {
         "figure4": lambda: (
             {"similarity": similarity(names), "tree": tree(names)}
-            | {"layer": "compressed", "linkage": "average"}
+            | {"layer": "compressed", "linkage": "average", "compare": "spearman"}
         ),
-        "figure5": lambda: {"similarity": similarity(names)},
+        "figure5": lambda: {"similarity": similarity(names), "compare": "spearman"},
         "label_agreement": lambda: (
             {"agreement": label_agreement(), "similarity": similarity(names)}
-            | {"layer": "compressed"}
+            | {"layer": "compressed", "compare": "spearman"}
         ),
         "figureS3": lambda: {"pairs": small_pairs(names), "agreement": small_agreement()},
         "selection": lambda: (
@@ -390,6 +402,10 @@ def tables_of(figure, names, *, extreme=False):
         ),
         "affinity": lambda: {"affinity": affinity(names, names, extreme=extreme)},
         "ranking": lambda: {"ranking": ranking(names, extreme=extreme)},
+        "layers": lambda: (
+            {"similarity": layers(names, extreme=extreme)}
+            | {"layers": LAYERS[:-1], "compare": "spearman"}
+        ),
         "scores": lambda: {"scores": scores(names, extreme=extreme), "prediction": prediction()},
         "choice": lambda: {"choice": choice(names, extreme=extreme), "scores": scores(names)},
         "quality": lambda: {"quality": quality(names)},

@@ -259,6 +259,23 @@ def selection(*runs: str) -> str:
     return _table(header, rows)
 
 
+@generator
+def layers(path: str) -> str:
+    """Write similarity to a target layer by layer, a row a network, the best layer in bold."""
+    table = pd.read_csv(ROOT / path)
+    columns = sorted(set(table["layer"]), key=lambda name: (name == "last", name))
+    rows = []
+    for label, of_network in table.groupby("label", sort=False):  # most similar first
+        values = of_network.set_index("layer")["rs"]
+        cells = [number(values[layer]) if layer in values else "" for layer in columns]
+        best = of_network.iloc[0]
+        at = columns.index(best["layer"])
+        cells[at] = f"**{cells[at]}**"
+        shown = estimate(best["rs"], best["ci_low"], best["ci_high"])
+        rows.append([label, *cells, shown, best["tied"]])
+    return _table(["", *columns, "best layer, 95 %", "tied"], rows)
+
+
 # --- what runs and their parts take ---
 
 

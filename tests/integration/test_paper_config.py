@@ -19,6 +19,7 @@ import torch
 import yaml
 from conftest import ROOT, Project
 from PIL import Image
+from taskrsa.networks.encoder import TaskonomyEncoder
 from taskrsa.networks.table import asset_of, read_bank
 from taskrsa.tasks.dictionary import TASKS
 
@@ -134,7 +135,14 @@ def test_the_head_of_the_config_says_what_the_table_of_assets_says():
     for name, row in encoders.items():
         published = f"{TASKS[name].bank_name}_encoder-{row.sha256}.pth"
         assert asset_of(row).file == published
-    mb = (23_655_504 + 53_120) * 4 / 1e6
+    with torch.device("meta"):
+        encoder = TaskonomyEncoder()
+    n = sum(values.numel() for values in encoder.parameters())
+    n_statistics = sum(
+        values.numel() for name, values in encoder.named_buffers() if "running" in name
+    )
+    assert f"{n:,} parameters and {n_statistics:,} statistics each" in head
+    mb = (n + n_statistics) * 4 / 1e6
     assert f"{mb:.1f} MB" in head
     assert f"{20 * mb / 1e3:.1f} GB" in head
 

@@ -11,6 +11,7 @@ from figure_tables import (
     assert_page,
     choice,
     draw,
+    layers,
     legend_texts,
     notes_of,
     prediction,
@@ -65,6 +66,35 @@ def test_intervals_that_are_empty_have_no_whiskers():
     assert not whiskers(figure.axes[0])
     assert "95 % interval" not in legend_texts(figure)
     assert "95 % interval" in legend_texts(draw("ranking"))
+
+
+# --- Layers ---
+
+
+def test_points_of_layers_and_the_ceiling_hold_the_values_of_the_table():
+    table = layers(FEW)
+    figure = draw("layers", FEW)
+    (axes,) = figure.axes
+    order = list(table.drop_duplicates("model")["model"])  # most similar first, on top
+    shown = [text.get_text() for text in axes.get_yticklabels()]
+    assert shown == [TASKS[name].label for name in order]
+    points = [c for c in axes.collections if isinstance(c, PathCollection)]
+    for y, (name, of_network) in enumerate(zip(order, points, strict=True)):
+        rows = table[table["model"] == name]
+        np.testing.assert_allclose(of_network.get_offsets(), np.c_[rows["rs"], [y] * len(rows)])
+    best = table.drop_duplicates("model")[["ci_low", "ci_high"]].to_numpy()
+    np.testing.assert_allclose(whiskers(axes), np.c_[best, range(len(order))])
+    assert (axes.patches[0].get_x(), axes.patches[0].get_width()) == pytest.approx((0.42, 0.19))
+    assert "noise ceiling" in legend_texts(figure)
+    assert axes.get_xlabel() == "similarity to the target ($r_s$)"
+
+
+def test_without_subjects_there_is_no_ceiling_and_rho_a_is_called_so():
+    table = layers(FEW).assign(ceiling_low=np.nan, ceiling_high=np.nan)
+    figure = draw("layers", FEW, similarity=table, compare="rho_a")
+    assert not figure.axes[0].patches
+    assert "noise ceiling" not in legend_texts(figure)
+    assert figure.axes[0].get_xlabel() == r"similarity to the target ($\rho_a$)"
 
 
 # --- Scores ---

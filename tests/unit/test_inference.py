@@ -60,6 +60,44 @@ def test_bootstrap_between_equals_its_definition(seed, levels):
             assert resample[a, b] == pytest.approx(expected.statistic, abs=1e-6)
 
 
+def naive_rho_a(rdms, count):
+    """rho-a of two RDMs over images taken `count` times, copies of a pair in any order."""
+    drawn = np.repeat(np.arange(len(count)), count)
+    pairs = [(i, j) for i, j in itertools.combinations(drawn, 2) if i != j]
+    ranks = [rankdata(naive_resample(row, drawn)) for row in rdms]
+    copies = np.array([pairs.count(pair) for pair in set(pairs)])
+    size = (len(pairs) ** 3 - (copies**3).sum()) / 12
+    first, second = (row - row.mean() for row in ranks)
+    return first @ second / size
+
+
+@pytest.mark.parametrize("levels", [None, 4, 1])
+def test_bootstrap_by_rho_a_equals_its_definition(levels):
+    rdms, n = some_rdms(3, 12, 5, levels), 12
+    counts = bootstrap_counts(n, 8, seed=3)
+    found = bootstrap_similarity(rdms, 8, seed=3, compare="rho_a")
+    between = resampled_similarity(rdms[:1], counts, others=rdms[1:], compare="rho_a")
+    np.testing.assert_allclose(between[:, 0], found[:, 0, 1:], atol=1e-6)
+    for resample, count in zip(found, counts, strict=True):
+        np.testing.assert_array_equal(np.diag(resample), 1)
+        for a, b in itertools.combinations(range(3), 2):
+            assert resample[a, b] == pytest.approx(naive_rho_a(rdms[[a, b]], count), abs=1e-6)
+    if levels is None:
+        np.testing.assert_allclose(found, bootstrap_similarity(rdms, 8, seed=3), atol=1e-6)
+
+
+def test_rho_a_of_all_images_once_is_that_of_the_rdms():
+    rdms = some_rdms(3, 12, 5, 1)
+    found = resampled_similarity(rdms, np.ones((1, 12), dtype=int), compare="rho_a")[0]
+    np.testing.assert_allclose(found, similarity_matrix(rdms, compare="rho_a"), atol=1e-6)
+
+
+def test_rho_a_of_a_resample_of_one_dissimilarity_is_nan():
+    rdm = np.array([[1.0, 1, 2, 1, 2, 2]])  # images 0 to 3; 0 to 2 make 1, 1, 1
+    counts = np.array([[1, 1, 1, 0]])
+    assert np.isnan(resampled_similarity(rdm, counts, others=rdm + 1, compare="rho_a")).all()
+
+
 def test_bootstrap_of_paper_size_equals_its_definition():
     rdms = some_rdms(2, 500, 5, levels=1000)
     found = bootstrap_similarity(rdms, 1, seed=8)[0, 0, 1]
@@ -233,6 +271,23 @@ def test_noise_ceiling_equals_its_definition():
     )
     np.testing.assert_allclose(noise_ceiling(rdms), (lower, upper))
     assert lower < upper
+
+
+def test_noise_ceiling_by_rho_a():
+    # Ranks 1 2 3 and 1 3 2, mean 1 2.5 2.5: 1.5 / 2, where (27 - 3) / 12 = 2. Left out: 1/2.
+    lower, upper = noise_ceiling(np.array([[0.1, 0.2, 0.3], [0.0, 0.9, 0.5]]), "rho_a")
+    assert (lower, upper) == (pytest.approx(0.5), pytest.approx(0.75))
+
+
+@pytest.mark.parametrize("levels", [None, 2])
+@pytest.mark.parametrize(("compare", "method"), [("spearman", "spearman"), ("rho_a", "rho-a")])
+def test_noise_ceiling_equals_rsatoolbox(compare, method, levels):
+    inference = pytest.importorskip("rsatoolbox.inference")
+    import rsatoolbox
+
+    rdms = some_rdms(4, 12, 3, levels)
+    expected = inference.boot_noise_ceiling(rsatoolbox.rdm.RDMs(rdms), method=method)
+    np.testing.assert_allclose(noise_ceiling(rdms, compare), np.ravel(expected), atol=1e-9)
 
 
 def test_rdms_that_cannot_be_ranked():

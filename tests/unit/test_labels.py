@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from taskrsa.errors import ConfigError
 from taskrsa.tasks import colour, geometry, labels
 from taskrsa.tasks.dictionary import TASKS
 
+REFERENCE = "results/reference/benchmarks/labels.csv"
 SIZE = 64
 CAMERA = Camera(60.0, 60.0, 32.0, 32.0)
 INFO = SourceInfo()
@@ -399,15 +401,28 @@ def test_labels_of_a_pack(tmp_path):
 # --------------------------------------------------------------------- a published view, if there
 
 
-@pytest.fixture(scope="module")
-def published():
+def published_view(size):
     root = os.environ.get("TASKRSA_DATA")
     if not root or not Path(root, "taskonomy_view").is_dir():
         pytest.skip("TASKRSA_DATA does not name a folder with a published Taskonomy view")
     source = taskonomy.open_source(
-        path=Path(root, "taskonomy_view"), image_size=512, val_fraction=0.0
+        path=Path(root, "taskonomy_view"), image_size=size, val_fraction=0.0
     )
     return source.view(source.ids("train")[0])
+
+
+@pytest.fixture(scope="module")
+def published():
+    return published_view(512)
+
+
+def agreement(view, task, channel, **known):
+    """The correlation of a published label with the one derived from what else is known."""
+    theirs = getattr(labels, task)(view, INFO)
+    ours = getattr(labels, task)(replace(view, official={}, **known), INFO)
+    both = theirs.valid & ours.valid
+    assert both.mean() > 0.85
+    return np.corrcoef(theirs.target[channel][both], ours.target[channel][both])[0, 1]
 
 
 @pytest.mark.parametrize(
@@ -425,12 +440,21 @@ def published():
     ],
 )
 def test_derived_labels_follow_published_ones(published, task, channel, least):
-    theirs = getattr(labels, task)(published, INFO)
-    ours = getattr(labels, task)(replace(published, official={}), INFO)
-    both = theirs.valid & ours.valid
-    assert both.mean() > 0.85
-    r = np.corrcoef(theirs.target[channel][both], ours.target[channel][both])[0, 1]
-    assert r >= least
+    assert agreement(published, task, channel) >= least
+
+
+@pytest.mark.parametrize("size", [512, 64])
+def test_the_page_says_how_derived_labels_follow_published_ones(size):
+    """From depth alone curvature follows less, and at few pixels edges do."""
+    view, table = published_view(size), Path(__file__).parents[2] / REFERENCE
+    rows = pd.read_csv(table, index_col="label")
+    cells = [("edge2d", 0, ""), ("keypoint3d", 0, "")]
+    cells += [("curvature", 0, ", larger"), ("curvature", 1, ", smaller")]
+    for task, channel, words in cells:
+        row = rows.loc[TASKS[task].label + words]
+        assert agreement(view, task, channel) == pytest.approx(row[f"normals_{size}"], abs=0.005)
+        from_depth = agreement(view, task, channel, normal=None)
+        assert from_depth == pytest.approx(row[f"depth_{size}"], abs=0.005)
 
 
 def test_distance_from_depth_agrees_with_the_published_one(published):

@@ -11,6 +11,7 @@ from taskrsa.rsa.alignment import additive_residuals, resampled_alignment
 from taskrsa.rsa.comparison import compare, resampled
 from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.measures import MEASURES, measure, represent
+from taskrsa.rsa.similarity import similarity_matrix
 
 ALIGNED = [name for name, chosen in MEASURES.items() if chosen.compare == "alignment"]
 Z_NORMALISED = ["pearson_z", "cosine_z", "laplacian_z"]
@@ -304,6 +305,19 @@ def test_a_new_measure_is_one_function():
             measure("euclidean", label="", compare="alignment", source="")
     finally:
         MEASURES.pop("euclidean", None)
+
+
+def test_a_measure_may_be_compared_by_rho_a():
+    try:
+        measure("coarse", label="", compare="rho_a", source="")(lambda f: np.round(pdist(f)))
+        rows = np.array([represent("coarse", relu_features(12, 9, seed=s)) for s in (0, 1)])
+        expected = similarity_matrix(rows, compare="rho_a")
+        np.testing.assert_array_equal(compare("coarse", rows), expected)
+        assert 0 < abs(expected[0, 1]) < abs(similarity_matrix(rows)[0, 1])
+        once = np.ones((1, 12), dtype=int)
+        np.testing.assert_allclose(resampled("coarse", rows, once)[0], expected, atol=1e-6)
+    finally:
+        MEASURES.pop("coarse", None)
 
 
 def test_a_measure_of_the_wrong_shape_or_comparison_is_refused():

@@ -483,7 +483,9 @@ def test_a_network_stands_for_a_target():
     assert "edge2d" not in mine.ranked
     assert mine.finetuned() == []
     assert mine.files() == []
-    assert [Path(path).stem for path in mine.tables()] == ["ranking", "ranking_images"]
+    assert [Path(path).stem for path in mine.tables()] == ["ranking", "ranking_images", "layers"]
+    assert "results/mine/figures/mine/layers.png" in outputs.pictures(found)
+    assert not [line for line in outputs.lacking(found) if "Similarity by layer" in line]
     assert found.paper_target == ""
 
 
@@ -510,8 +512,9 @@ def test_the_smoke_run_makes_every_table_and_figure():
     found = plan(config("smoke") | {"affinities": {"path": __file__}})
     made = outputs.everything(found)
     assert len(set(made)) == len(made)
-    # The study needs three targets.
-    assert {Path(path).stem for path in outputs.pictures(found)} == {*registered()} - {"study"}
+    # The study needs three targets; layers are compared with rows of the table.
+    others = {"study", "layers"}
+    assert {Path(path).stem for path in outputs.pictures(found)} == {*registered()} - others
     for path in ("tables/table1.csv", "claims.csv", "report.html", "trees/labels_paper.nwk"):
         assert f"results/smoke/{path}" in made
     assert "results/smoke/figures/outdoor/ranking.png" in made

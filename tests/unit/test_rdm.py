@@ -93,6 +93,21 @@ def test_wide_single_precision_features(d, error, centre):
     assert is_exact(compute_rdm(features.astype(float), centre=centre).dissimilarities, expected)
 
 
+@pytest.mark.parametrize(("d", "error"), [(SINGLE_FROM + 1, 7e-7), (2048, 6e-7), (8192, 2e-7)])
+def test_wide_features_that_vary_in_few_directions(d, error):
+    """As features of networks do, which makes single precision worst; centred and not."""
+    errors = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        values = rng.standard_normal((SINGLE_IMAGES, d)) * 0.3 + rng.standard_normal(d)
+        values += rng.standard_normal((SINGLE_IMAGES, 20)) @ rng.standard_normal((20, d))
+        features = np.maximum(values, 0).astype(np.float32)
+        for centre in (True, False):
+            found = compute_rdm(features, centre=centre).dissimilarities
+            errors.append(np.abs(found - reference(features, centre)).max())
+    assert 1e-12 < max(errors) <= error
+
+
 def test_half_precision_features_are_those_of_single():
     features = relu_features(SINGLE_IMAGES, 3000).astype(np.float16)
     found = compute_rdm(features).dissimilarities

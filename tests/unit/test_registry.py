@@ -15,6 +15,8 @@ from taskrsa.plan.code import files_of
 SETTINGS = {
     "layer": "compressed",
     "linkage": "paper",
+    "layers": ["block4", "compressed"],
+    "compare": "spearman",
     "affinities": "measured",
     "figure7": ["keypoint2d"],
     "trained": ["autoencoder", "denoise"],
@@ -63,7 +65,8 @@ def test_files_of_a_figure():
         "csv": "results/a/figures/figure4.csv",
         "texts": [],
     }
-    assert figure4.arguments(SETTINGS) == {"layer": "compressed", "linkage": "paper"}
+    taken = {"layer": "compressed", "linkage": "paper", "compare": "spearman"}
+    assert figure4.arguments(SETTINGS) == taken
     assert registered()["figure6"].outputs("results/a")["texts"] == [
         "results/a/figures/figure6_ours.nwk",
         "results/a/figures/figure6_transfer.nwk",
@@ -107,6 +110,7 @@ def test_a_run_has_the_figures_whose_needs_it_meets():
     assert [one.name for one in wanted(set(), per_target=True)] == ["ranking"]
     of_target = [one.name for one in wanted({"fine-tuning"}, per_target=True)]
     assert of_target == ["ranking", "scores", "choice"]
+    assert [one.name for one in wanted({"row"}, per_target=True)] == ["ranking", "layers"]
 
 
 def test_what_is_left_out_is_said_once_for_each_need():
@@ -116,7 +120,7 @@ def test_what_is_left_out_is_said_once_for_each_need():
         "What the bank learnt, Learning curves: needs networks that are trained here",
     ]
     assert not left_out({*registry.NEEDS})
-    assert len(left_out(set(), per_target=True)) == 1
+    assert len(left_out({"row"}, per_target=True)) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -112,3 +114,65 @@ def test_rdm_that_cannot_be_ranked_is_named(bad, word):
 def test_different_numbers_of_pairs():
     with pytest.raises(RepresentationError, match="10 and 15 pairs"):
         similarity_between(some_rdms(2, 10, 0), some_rdms(2, 15, 0))
+
+
+# --- rho-a ---
+
+
+def orders(row):
+    """Every order in which the equal values of a row can be put, as ranks."""
+    ranks = rankdata(row)
+    groups = [np.flatnonzero(ranks == value) for value in np.unique(ranks)]
+    for choice in itertools.product(*map(itertools.permutations, groups)):
+        order = np.concatenate([np.array(places) for places in choice])
+        yield order.argsort() + 1.0
+
+
+def test_rho_a_by_hand():
+    # Mid-ranks 1.5 1.5 3 and 1 2 3: 1.5, divided by (27 - 3) / 12.
+    rows = np.array([[5.0, 5, 6], [1, 2, 3]])
+    found = similarity_matrix(rows, compare="rho_a")
+    np.testing.assert_allclose(found, [[1, 0.75], [0.75, 1]], atol=1e-15)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rho_a_is_the_mean_over_all_orders_of_what_is_equal(seed):
+    first, second = np.random.default_rng(seed).integers(0, 4, (2, 6)).astype(float)
+    expected = np.mean([spearmanr(a, b).statistic for a in orders(first) for b in orders(second)])
+    found = similarity_between(first[None], second[None], compare="rho_a")
+    assert found[0, 0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_rho_a_is_spearman_without_ties_and_less_with():
+    untied, tied = some_rdms(4, 190, 1), some_rdms(4, 190, 1, levels=2)
+    np.testing.assert_allclose(
+        similarity_matrix(untied, compare="rho_a"), similarity_matrix(untied), atol=1e-12
+    )
+    off = ~np.eye(4, dtype=bool)
+    assert (similarity_matrix(tied, compare="rho_a") < similarity_matrix(tied) - 0.01)[off].all()
+
+
+@pytest.mark.parametrize("levels", [None, 1, 3])
+def test_rho_a_and_spearman_equal_rsatoolbox(levels):
+    rsatoolbox = pytest.importorskip("rsatoolbox")
+    rdms = some_rdms(5, 190, 7, levels)
+    theirs = rsatoolbox.rdm.RDMs(rdms[:2]), rsatoolbox.rdm.RDMs(rdms[2:])
+    for compare, method in (("rho_a", "rho-a"), ("spearman", "spearman")):
+        expected = rsatoolbox.rdm.compare(*theirs, method=method)
+        found = similarity_between(rdms[:2], rdms[2:], compare=compare)
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_spearman_prefers_the_rdm_with_ties_and_rho_a_the_right_one():
+    """Nili et al. (2014), Figure 6: a categorical RDM beside the true one, with noise."""
+    rng = np.random.default_rng(0)
+    category = np.repeat([0.0, 1.0], 2000)
+    truth = category + rng.uniform(0, 0.9, 4000)
+    noisy = truth + rng.normal(0, 1.0, 4000)
+    # Of the truth's order within the categories, half is lost: what is left is worth having.
+    detailed = category + rng.uniform(0, 0.9, 4000) * 0.6 + (truth - category) * 0.15
+    rows = np.stack([category, detailed])
+    spearman = similarity_between(noisy[None], rows)[0]
+    rho_a = similarity_between(noisy[None], rows, compare="rho_a")[0]
+    assert spearman[0] > spearman[1]
+    assert rho_a[0] < rho_a[1]

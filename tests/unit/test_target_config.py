@@ -31,6 +31,8 @@ def test_sizes_that_are_null_are_those_of_the_run():
         ({"kind": "values", "source": "outdoor"}, "source outdoor is a segmentation"),
         ({"kind": "network"}, "needs network"),
         ({"kind": "network", "network": "a", "finetune": "all"}, "set finetune to none"),
+        ({"kind": "values", "path": "a", "subjects": ["a", "b"]}, "set kind to network"),
+        ({"kind": "network", "network": "a", "subjects": ["a"]}, "one subject has no noise"),
         ({"kind": "values", "path": "a", "finetune": "race", "seeds": [0, 1]}, "race is run once"),
         (
             {"kind": "values", "path": "a", "finetune": "race", "compare_taps": ["a"]},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from made_rdms import stack_of
 from scipy.stats import spearmanr
 from taskrsa.analysis import taxonomy
 from taskrsa.analysis.tables import label_pairs, similarity_square
+from taskrsa.rsa.similarity import similarity_matrix
 
 
 def test_similarity_table_has_one_row_a_pair_and_scipy_s_values():
@@ -22,6 +25,21 @@ def test_similarity_table_has_one_row_a_pair_and_scipy_s_values():
     square = similarity_square(table)
     assert square.loc["c", "a"] == square.loc["a", "c"] == table["rs"][1]
     assert (np.diag(square) == 1).all()
+
+
+def test_similarity_table_by_rho_a():
+    stack = stack_of("abc")
+    coarse = replace(stack, rdms=np.round(stack.rdms * 4))  # many are equal
+    table, other = (
+        taxonomy.similarity_table(coarse, "x", 20, 9, seed=0, compare=compare)
+        for compare in ("rho_a", "spearman")
+    )
+    np.testing.assert_allclose(
+        table["rs"], similarity_matrix(coarse.rdms, compare="rho_a")[[0, 0, 1], [1, 2, 2]]
+    )
+    assert (table["rs"].abs() < other["rs"].abs()).all()
+    assert ((table["ci_high"] - table["ci_low"]) < (other["ci_high"] - other["ci_low"])).all()
+    assert table["p"].tolist() == other["p"].tolist()
 
 
 def test_related_networks_are_significant_and_unrelated_ones_are_not():

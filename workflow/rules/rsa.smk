@@ -128,6 +128,7 @@ rule layer_similarity:
         runtime=120,
     params:
         code=code_of("similarity"),
+        compare=CONFIG.rsa.compare,
         resamples=CONFIG.rsa.bootstraps,
         permutations=CONFIG.rsa.permutations,
         seed=CONFIG.seed,
@@ -138,7 +139,7 @@ rule layer_similarity:
             "similarity",
             wildcards="layer",
             input="rdms",
-            params="resamples permutations seed",
+            params="compare resamples permutations seed",
             output="table",
         )
 

@@ -13,21 +13,28 @@ from taskrsa.rsa.inference import (
     mantel_p,
     permutation_p,
 )
-from taskrsa.rsa.similarity import similarity_matrix
+from taskrsa.rsa.similarity import RankCorrelation, similarity_matrix
 from taskrsa.rsa.stacks import RDMStack, common_images
 
 
 def similarity_table(
-    stacked: RDMStack, layer: str, n_resamples: int, n_permutations: int, seed: int
+    stacked: RDMStack,
+    layer: str,
+    n_resamples: int,
+    n_permutations: int,
+    seed: int,
+    *,
+    compare: RankCorrelation = "spearman",
 ) -> pd.DataFrame:
     """Return one row for every pair of models: names, rs with its interval, and p.
 
-    The interval is the 95 % percentile interval of a bootstrap over images; p is that of a
-    randomisation of the condition labels.
+    rs is the correlation that `compare` names. The interval is the 95 % percentile interval of a
+    bootstrap over images; p is that of a randomisation of the condition labels.
     """
     models = stacked.models
-    rs = similarity_matrix(stacked.rdms, names=models)
-    low, high = confidence_interval(bootstrap_similarity(stacked.rdms, n_resamples, seed))
+    rs = similarity_matrix(stacked.rdms, names=models, compare=compare)
+    draws = bootstrap_similarity(stacked.rdms, n_resamples, seed, compare=compare)
+    low, high = confidence_interval(draws)
     p = permutation_p(stacked.rdms, None, n_permutations, seed)
     i, j = np.triu_indices(len(models), 1)
     return pd.DataFrame(

@@ -29,6 +29,7 @@ from taskrsa.figures.style import (
     INK,
     MATH,
     SERIES,
+    SYMBOLS,
     figure,
     layer_label,
     layer_order,
@@ -153,10 +154,15 @@ def _draw_differences(
         "networks": "tables/networks.csv",
     },
     needs=("labels",),
-    settings=("layer",),
+    settings=("layer", "compare"),
 )
 def figure_label_agreement(
-    agreement: pd.DataFrame, similarity: pd.DataFrame, networks: pd.DataFrame, *, layer: str
+    agreement: pd.DataFrame,
+    similarity: pd.DataFrame,
+    networks: pd.DataFrame,
+    *,
+    layer: str,
+    compare: str,
 ) -> Drawn:
     """Draw the similarity of networks against the similarity of their tasks' labels (Fig. 5.6).
 
@@ -180,8 +186,8 @@ def figure_label_agreement(
     sheet = Sheet(PAGE_WIDTH, top + height + 0.36)
     axes = sheet.axes(_LEFT, top, _PANEL, height)
     draw_pairs(axes, some, "rs_labels", "rs_network", styles)
-    axes.set_xlabel("similarity of the labels ($r_s$)", **MATH)
-    axes.set_ylabel("similarity of the networks ($r_s$)", **MATH)
+    axes.set_xlabel(f"similarity of the labels ({SYMBOLS[compare]})", **MATH)
+    axes.set_ylabel(f"similarity of the networks ({SYMBOLS[compare]})", **MATH)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     title = f"Pairs of tasks at {layer_label(layer)}, by type"
     sheet.head(_LEFT, title, "a", handles=handles, width=_PANEL)

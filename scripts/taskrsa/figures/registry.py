@@ -35,12 +35,14 @@ NEEDS = MappingProxyType(
         "published affinities": "Taskonomy's published affinities (set affinities.path, or "
         "accept their licence)",
         "fine-tuning": "a target on which networks are fine-tuned in full (finetune: top3 or all)",
+        "row": "a row of the table that stands for the target (kind: network)",
         "study": "at least three targets on which all networks are fine-tuned (finetune: all)",
     }
 )
 # Values of a run that figures take, and that names of tables may hold: the layer and the linkage of
-# Figure 4, whose affinities are used, the tasks of Figure 7, the networks that are trained.
-SETTINGS = ("layer", "linkage", "affinities", "figure7", "trained")
+# Figure 4, all layers, how RDMs are compared, whose affinities are used, the tasks of Figure 7, the
+# networks that are trained.
+SETTINGS = ("layer", "linkage", "layers", "compare", "affinities", "figure7", "trained")
 TARGET = "target"  # in the name of a table: there is one figure for each target
 
 

@@ -104,7 +104,7 @@ class Sheet:
         left: float,
         top: float,
         height: float,
-        label: str = "similarity (Spearman's $r_s$ of the RDMs)",
+        label: str,
         **options,
     ) -> None:
         """Add a slim upright colour bar."""

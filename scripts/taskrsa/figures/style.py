@@ -61,6 +61,7 @@ RC = {
     "ps.fonttype": 42,
     "savefig.dpi": 300,
 }
+SYMBOLS = {"spearman": "$r_s$", "rho_a": r"$\rho_a$"}  # of what RDMs are compared by
 MATH = {"parse_math": True}  # for labels of axes with a formula in them
 
 # For curves that are not types: Okabe and Ito's colours, which all readers can distinguish.

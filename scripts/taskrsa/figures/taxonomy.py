@@ -26,6 +26,7 @@ from taskrsa.figures.sheet import (
 from taskrsa.figures.style import (
     NORMAL,
     SMALL,
+    SYMBOLS,
     ModelStyle,
     figure,
     layer_label,
@@ -37,7 +38,12 @@ from taskrsa.rsa.clustering import average_linkage, to_newick
 
 # --- Figure 4 ---
 
-_DISTANCES = {"paper": "distance of the matrix's rows", "average": "1 - $r_s$"}
+_DISTANCES = {"paper": "distance of the matrix's rows", "average": "1 - similarity"}
+
+
+def _bar_label(compare: str) -> str:
+    whose = "Spearman's " if compare == "spearman" else ""
+    return f"similarity ({whose}{SYMBOLS[compare]} of the RDMs)"
 
 
 @figure(
@@ -53,7 +59,7 @@ _DISTANCES = {"paper": "distance of the matrix's rows", "average": "1 - $r_s$"}
         "tree": "trees/{layer}_{linkage}.csv",
         "networks": "tables/networks.csv",
     },
-    settings=("layer", "linkage"),
+    settings=("layer", "linkage", "compare"),
 )
 def figure_4(
     similarity: pd.DataFrame,
@@ -62,6 +68,7 @@ def figure_4(
     *,
     layer: str,
     linkage: str,
+    compare: str,
 ) -> Drawn:
     """Draw Figure 4: (a) the similarity matrix and (b) the similarity tree.
 
@@ -98,7 +105,7 @@ def figure_4(
     sheet.head(EDGE + label, "Similarity matrix", "a", indent=0.14)
     axes = sheet.axes(EDGE + label, title, side, side)
     draw_matrix(axes, matrix, styles, colour_limits([matrix]))
-    sheet.colour_bar(axes.collections[0], bar, title, side)
+    sheet.colour_bar(axes.collections[0], bar, title, side, _bar_label(compare))
     sheet.head(left, "Similarity tree", "b", indent=0.14)
     axes = sheet.axes(left, title, across, side)
     draw_tree(axes, merges, names, styles, distance_label=_DISTANCES[linkage])
@@ -118,8 +125,9 @@ def figure_4(
     category="Taxonomy",
     order=20,
     tables={"similarity": "tables/similarity.csv", "networks": "tables/networks.csv"},
+    settings=("compare",),
 )
-def figure_5(similarity: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
+def figure_5(similarity: pd.DataFrame, networks: pd.DataFrame, *, compare: str) -> Drawn:
     """Draw Figure 5: the similarity matrices of all layers, and of the labels, on one scale.
 
     similarity: as for `figure_4`. Three panels a row; networks are named on the left and at the
@@ -154,7 +162,8 @@ def figure_5(similarity: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
         axes.set_title(f"{place + 1}  {layer_label(layer)}", pad=2.5, loc="left")
     mesh = sheet.figure.axes[0].collections[0]
     upright = (rows - 1) * (title + side + strip) + side
-    sheet.colour_bar(mesh, EDGE + label + panels + 0.08, EDGE + title, upright)
+    bar_at = EDGE + label + panels + 0.08
+    sheet.colour_bar(mesh, bar_at, EDGE + title, upright, _bar_label(compare))
     sheet.keys(EDGE + label, height - EDGE - key + 0.1, types)
     return Drawn(sheet.figure, similarity[["layer", "model_a", "model_b", "rs"]])
 

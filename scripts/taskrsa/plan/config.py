@@ -153,6 +153,10 @@ class ChoicesConfig(Section):
 
 class RsaConfig(Section):
     preset: Literal["paper", "recommended"] = "paper"
+    compare: Literal["spearman", "rho_a"] = Field(
+        "spearman",
+        description="How RDMs are compared; rho_a where many dissimilarities are equal.",
+    )
     choices: ChoicesConfig = ChoicesConfig()
     constant_images: Literal["error", "drop"] = Field(
         "error", description="What to do with an image whose features are constant at a layer."

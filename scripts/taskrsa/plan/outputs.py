@@ -18,6 +18,7 @@ _LISTS += (
     "measures",
     "advice",
     "cost",
+    "layers",
     "study_measures",
     "study_summary",
     "study_choice",
@@ -165,7 +166,9 @@ def lacking(plan: Plan) -> list[str]:
     if not plan.targets:
         lines.append("rankings for targets: the config has no targets")
     for name, target in plan.targets.items():
-        lines += [f"target {name}, {line}" for line in left_out(target.has, per_target=True)]
+        # A labelled target does not lack what is of rows of the table.
+        has = target.has | {"row"}
+        lines += [f"target {name}, {line}" for line in left_out(has, per_target=True)]
         n, all_of = target.rounds[0].entrants if target.rounds else 0, len(target.trainable)
         if 0 < n < all_of:
             rest = all_of - n

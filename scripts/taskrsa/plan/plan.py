@@ -248,6 +248,8 @@ class Plan:
         return {
             "layer": self.bank.layer,
             "linkage": self.choices["linkage"],
+            "layers": list(self.bank.layers),
+            "compare": self.config.rsa.compare,
             "affinities": self.config.affinities.use,
             "figure7": self.small.figure7,
             "trained": self.bank.trained,

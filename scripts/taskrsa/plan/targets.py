@@ -52,11 +52,17 @@ class Target:
     @property
     def has(self) -> set[str]:
         """What figures of a target may need (`taskrsa.figures.registry.NEEDS`)."""
-        return {"fine-tuning"} if self.is_compared else set()
+        holds = {"fine-tuning": self.is_compared, "row": self.is_row}
+        return {name for name, true in holds.items() if true}
 
     @property
     def is_labelled(self) -> bool:
         return self.config.kind != "network"
+
+    @property
+    def is_row(self) -> bool:
+        """Whether a row of the table stands for it, with which layers can be compared."""
+        return self.config.kind == "network"
 
     # --- data ---
 
@@ -187,6 +193,7 @@ class Target:
         names += ["images", "measures", "advice"] if self.is_labelled else []
         # Where everything is fine-tuned, what it takes is seen.
         names += ["cost"] if self.is_labelled and self.config.finetune != "all" else []
+        names += ["layers"] if self.is_row else []
         names += ["scores"] if self.is_finetuned else []
         names += ["prediction", "choice"] if self.is_compared else []
         names += ["race"] if self.is_raced else []

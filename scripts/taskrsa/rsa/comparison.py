@@ -7,6 +7,7 @@ compared afterwards.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,8 +16,16 @@ from taskrsa.rsa.inference import resampled_similarity
 from taskrsa.rsa.measures import measure_named
 from taskrsa.rsa.similarity import similarity_matrix
 
-_COMPARED = {"spearman": similarity_matrix, "alignment": alignment_matrix}
-_RESAMPLED = {"spearman": resampled_similarity, "alignment": resampled_alignment}
+_COMPARED = {
+    "spearman": similarity_matrix,
+    "rho_a": partial(similarity_matrix, compare="rho_a"),
+    "alignment": alignment_matrix,
+}
+_RESAMPLED = {
+    "spearman": resampled_similarity,
+    "rho_a": partial(resampled_similarity, compare="rho_a"),
+    "alignment": resampled_alignment,
+}
 
 
 def compare(name: str, matrices: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:

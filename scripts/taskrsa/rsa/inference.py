@@ -15,7 +15,7 @@ import numpy as np
 from taskrsa.errors import RepresentationError
 from taskrsa.rsa.clustering import require_similarity
 from taskrsa.rsa.rdm import mid_ranks, n_images_of, square_form, standardise
-from taskrsa.rsa.similarity import ranked_rows, require_rdms
+from taskrsa.rsa.similarity import RankCorrelation, ranked_rows, require_rdms, scaled_ranks
 
 LEVEL = 0.95  # of intervals
 
@@ -39,8 +39,10 @@ class _Sorted:
     last: np.ndarray  # and the last
 
 
-def bootstrap_similarity(rdms: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
-    """Return Spearman similarities of (m, p) RDMs over images drawn with replacement: (R, m, m).
+def bootstrap_similarity(
+    rdms: np.ndarray, n_resamples: int, seed: int, *, compare: RankCorrelation = "spearman"
+) -> np.ndarray:
+    """Return similarities of (m, p) RDMs over images drawn with replacement: (R, m, m).
 
     They are what `resampled_similarity` gives for the counts of `bootstrap_counts`: the same seed
     gives the same resamples for every layer. nan, too, where a resample has too few different
@@ -49,18 +51,24 @@ def bootstrap_similarity(rdms: np.ndarray, n_resamples: int, seed: int) -> np.nd
     counts = bootstrap_counts(n_images_of(np.shape(rdms)[1]), n_resamples, seed)
     usable = np.count_nonzero(counts, axis=1) >= _FEWEST_IMAGES  # a chance draw is not a mistake
     result = np.full((n_resamples, len(rdms), len(rdms)), np.nan)
-    result[usable] = resampled_similarity(rdms, counts[usable])
+    result[usable] = resampled_similarity(rdms, counts[usable], compare=compare)
     return result
 
 
 def resampled_similarity(
-    rdms: np.ndarray, counts: np.ndarray, *, others: np.ndarray | None = None
+    rdms: np.ndarray,
+    counts: np.ndarray,
+    *,
+    others: np.ndarray | None = None,
+    compare: RankCorrelation = "spearman",
 ) -> np.ndarray:
-    """Return Spearman similarities of RDMs over images taken as often as `counts` says.
+    """Return similarities of RDMs over images taken as often as `counts` says.
 
     Exactly the Spearman correlation (mid-ranks) of the RDMs of each resample, with the pairs of an
     image with itself left out. An image drawn c times and another drawn c' times make c c' equal
     pairs, so each RDM is sorted once and the ranks of a resample are cumulative sums of weights.
+    For rho-a such copies of one pair count as it, not as ties: without other ties, it is
+    Spearman's here, too.
 
     Parameters
     ----------
@@ -98,7 +106,8 @@ def resampled_similarity(
         _weighted_rank_rows(left, weights, root, out=a)
         if right is not None:
             _weighted_rank_rows(right, weights, root, out=b)
-        result[draw] = _correlations(a, b)
+        size = _size_without_ties(weights) if compare == "rho_a" else None
+        result[draw] = _correlations(a, b, size)
     return with_unit_diagonal(result) if right is None else result
 
 
@@ -161,6 +170,7 @@ def permutation_p(
 
     The images of the second RDM are permuted; its ranks do not change. One-sided:
     p = (1 + number of permutations with at least the observed similarity) / (1 + n_permutations).
+    It is the same for Spearman's correlation and for rho-a, which differ by a factor.
 
     Parameters
     ----------
@@ -287,17 +297,17 @@ def lower_triangles(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, 
     return a, b
 
 
-def noise_ceiling(rdms: np.ndarray) -> tuple[float, float]:
+def noise_ceiling(rdms: np.ndarray, compare: RankCorrelation = "spearman") -> tuple[float, float]:
     """Return the bounds of the best similarity that a model can reach (Nili et al. 2014).
 
-    Of (s, p) condensed RDMs of one task from s >= 2 seeds: the mean Spearman correlation of each
-    with the mean rank RDM of the others (lower bound), and of all (upper bound).
+    Of (s, p) condensed RDMs of one thing from s >= 2 seeds or subjects: the mean correlation of
+    each with the mean rank RDM of the others (lower bound), and of all (upper bound).
     """
     ranks = mid_ranks(rdms)
-    rows = standardise(ranks)
+    rows = scaled_ranks(ranks, compare)
     total = ranks.sum(axis=0)
-    upper = (rows @ standardise(mid_ranks(total))).mean()
-    rest = standardise(mid_ranks(total[None, :] - ranks))
+    upper = (rows @ scaled_ranks(mid_ranks(total), compare)).mean()
+    rest = scaled_ranks(mid_ranks(total[None, :] - ranks), compare)
     lower = np.einsum("sp,sp->s", rows, rest).mean()
     return float(lower), float(upper)
 
@@ -340,11 +350,23 @@ def _weighted_rank_rows(
         np.multiply(doubled.astype(np.float32).take(rdm.place, mode="clip"), root, out=row)
 
 
-def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the correlations of rows (m, p) and (k, p) that have weighted mean 0."""
+def _size_without_ties(weights: np.ndarray) -> float:
+    """Return the sum of squares of a row of `_weighted_rank_rows` whose RDM has no ties."""
+    weights = weights.astype(np.float64)
+    return float((weights.sum() ** 3 - (weights**3).sum()) / 3)
+
+
+def _correlations(a: np.ndarray, b: np.ndarray, size: float | None = None) -> np.ndarray:
+    """Return the correlations of rows (m, p) and (k, p) that have weighted mean 0.
+
+    `size` is the square of the norm that rows count as having, by default their own; nan for rows
+    that are 0 throughout.
+    """
     covariance = _product(a, b)
     norm_a = np.sqrt(np.diag(covariance) if a is b else _squares(a))
     norm_b = norm_a if a is b else np.sqrt(_squares(b))
+    if size is not None:
+        norm_a, norm_b = (np.where(norm > 0, size**0.5, 0.0) for norm in (norm_a, norm_b))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.clip(covariance / norm_a[:, None] / norm_b[None, :], -1.0, 1.0)
 

@@ -1,8 +1,9 @@
 """Ways to compare two representations. To add one, write one decorated function in this file.
 
 A measure turns the features of n images into one number for every pair of images, and says how
-two sets of such numbers are compared: by Spearman correlation, or by alignment, the correlation
-of what is left when single images' contributions are taken out (see `alignment`). The function
+two sets of such numbers are compared: by Spearman correlation, by rho-a where many are equal (see
+`similarity`), or by alignment, the correlation of what is left when single images' contributions
+are taken out (see `alignment`). The function
 takes features (n, d) of any real type, already checked to be finite and not the same for all
 images, and returns (n (n - 1) / 2,) in the order of `scipy.spatial.distance.squareform`, with nan
 in all pairs of an image for which it is not defined; `represent` names that image.
@@ -37,7 +38,7 @@ from taskrsa.rsa.rdm import (
 from taskrsa.rsa.rdm_file import Origin, write_rdms
 
 Matrix = Callable[[np.ndarray], np.ndarray]
-Comparison = Literal["spearman", "alignment"]
+Comparison = Literal["spearman", "rho_a", "alignment"]
 COMPARISONS = get_args(Comparison)
 
 

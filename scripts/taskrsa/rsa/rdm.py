@@ -72,8 +72,8 @@ def compute_rdm(
     RDMResult
         Exactly 0 for images with identical features; products in single precision make no others
         0, unless one is a multiple of the other. Within 1e-14 of `np.corrcoef` for float64 input,
-        few images or up to 1,024 features; for wider input of single precision within 1e-7, and
-        6e-7 where images come in tight clusters or differ much in brightness (RDM files keep 6e-8).
+        few images or up to 1,024 features; for wider input of single precision within 7e-7, which
+        shrinks as features grow (6e-7 at 2,048, 2e-7 at 8,192; RDM files keep 6e-8).
 
     Raises
     ------

@@ -1,27 +1,44 @@
-"""Similarity of RDMs: Spearman correlation with mid-ranks (Dwivedi & Roig 2019, section 3)."""
+"""Similarity of RDMs: Spearman's correlation (Dwivedi & Roig 2019, section 3), or rho-a.
+
+Spearman's correlation divides by how much the ranks of each RDM vary, which is less the more
+dissimilarities are equal. So an RDM of few different values, as of labels or categories, comes out
+more similar to a third than one that says the same and orders what is equal there at random.
+rho-a (Schütt et al. 2023) is the mean of Spearman's correlation over all orders in which equal
+dissimilarities can be put: with p pairs, the sum of the products of the mid-ranks less their mean,
+divided by (p^3 - p) / 12. Without equal dissimilarities the two are the same. Unlike Kendall's
+tau-a, which serves the same end (Nili et al. 2014), it takes no longer than Spearman's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from taskrsa.errors import RepresentationError
 from taskrsa.rsa.rdm import mid_ranks, standardise
 
+RankCorrelation = Literal["spearman", "rho_a"]
 
-def similarity_matrix(rdms: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
-    """Return the Spearman correlations (m, m) of condensed RDMs (m, p) over the same images.
 
-    Float64, symmetric, with ones on the diagonal. `names` are the models', for messages; by default
-    the row numbers.
+def similarity_matrix(
+    rdms: np.ndarray,
+    *,
+    names: Sequence[str] | None = None,
+    compare: RankCorrelation = "spearman",
+) -> np.ndarray:
+    """Return the correlations (m, m) of condensed RDMs (m, p) over the same images.
+
+    Float64, symmetric, with ones on the diagonal, by rho-a, too. `names` are the models', for
+    messages; by default the row numbers.
 
     Raises
     ------
     RepresentationError
         If an RDM holds nan, or the same number throughout.
     """
-    rows = ranked_rows(rdms, names)
+    rows = ranked_rows(rdms, names, compare)
     return symmetric(rows @ rows.T)
 
 
@@ -31,8 +48,9 @@ def similarity_between(
     *,
     names: Sequence[str] | None = None,
     other_names: Sequence[str] | None = None,
+    compare: RankCorrelation = "spearman",
 ) -> np.ndarray:
-    """Return the Spearman correlations (m, k) of `rdms` (m, p) with `others` (k, p).
+    """Return the correlations (m, k) of `rdms` (m, p) with `others` (k, p).
 
     Raises
     ------
@@ -40,7 +58,7 @@ def similarity_between(
         As `similarity_matrix`, and if the two sets have different numbers of pairs.
     """
     _require_same_pairs(rdms, others)
-    product = ranked_rows(rdms, names) @ ranked_rows(others, other_names).T
+    product = ranked_rows(rdms, names, compare) @ ranked_rows(others, other_names, compare).T
     return np.clip(product, -1.0, 1.0)
 
 
@@ -79,8 +97,13 @@ def partial_similarity_matrix(
     return symmetric(residuals @ residuals.T)
 
 
-def ranked_rows(rdms: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:
-    """Return the mid-ranks of (m, p) RDMs, each with mean 0 and norm 1, so products are Spearman.
+def ranked_rows(
+    rdms: np.ndarray,
+    names: Sequence[str] | None = None,
+    compare: RankCorrelation = "spearman",
+) -> np.ndarray:
+    """Return the mid-ranks of (m, p) RDMs less their mean, scaled so that products of rows are
+    their correlations: to norm 1 for Spearman's, as without ties for rho-a.
 
     Errors are those of `require_rdms`.
     """
@@ -88,8 +111,16 @@ def ranked_rows(rdms: np.ndarray, names: Sequence[str] | None = None) -> np.ndar
     # One by one: with many images copies of all of them would not fit into memory.
     ranked = np.empty(rdms.shape)
     for row, place in zip(rdms, ranked, strict=True):
-        place[:] = standardise(mid_ranks(row))
+        place[:] = scaled_ranks(mid_ranks(row), compare)
     return ranked
+
+
+def scaled_ranks(ranks: np.ndarray, compare: RankCorrelation) -> np.ndarray:
+    """Return mid-ranks (..., p) as `ranked_rows` does."""
+    if compare == "spearman":
+        return standardise(ranks)
+    p = ranks.shape[-1]
+    return (ranks - (p + 1) / 2) / np.sqrt((p**3 - p) / 12)
 
 
 def require_rdms(rdms: np.ndarray, names: Sequence[str] | None = None) -> np.ndarray:

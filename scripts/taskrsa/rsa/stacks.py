@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,37 @@ def stack_rdms(paths: Sequence[str | os.PathLike], layer: str) -> RDMStack:
         n_dropped=int(n - kept.sum()),
         stimuli_digest=stack[0].stimuli_digest,
     )
+
+
+def stack_subjects(path: str | os.PathLike, patterns: Sequence[str]) -> RDMStack:
+    """Read one RDM for each subject from a file: the mean of the layers that its pattern names.
+
+    Models are named by the patterns, such as "subject1_*".
+
+    Raises
+    ------
+    RepresentationError
+        If a pattern names no layer, or two name the same.
+    """
+    layers = layers_of(path)
+    named = [[layer for layer in layers if fnmatchcase(layer, one)] for one in patterns]
+    for pattern, found in zip(patterns, named, strict=True):
+        if not found:
+            raise RepresentationError(
+                f"{path}: no layer is named {pattern}; there are {first_few(layers)}: name "
+                "those of every subject in the row's column layers"
+            )
+        twice = [layer for layer in found if sum(layer in others for others in named) > 1]
+        if twice:
+            raise RepresentationError(
+                f"{path}: {twice[0]} is named by {pattern} and by another pattern; a layer is of "
+                "one subject"
+            )
+    layers = [layer for found in named for layer in found]
+    read = common_images(*(stack_rdms([path], layer) for layer in layers))
+    stacks = dict(zip(layers, read, strict=True))
+    means = [np.mean([stacks[layer].rdms[0] for layer in found], axis=0) for found in named]
+    return replace(stacks[layers[0]], models=tuple(patterns), rdms=np.stack(means))
 
 
 def common_images(*stacks: RDMStack) -> list[RDMStack]:

@@ -138,6 +138,11 @@ class TargetConfig(TargetData):
 
     test_list: str = Field("test", description="A devkit's list of images to submit.")
     network: str | None = Field(None, description="For kind network, the name of the row.")
+    subjects: Names = Field(
+        (),
+        description="For kind network, a pattern of the row's layers for each subject, whose RDM "
+        "is their mean; they give the noise ceiling.",
+    )
     n_train: Positive | None = Field(None, description="Training images; null for all.")
     same_task: str | None = Field(
         None, description="The network trained for the same task in another domain."
@@ -165,6 +170,10 @@ class TargetConfig(TargetData):
                 raise ValueError("kind network needs network, the name of a row of the table")
             if self.finetune != "none":
                 raise ValueError("a network has no labels to fine-tune on; set finetune to none")
+        elif self.subjects:
+            raise ValueError("subjects are of a row of the table; set kind to network")
+        if len(self.subjects) == 1:
+            raise ValueError("one subject has no noise ceiling; name several, or none")
         if self.finetune == "race":
             if len(self.seeds) > 1:
                 raise ValueError("a race is run once; give seeds one number")
