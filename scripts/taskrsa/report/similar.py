@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from taskrsa.analysis.outcomes import has_learnt
 from taskrsa.report.advised import is_of_rsa, measures_of
 from taskrsa.report.choice import SIMILARITY, Choice
 from taskrsa.report.inputs import SMALL, Inputs
@@ -12,9 +13,6 @@ from taskrsa.text import estimate, is_known, number, p_value, percent
 
 ALPHA = 0.05
 FEW = 5  # networks below which a correlation with fine-tuning says nothing
-# Share of the range from chance to the highest score there is, 1, below which a small model has
-# learnt next to nothing.
-LITTLE = 0.05
 
 
 def similar(inputs: Inputs, target: str, choice: Choice) -> Said:
@@ -107,14 +105,10 @@ def _learnt(inputs: Inputs, target: str) -> Said:
     row = rows.iloc[0]
     reached = f"{number(row['score'], 3)} ({metric_of(inputs, target)})"
     beside = f"{reached}; chance is {number(row['chance_score'], 3)}"
-    more = row["score"] - row["chance_score"]
-    spread = row["score_sd"] if is_known(row["score_sd"]) else 0.0
-    if not more > 0:
-        had = f"The small model learnt nothing: it reached {beside}."
-    elif more <= max(spread, LITTLE * (1 - row["chance_score"])):
-        had = f"The small model learnt next to nothing: it reached {beside}."
-    else:
+    if has_learnt(row["score"], row["chance_score"], row["score_sd"]):
         return Said([f"The small model, by which RSA ranks, reached {beside}."])
+    next_to = "next to " * bool(row["score"] > row["chance_score"])
+    had = f"The small model learnt {next_to}nothing: it reached {beside}."
     return Said((), [f"{had} RSA cannot tell here; train it longer or on more images."])
 
 
