@@ -117,6 +117,7 @@ rule pixel_rdm:
 rule layer_similarity:
     input:
         rdms=lambda wildcards: PLAN.rdms_at(wildcards.layer),
+        random=lambda wildcards: PLAN.bank.rdms(PLAN.bank.controls(wildcards.layer), "random"),
     output:
         table=f"{RUN}/similarity/{{layer}}.csv",
     benchmark:
@@ -126,6 +127,7 @@ rule layer_similarity:
         runtime=120,
     params:
         code=code_of("similarity"),
+        untrained=as_json(PLAN.bank.untrained_of),
         resamples=CONFIG.rsa.bootstraps,
         permutations=CONFIG.rsa.permutations,
         seed=CONFIG.seed,
@@ -135,8 +137,8 @@ rule layer_similarity:
         command(
             "similarity",
             wildcards="layer",
-            input="rdms",
-            params="resamples permutations seed",
+            input="rdms random",
+            params="untrained resamples permutations seed",
             output="table",
         )
 

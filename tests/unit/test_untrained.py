@@ -1,0 +1,202 @@
+"""Is a network more alike than untrained ones of its design? Columns, and the size of the test."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import false_discovery_control, t
+from taskrsa.analysis.advice import rank_networks
+from taskrsa.analysis.taxonomy import similarity_table
+from taskrsa.analysis.untrained import (
+    COLUMNS,
+    Untrained,
+    adjusted,
+    harder,
+    stars,
+    untrained_columns,
+)
+from taskrsa.rsa.inference import bootstrap_counts, resampled_similarity
+from taskrsa.rsa.similarity import similarity_between, similarity_matrix
+from taskrsa.rsa.stacks import RDMStack
+
+N = 24  # images
+CONTROLS = tuple(f"random_{n:02d}" for n in range(5))
+
+
+def rdms(features: np.ndarray) -> np.ndarray:
+    """Return condensed RDMs (m, p) of features (m, N, d)."""
+    return np.array([1 - np.corrcoef(one)[np.triu_indices(N, 1)] for one in features])
+
+
+def networks(shares: list[float], seed: int) -> tuple[RDMStack, RDMStack, RDMStack]:
+    """Return a target, networks that share so much of its features, and five untrained ones.
+
+    All see the same images, of which every network, trained or not, represents something.
+    """
+    rng = np.random.default_rng(seed)
+    images, task = rng.normal(size=(2, N, 20))
+
+    def made(share: float) -> np.ndarray:
+        noise = rng.normal(size=(N, 20))
+        return np.hstack([rng.uniform(0.4, 0.8) * images, share * task + (1 - share) * noise])
+
+    target = RDMStack(("target",), rdms(np.array([np.hstack([0.6 * images, task])])))
+    names = tuple(f"net{at}" for at in range(len(shares)))
+    bank = RDMStack(names, rdms(np.array([made(share) for share in shares])))
+    return target, bank, RDMStack(CONTROLS, rdms(np.array([made(0) for _ in CONTROLS])))
+
+
+def null_of(bank: RDMStack, controls: RDMStack) -> Untrained:
+    return Untrained(controls, dict.fromkeys(bank.models, controls.models))
+
+
+def ranked(shares: list[float], seed: int, resamples: int = 100) -> pd.DataFrame:
+    target, bank, controls = networks(shares, seed)
+    counts = bootstrap_counts(N, resamples, seed)
+    table = rank_networks(target, bank, counts, 99, seed, untrained=null_of(bank, controls))
+    return table.set_index("model").loc[list(bank.models)]
+
+
+# --- the test ---
+
+
+def test_a_network_that_learnt_the_task_is_told_from_untrained_ones():
+    table = ranked([0.95, 0.0], 0)
+    target, _, controls = networks([0.95, 0.0], 0)
+    values = similarity_between(target.rdms, controls.rdms)[0]
+    np.testing.assert_allclose(table["untrained_mean"], values.mean())
+    assert (table["n_untrained"] == 5).all()
+    assert table.loc["net0", "rs"] > table.loc["net0", "untrained_high"]
+    assert table.loc["net0", "q_untrained"] < 0.05
+    assert table.loc["net0", "stars"].startswith("*")
+    # It is alike the target beyond chance, as every network is, and no more than an untrained one.
+    assert table.loc["net1", "q"] < 0.05
+    assert table.loc["net1", "q_untrained"] > 0.05
+    assert table.loc["net1", "stars"] == ""
+    np.testing.assert_allclose(table["q_untrained"], false_discovery_control(table["p_untrained"]))
+
+
+def test_an_untrained_network_is_rarely_starred_and_mostly_in_the_range():
+    # Each network is another untrained one, in many sets of data: p is below 0.05 in 5 %.
+    tables = [ranked([0.0], seed, resamples=60) for seed in range(150)]
+    found = pd.concat(tables)
+    assert (found["p_untrained"] < 0.05).mean() <= 0.09
+    inside = found["rs"].between(found["untrained_low"], found["untrained_high"])
+    assert inside.mean() >= 0.91
+    # The paper's test finds what all networks have in common.
+    assert (found["p"] < 0.05).mean() > 0.5
+
+
+def test_p_is_that_of_another_draw_averaged_over_the_resamples():
+    rng = np.random.default_rng(3)
+    rs, draws = rng.uniform(size=5), rng.uniform(size=(7, 5))
+    of = {"a": ["u", "v", "w"], "b": ["v"], "u": ["v", "w"], "c": []}
+    names = ["a", "b", "u", "v", "w"]
+    table = untrained_columns(names, rs, draws, {k: v for k, v in of.items() if k != "c"})
+    null = draws[:, 2:]
+    spread = null.std(axis=1, ddof=1) * np.sqrt(4 / 3)
+    expected = t.sf((draws[:, 0] - null.mean(axis=1)) / spread, 2).mean()
+    assert table.loc["a", "p_untrained"] == pytest.approx(expected)
+    low, high = table.loc["a", ["untrained_low", "untrained_high"]]
+    assert (low, high) == (-1, 1)  # of three so different networks
+    only = (1 + (draws[:, 1] <= draws[:, 3]).sum()) / 8
+    assert table.loc["b", "p_untrained"] == pytest.approx(only)
+    assert np.isnan(table.loc["b", "untrained_low"])
+    assert table.loc["b", "untrained_mean"] == rs[3]
+    assert list(table["n_untrained"]) == [3, 1, 2]
+    none = untrained_columns(["c"], rs[:1], draws[:, :1], {"c": []})
+    assert none["n_untrained"].tolist() == [0]
+    assert none.drop(columns="n_untrained").isna().all(axis=None)
+
+
+def test_the_range_holds_its_share_of_further_untrained_networks():
+    rng = np.random.default_rng(0)
+    draws = np.tile(rng.normal(0.3, 0.02, size=5), (50, 1)) + 1e-4 * rng.normal(size=(50, 5))
+    table = untrained_columns(list("abcde"), draws[0], draws, {"a": list("bcde")})
+    others = draws[0, 1:]
+    reach = t.ppf(0.975, 3) * others.std(ddof=1) * np.sqrt(1.25)
+    low, high = table.loc["a", ["untrained_low", "untrained_high"]]
+    assert high - low == pytest.approx(2 * reach, rel=0.02)
+    assert (low + high) / 2 == pytest.approx(others.mean(), abs=1e-3)
+
+
+def test_draws_that_cannot_be_ranked_are_left_out():
+    draws = np.array([[0.5, 0.1, 0.2], [np.nan, 0.1, 0.2], [0.4, 0.1, 0.2]])
+    table = untrained_columns(list("abc"), draws[0], draws, {"a": ["b", "c"]})
+    kept = untrained_columns(list("abc"), draws[0], draws[[0, 2]], {"a": ["b", "c"]})
+    pd.testing.assert_frame_equal(table, kept)
+    assert 0 < table.loc["a", "p_untrained"] < 0.2
+
+
+def test_stars_and_adjusted_p():
+    assert stars([0.0009, 0.009, 0.049, 0.05, np.nan]) == ["***", "**", "*", "", ""]
+    found = adjusted([0.01, np.nan, 0.04])
+    np.testing.assert_allclose(found[[0, 2]], false_discovery_control([0.01, 0.04]))
+    assert np.isnan(found[1])
+    assert np.isnan(adjusted([np.nan])).all()
+
+
+# --- tables ---
+
+
+def test_without_untrained_networks_the_stars_are_the_paper_s():
+    target, bank, controls = networks([0.9, 0.3, 0.0], 1)
+    counts = bootstrap_counts(N, 40, 0)
+    plain = rank_networks(target, bank, counts, 199, 0)
+    assert list(plain["stars"]) == stars(plain["q"])
+    assert (plain["n_untrained"] == 0).all()
+    assert plain["q_untrained"].isna().all()
+    beside = rank_networks(target, bank, counts, 199, 0, untrained=null_of(bank, controls))
+    same = [column for column in plain if "untrained" not in column and column != "stars"]
+    pd.testing.assert_frame_equal(plain[same], beside[same])
+    # Of networks without an untrained one of their design nothing is said.
+    some = Untrained(controls, {"net0": CONTROLS})
+    table = rank_networks(target, bank, counts, 199, 0, untrained=some).set_index("model")
+    assert table["n_untrained"].to_dict() == {"net0": 5, "net1": 0, "net2": 0}
+    assert table.loc["net0", "stars"] != ""
+    assert (table.loc[["net1", "net2"], "stars"] == "").all()
+
+
+def test_an_untrained_network_of_the_bank_is_compared_with_the_others():
+    target, bank, controls = networks([0.9], 2)
+    both = bank.joined(controls.only(CONTROLS[:3]))
+    of = {name: [c for c in CONTROLS[:3] if c != name] for name in both.models}
+    table = rank_networks(
+        target, both, bootstrap_counts(N, 40, 0), 19, 0, untrained=Untrained(of=of)
+    )
+    assert table.set_index("model")["n_untrained"].to_dict() == {
+        "net0": 3,
+        **dict.fromkeys(CONTROLS[:3], 2),
+    }
+
+
+def test_a_pair_is_compared_with_an_untrained_network_in_the_place_of_either():
+    _, bank, controls = networks([0.9, 0.8, 0.0], 4)
+    table = similarity_table(bank, "x", 60, 9, 0, null_of(bank, controls))
+    plain = similarity_table(bank, "x", 60, 9, 0)
+    same = [column for column in plain if "untrained" not in column]
+    pd.testing.assert_frame_equal(plain[same], table[same])
+    np.testing.assert_allclose(table["q"], false_discovery_control(table["p"]))
+    every = bank.joined(controls)
+    rs = similarity_matrix(every.rdms)
+    draws = resampled_similarity(every.rdms, bootstrap_counts(N, 60, 0))
+    of = dict.fromkeys(bank.models, CONTROLS)
+    first, second = (untrained_columns(every.models, rs[a], draws[:, a], of) for a in (0, 1))
+    expected = max(first.loc["net1", "p_untrained"], second.loc["net0", "p_untrained"])
+    row = table.iloc[0]
+    assert (row["model_a"], row["model_b"]) == ("net0", "net1")
+    assert row["p_untrained"] == pytest.approx(expected)
+    means = {rs[0, 3:].mean(), rs[1, 3:].mean()}
+    assert min(abs(row["untrained_mean"] - mean) for mean in means) < 1e-9
+    by_pair = table.set_index(["model_a", "model_b"])
+    assert by_pair.loc[("net0", "net1"), "q_untrained"] < 0.05
+    assert by_pair.loc[("net0", "net2"), "q_untrained"] > 0.05
+
+
+def test_of_two_comparisons_one_may_be_lacking():
+    known = pd.DataFrame([[0.2, 0.1, 0.3, 5, 0.01]], columns=list(COLUMNS))
+    lacking = pd.DataFrame([[np.nan, np.nan, np.nan, 0, np.nan]], columns=list(COLUMNS))
+    for pair in ((known, lacking), (lacking, known)):
+        assert harder(*pair)["p_untrained"].tolist() == [0.01]
+        assert harder(*pair)["n_untrained"].tolist() == [5]
