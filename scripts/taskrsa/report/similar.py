@@ -19,6 +19,7 @@ def similar(inputs: Inputs, target: str, choice: Choice) -> Said:
     """Return what the ranking by RSA says, beside the advice where there is one."""
     ranking = inputs.table("ranking", target).sort_values("rank", kind="stable")
     parts = [_first(ranking, inputs, target), _learnt(inputs, target), _exceeds(ranking)]
+    parts.append(_beyond_untrained(ranking))
     if choice.basis == SIMILARITY:
         parts.insert(1, _as_good(inputs, choice))
         parts.insert(2, Said(_by_images(inputs.table("ranking_images", target))))
@@ -64,6 +65,35 @@ def _exceeds(ranking: pd.DataFrame) -> Said:
         [
             f"By RSA, the greatest similarity does not exceed chance (q {p_value(q)}): no network "
             "of this bank represents the images as the target does."
+        ],
+    )
+
+
+def _beyond_untrained(ranking: pd.DataFrame) -> Said:
+    """Say how many networks are more alike to the target than an untrained one would be."""
+    there = ranking.reindex(columns=["n_untrained"])["n_untrained"].fillna(0) > 0
+    if not there.any():
+        return Said(
+            [
+                "The run has no untrained networks to compare with: stars only say that there is "
+                "anything in common."
+            ]
+        )
+    rows = ranking[there]
+    first, n = rows.iloc[0], int((rows["q_untrained"] < ALPHA).sum())
+    have = estimate(first["untrained_mean"], first["untrained_low"], first["untrained_high"])
+    beside = (
+        f"{first['n_untrained']:.0f} untrained of the design of {first['label']} have {have} "
+        "(mean, and the range of 95 % of such networks)"
+    )
+    if n:
+        said = f"{n} of {len(rows)} networks are more similar than an untrained one would be"
+        return Said([f"{said} (q < {ALPHA}): {beside}."])
+    return Said(
+        (),
+        [
+            "By RSA, no network is more similar to the target than an untrained one of its design "
+            f"would be: {beside}. The ranking may say more of designs and images than of training."
         ],
     )
 
