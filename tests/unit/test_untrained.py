@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from made_rdms import write
+from rank_networks import main as rank_networks_main
 from scipy.stats import false_discovery_control, t
+from similarity import main as similarity_main
 from taskrsa.analysis.advice import rank_networks
 from taskrsa.analysis.taxonomy import similarity_table
 from taskrsa.analysis.untrained import (
@@ -200,3 +203,43 @@ def test_of_two_comparisons_one_may_be_lacking():
     for pair in ((known, lacking), (lacking, known)):
         assert harder(*pair)["p_untrained"].tolist() == [0.01]
         assert harder(*pair)["n_untrained"].tolist() == [5]
+
+
+# --- scripts ---
+
+
+def test_scripts_read_controls_and_untrained_rows_of_the_table(tmp_path):
+    bank = [write(tmp_path / f"{name}.h5", name, seed) for seed, name in enumerate("abu")]
+    random = [write(tmp_path / f"r{n}.h5", f"r{n}", 10 + n) for n in range(3)]
+    target = write(tmp_path / "target.h5", "target", 20)
+    files = {"bank": list(map(str, bank)), "random": list(map(str, random))}
+    of = {"a": ["r0", "r1", "r2"], "b": ["u"], "u": []}
+    common = {"resamples": 20, "permutations": 9, "seed": 0, "untrained": of}
+    table, by_images = str(tmp_path / "ranking.csv"), str(tmp_path / "by_images.csv")
+    rank_networks_main(
+        networks={},
+        layer="compressed",
+        target=[str(target)],
+        target_layer="compressed",
+        sizes=[4, 8],
+        table=table,
+        by_images=by_images,
+        **files,
+        **common,
+    )
+    found = pd.read_csv(table).set_index("model")
+    assert sorted(found.index) == ["a", "b", "u"]
+    assert found["n_untrained"].to_dict() == {"a": 3, "b": 1, "u": 0}
+    assert found["q_untrained"].notna().to_dict() == {"a": True, "b": True, "u": False}
+    assert found.loc["b", "untrained_mean"] == pytest.approx(found.loc["u", "rs"])
+    similarity_main(
+        layer="compressed", rdms=files["bank"], random=files["random"], table=table, **common
+    )
+    pairs = pd.read_csv(table).set_index(["model_a", "model_b"])
+    assert len(pairs) == 3
+    # Of the pair of a and u, only a has untrained networks of its design: compared by u.
+    assert pairs.loc[("a", "u"), "n_untrained"] == 3
+    similarity_main(layer="compressed", rdms=files["bank"], table=table, **common)
+    # Without the controls there is none of their design, as at a layer that they lack.
+    alone = pd.read_csv(table).set_index(["model_a", "model_b"])
+    assert alone["n_untrained"].to_dict() == {("a", "b"): 1, ("a", "u"): 0, ("b", "u"): 0}
