@@ -399,6 +399,33 @@ def test_what_clearly_beats_chance_is_judged():
     assert (row["verdict"], "no column chance_score" in row["note"]) == (OPEN, True)
 
 
+@pytest.mark.parametrize(
+    ("learnt", "expected", "words"),
+    [
+        ([0.8, 0.8], OPEN, "nothing was learnt of some tasks, which decides: 0.80 [0.75, 0.85]"),
+        ([0.3, 0.3], FAILS, "weaker than published, yet above chance; 0.30 [0.25, 0.35] without"),
+    ],
+)
+@pytest.mark.parametrize("key", [("C5", "pearson"), ("C7", "pearson")])
+def test_a_mean_fails_only_if_it_does_without_what_was_not_learnt(key, learnt, expected, words):
+    values = [-0.5, *learnt]
+    mean = float(np.mean(values))
+    names = ["curvature", "reshade", "rgb2depth", "mean"]
+    table = pd.DataFrame({"task": names, "pearson": [*values, max(mean, 0.1)]})
+    table["pearson_low"], table["pearson_high"] = table["pearson"] - 0.05, table["pearson"] + 0.05
+    table = table.assign(own_task="left out", n_tasks=3, n_targets=3, method="rsa")
+    table = table.assign(target=table["task"], affinities="measured")
+    if key[0] == "C7":
+        table = table.drop(columns="task")
+    removed = quality(curvature=0.02, reshade=0.2, rgb2depth=0.3)
+    tables = {"small_vs_bank": table, "selection": table, "quality": removed}
+    row = judged(Run(tables), *key)
+    assert (row["verdict"], row["ours"]) == (expected, max(mean, 0.1))
+    assert words in row["note"]
+    del tables["quality"]
+    assert judged(Run(tables), *key)["verdict"] == FAILS
+
+
 def test_the_lowest_small_model_is_one_that_learnt():
     rows = [("curvature", -0.5), ("reshade", 0.8), ("rgb2depth", 0.9), ("mean", 0.4)]
     table = pd.DataFrame(rows, columns=["task", "pearson"]).assign(own_task="left out")
