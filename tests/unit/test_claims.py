@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from claims import main
 from taskrsa.analysis.outcomes import LITTLE
 from taskrsa.errors import DataError
 from taskrsa.io.costs import Job
@@ -480,3 +481,27 @@ def test_cost_is_a_ratio_by_hand():
     dear = Run({}, [Job("rdms_bank_a", 1, 5.0, 1), Job("finetune_voc_block4_a_s0", 1, 4.0, 1)])
     assert judged(dear, "C12", "network")["verdict"] == FAILS
     assert judged(dear, "C12", "choice")["note"] == "no small model was timed"
+
+
+# --- the script ---
+
+
+def test_the_script_judges_by_what_the_networks_learnt(tmp_path):
+    def written(name: str, table: pd.DataFrame) -> str:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        table.to_csv(path, index=False)
+        return str(path)
+
+    tables = [written(f"{name}.csv", table) for name, table in failing().items()]
+    common = {"tables": tables, "same_task": "segmentsemantic", "bank": "trained"}
+    claims_file = tmp_path / "claims.csv"
+    # Both tables have the same name in a run.
+    bank = written("bank/quality.csv", quality(**LEARNT))
+    small = written("small/quality.csv", quality(a=0.0, b=0.01))
+    main(**common, claims=str(claims_file), quality=[bank], small_quality=[small])
+    found = pd.read_csv(claims_file).set_index(["claim", "statement"])["verdict"]
+    assert set(found["C5"]) == {OPEN}
+    assert FAILS in set(found["C1"])
+    main(**common, claims=str(claims_file))
+    assert FAILS in set(pd.read_csv(claims_file).set_index("claim").loc["C5", "verdict"])
