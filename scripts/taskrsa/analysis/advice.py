@@ -92,9 +92,8 @@ def rank_networks(
     styles, untrained = styles or {}, untrained or Untrained()
     similarity = target_similarity(target, bank.joined(untrained.controls), counts)
     rs, means = similarity.values.mean(axis=0), similarity.draws.mean(axis=1)
-    null = untrained_columns(
-        similarity.networks, rs, means, {name: untrained.of.get(name, ()) for name in bank.models}
-    )
+    of = {name: untrained.of.get(name, ()) for name in bank.models}
+    null = untrained_columns(similarity.networks, rs, means, of)
     rs, means = rs[: len(bank)], means[:, : len(bank)]
     mean_ranks = mid_ranks(target.rdms).mean(axis=0)[None]
     p = permutation_p(mean_ranks, bank.rdms, permutations, seed)[0]

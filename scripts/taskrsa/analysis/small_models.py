@@ -84,10 +84,7 @@ def small_vs_bank(
     labels (rankings) and of the tasks (matrices). `random` are untrained encoders of the bank's
     design over the same images, at the layer of the bank.
 
-    Raises
-    ------
-    RepresentationError
-        If an RDM cannot be ranked or the bank has too few networks.
+    RepresentationError if an RDM cannot be ranked or the bank has too few networks.
     """
     n_tasks, m = len(tasks), len(bank)
     n_seeds = len(small) // n_tasks
@@ -96,9 +93,7 @@ def small_vs_bank(
     # The estimate comes first, the resamples after it: every statistic is then one expression.
     estimate = similarity_matrix(every.rdms, names=every.models)
     found = np.concatenate([estimate[None], resampled_similarity(every.rdms, counts)])
-    # Of small models, the mean over seeds: to the bank, then to the untrained.
-    untrained = range(m + len(small), len(every))
-    named = [*range(m), *untrained]
+    named = [*range(m), *range(m + len(small), len(every))]  # the bank, then the untrained
     by_small = found[:, m : m + len(small)].reshape(-1, n_seeds, n_tasks, len(every))[..., named]
     by_bank = found[:, own][..., named]
     to_bank, own_to_bank = by_small[..., :m], by_bank[..., :m]
@@ -108,21 +103,17 @@ def small_vs_bank(
 
     by_seed = small.rdms.reshape(n_seeds, n_tasks, -1)
     p = permutation_p(mid_ranks(by_seed).mean(axis=0), bank.rdms, permutations, seed)
-    ceilings = np.full((2, n_tasks), np.nan)
-    if n_seeds > 1:
-        ceilings = np.transpose([noise_ceiling(by_seed[:, t]) for t in range(n_tasks)])
+    names = np.array(list(tasks))
     rankings = {
-        "model": np.repeat(list(tasks), m),
+        "model": np.repeat(names, m),
         "other": np.tile(bank.models, n_tasks),
         **_flat_estimates("small", to_bank.mean(axis=1)),
         **_flat_estimates("bank", own_to_bank),
-        "p_small": p.ravel(),
-        "q_small": adjusted(p.ravel()),
+        **{"p_small": p.ravel(), "q_small": adjusted(p.ravel())},
         **_beside_untrained("small", by_small.mean(axis=1), bank, random),
         **_beside_untrained("bank", by_bank, bank, random),
     }
     i, j = np.triu_indices(n_tasks, 1)
-    names = np.array(list(tasks))
     pairs = {
         "model_a": names[i],
         "model_b": names[j],
@@ -131,10 +122,18 @@ def small_vs_bank(
     }
     return SmallVsBank(
         rankings=pd.DataFrame(rankings),
-        agreement=_agreement(to_bank, own_to_bank, ceilings, tasks, bank.models),
+        agreement=_agreement(to_bank, own_to_bank, _ceilings(by_seed), tasks, bank.models),
         pairs=pd.DataFrame(pairs),
         matrix_agreement=_matrix_agreement(among_small, among_bank, permutations, seed),
     )
+
+
+def _ceilings(by_seed: np.ndarray) -> np.ndarray:
+    """Return the bounds (2, T) of the noise ceiling of RDMs (S, T, p); nan for one seed."""
+    n_seeds, n_tasks = by_seed.shape[:2]
+    if n_seeds == 1:
+        return np.full((2, n_tasks), np.nan)
+    return np.transpose([noise_ceiling(by_seed[:, t]) for t in range(n_tasks)])
 
 
 def _agreement(

@@ -15,9 +15,11 @@ p_untrained     one-sided, of a network no more alike than another untrained one
                 q_untrained is p adjusted (Benjamini & Hochberg) over the table
 
 Of K untrained networks of mean c and deviation s, another one lies around c as
-s sqrt(1 + 1/K) t does, t of K - 1 degrees of freedom. Range and p are those of the mixture of these
-distributions over the resamples, so they hold for other images and for other random weights alike.
-Where there is but one, p is the share of resamples in which the network is not more alike than it.
+s sqrt(1 + 1/K) t does, t of K - 1 degrees of freedom. Their deviation holds what other weights, and
+other images, would change. A network whose difference from c varies more over the resampled images
+than theirs do has that much more variance in its test, with Satterthwaite's degrees of freedom.
+Where there is but one untrained network, p is the share of resamples in which the network is not
+more alike than it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 from scipy.stats import false_discovery_control, t
 
 from taskrsa.rsa.inference import LEVEL
@@ -35,7 +36,7 @@ from taskrsa.rsa.stacks import RDMStack
 
 COLUMNS = ("untrained_mean", "untrained_low", "untrained_high", "n_untrained", "p_untrained")
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
-_SMALLEST = 1e-12  # deviation between untrained networks, which may be copies
+_SMALLEST = 1e-12  # variance between untrained networks, which may be copies
 
 
 @dataclass(frozen=True)
@@ -51,35 +52,6 @@ class Untrained:
 
     controls: RDMStack | None = None
     of: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Prediction:
-    """Where the similarity of another untrained network would lie, in each of R resamples."""
-
-    centre: np.ndarray  # (R,)
-    scale: np.ndarray  # (R,); 0 throughout for a single network
-    freedom: int
-
-    def p(self, draws: np.ndarray) -> np.ndarray:
-        """Return the one-sided p (m,) of similarities (R, m)."""
-        above = draws - self.centre[:, None]
-        if not self.freedom:
-            return (1 + (above <= 0).sum(axis=0)) / (1 + len(above))
-        return t.sf(above / self.scale[:, None], self.freedom).mean(axis=0)
-
-    def range(self) -> tuple[float, float]:
-        """Return the bounds of the 95 % range, correlations; nan for a single network."""
-        tail = (1 - LEVEL) / 2
-        return (self._quantile(tail), self._quantile(1 - tail)) if self.freedom else (np.nan,) * 2
-
-    def _quantile(self, share: float) -> float:
-        def excess(value: float) -> float:
-            return t.cdf((value - self.centre) / self.scale, self.freedom).mean() - share
-
-        if excess(-1.0) >= 0:
-            return -1.0
-        return 1.0 if excess(1.0) <= 0 else float(brentq(excess, -1.0, 1.0, xtol=1e-9))
 
 
 def untrained_columns(
@@ -104,12 +76,12 @@ def untrained_columns(
     table = pd.DataFrame(np.nan, index=list(of), columns=list(COLUMNS))
     for others, compared in alike.items():
         table.loc[compared, "n_untrained"] = len(others)
-        if others and len(draws):
-            columns = [at[other] for other in others]
-            prediction = _predicted(draws[:, columns])
-            shared = rs[columns].mean(), *prediction.range()
-            table.loc[compared, ["untrained_mean", "untrained_low", "untrained_high"]] = shared
-            p = prediction.p(draws[:, [at[name] for name in compared]])
+        if others and len(draws) > 1:
+            of_others, of_compared = ([at[name] for name in names] for names in (others, compared))
+            null = rs[of_others]
+            table.loc[compared, "untrained_mean"] = null.mean()
+            table.loc[compared, ["untrained_low", "untrained_high"]] = _range(null)
+            p = _p(rs[of_compared], draws[:, of_compared], null, draws[:, of_others])
             table.loc[compared, "p_untrained"] = p
     return table
 
@@ -139,10 +111,29 @@ def stars(q: Sequence[float]) -> list[str]:
     return [next((stars for end, stars in _STARS if value < end), "") for value in q]
 
 
-def _predicted(draws: np.ndarray) -> _Prediction:
-    n = draws.shape[1]
-    centre = draws.mean(axis=1)
-    if n == 1:
-        return _Prediction(centre, np.zeros(len(centre)), 0)
-    scale = np.maximum(draws.std(axis=1, ddof=1), _SMALLEST) * np.sqrt(1 + 1 / n)
-    return _Prediction(centre, scale, n - 1)
+def _variance(null: np.ndarray) -> float:
+    """Return the variance of another untrained network around the mean of these K > 1."""
+    return float(max(null.var(ddof=1), _SMALLEST) * (1 + 1 / len(null)))
+
+
+def _range(null: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % range of another untrained network, a correlation; nan of a single one."""
+    if len(null) == 1:
+        return np.nan, np.nan
+    half = t.ppf((1 + LEVEL) / 2, len(null) - 1) * np.sqrt(_variance(null))
+    return float(max(null.mean() - half, -1.0)), float(min(null.mean() + half, 1.0))
+
+
+def _p(rs: np.ndarray, draws: np.ndarray, null: np.ndarray, null_draws: np.ndarray) -> np.ndarray:
+    """Return the one-sided p (m,) of similarities (m,) and (R, m), beside K untrained networks."""
+    k, centre = len(null), null_draws.mean(axis=1, keepdims=True)
+    if k == 1:
+        return (1 + (draws <= centre).sum(axis=0)) / (1 + len(draws))
+    variance = _variance(null)
+    # Of one network over images: that of its difference from the mean of K, and what theirs would
+    # be if they were not themselves in that mean.
+    own = (draws - centre).var(axis=0, ddof=1)
+    theirs = (null_draws - centre).var(axis=0, ddof=1).mean() * (k + 1) / (k - 1)
+    total = variance + np.maximum(own - theirs, 0.0)
+    freedom = (k - 1) * (total / variance) ** 2
+    return t.sf((rs - null.mean()) / np.sqrt(total), freedom)
