@@ -118,7 +118,7 @@ def test_stars_are_of_untrained_networks_where_there_are_any():
     assert_clear(figure)
     order = table.sort_values("rs_bank", ascending=False)
     assert stars(figure.axes[1]) == list(np.flatnonzero(order["rs_small"] > 0.4))
-    assert {"more alike than untrained, q < .05", "untrained networks, 95 % range"} <= set(
+    assert {"more alike than untrained, q < .05", "untrained networks, mean and 95 % range"} <= set(
         legend_texts(figure)
     )
     for axes in figure.axes:

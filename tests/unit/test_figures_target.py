@@ -77,13 +77,13 @@ def test_untrained_networks_stand_behind_the_bars_and_stars_are_of_them():
     ends, mean = band(axes)
     np.testing.assert_allclose(ends, [0.1, 0.5])
     np.testing.assert_allclose(mean, 0.3)
-    assert "untrained networks, 95 % range" in legend_texts(figure)
+    assert "untrained networks, mean and 95 % range" in legend_texts(figure)
     assert "Stars: more alike than an untrained network" in notes_of(figure)
     assert axes.get_xlim()[0] <= 0 < 0.5 < axes.get_xlim()[1]
     wide = draw("ranking", ranking=beside_untrained(ranking(ALL), reach=0.9))
     assert wide.axes[0].get_xlim()[0] <= -0.6
     assert "No network is more alike than an untrained one (q < .05)" in notes_of(wide)
-    assert "untrained networks, 95 % range" not in legend_texts(draw("ranking"))
+    assert "untrained networks, mean and 95 % range" not in legend_texts(draw("ranking"))
 
 
 def test_each_row_has_the_untrained_networks_of_its_own_design():

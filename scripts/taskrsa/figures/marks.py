@@ -49,7 +49,7 @@ def draw_untrained(axes: Axes, rows: pd.DataFrame) -> bool:
 
 def untrained_handle() -> Line2D:
     """Return the legend handle of `draw_untrained`."""
-    label = "untrained networks, 95 % range"
+    label = "untrained networks, mean and 95 % range"
     return Line2D([], [], color=GREY, linewidth=0.8, linestyle="--", label=label)
 
 
