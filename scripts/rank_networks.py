@@ -1,11 +1,16 @@
-"""Rank the bank for a target: by the target's small models, or by one network of the bank."""
+"""Rank the bank for a target: by the target's small models, or by one network of the bank.
+
+Beside the similarity of each network stand those of untrained ones of its design: controls
+(random), or networks of the bank.
+"""
 
 from taskrsa.analysis.advice import rank_by_images, rank_networks
+from taskrsa.analysis.untrained import Untrained
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
 from taskrsa.paper.published import FIGURE8
 from taskrsa.rsa.inference import bootstrap_counts
-from taskrsa.rsa.stacks import load_stacks
+from taskrsa.rsa.stacks import common_images, stack_rdms
 
 
 def main(
@@ -21,10 +26,15 @@ def main(
     table: str,
     by_images: str,
     published: bool = False,
+    random: list[str] | None = None,
+    untrained: dict | None = None,
 ) -> None:
     """`networks` maps names to label and type; `target` holds one file for each seed of the small
-    model, or that of one network; `published` says that the target is the paper's."""
-    of_bank, of_target = load_stacks(bank, target, layer, target_layer)
+    model, or that of one network; `published` says that the target is the paper's; `untrained`
+    names for each network the untrained ones of its design."""
+    read = [stack_rdms(bank, layer), stack_rdms(target, target_layer)]
+    read += [stack_rdms(random, layer)] if random else []
+    of_bank, of_target, *controls = common_images(*read)
     counts = bootstrap_counts(of_bank.n_images, resamples, seed)
     ranking = rank_networks(
         of_target,
@@ -34,6 +44,7 @@ def main(
         seed,
         styles={name: tuple(style) for name, style in networks.items()},
         published=FIGURE8 if published else (),
+        untrained=Untrained(next(iter(controls), None), untrained or {}),
     )
     write_table(rank_by_images(of_target, of_bank, sizes, resamples, seed), by_images)
     write_table(ranking, table)

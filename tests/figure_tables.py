@@ -311,6 +311,13 @@ def ranking(names, *, extreme=False):
     return table.assign(stars=rng.choice(["***", "**", "*", ""], len(names)))
 
 
+def beside_untrained(table, mean=0.3, reach=0.12):
+    """A ranking with what untrained networks have, and stars of what is beyond it."""
+    ends = {"untrained_low": mean - reach, "untrained_high": mean + reach}
+    stars = np.where(table["rs"] > mean + reach, "*", "")
+    return table.assign(untrained_mean=mean, **ends, n_untrained=5, stars=stars)
+
+
 SCRATCH = {"random": "random, bank encoder", "random_small": "random, small encoder"}
 
 

@@ -105,6 +105,30 @@ def test_stars_mark_small_models_with_q_below_05():
     assert "q < .05" not in legend_texts(untested)
 
 
+def test_stars_are_of_untrained_networks_where_there_are_any():
+    table = rankings(ALL, ["edge3d"])
+    of = {"untrained_mean": 0.3, "untrained_low": 0.1, "untrained_high": 0.5}
+    columns = {
+        f"{name}_{which}": value for name, value in of.items() for which in ("small", "bank")
+    }
+    q = np.where(table["rs_small"] > 0.4, 0.01, 0.5)
+    figure = draw(
+        "figure7", ALL, rankings=table.assign(**columns, q_untrained_small=q), figure7=["edge3d"]
+    )
+    assert_clear(figure)
+    order = table.sort_values("rs_bank", ascending=False)
+    assert stars(figure.axes[1]) == list(np.flatnonzero(order["rs_small"] > 0.4))
+    assert {"more alike than untrained, q < .05", "untrained networks, mean and 95 % range"} <= set(
+        legend_texts(figure)
+    )
+    for axes in figure.axes:
+        (mean,) = [line for line in axes.lines if line.get_linestyle() == "--"]
+        np.testing.assert_allclose(mean.get_xdata(), 0.3)
+    none = table.assign(**columns, q_untrained_small=np.nan)
+    drawn = draw("figure7", ALL, rankings=none, figure7=["edge3d"])
+    assert stars(drawn.axes[1]) == list(np.flatnonzero(order["q_small"] < 0.05))
+
+
 def test_correlations_written_are_those_without_the_own_task():
     agreement = rankings_agreement(SMALL)
     agreement.loc[agreement["task"] == "rgb2sfnorm", "spearman"] = [0.999, -0.004]

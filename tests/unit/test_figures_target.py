@@ -9,6 +9,7 @@ from figure_tables import (
     SCRATCH,
     USERS,
     assert_page,
+    beside_untrained,
     choice,
     draw,
     layers,
@@ -20,7 +21,7 @@ from figure_tables import (
     tick_colours,
     whiskers,
 )
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import to_hex
 from taskrsa.errors import DataError
 from taskrsa.paper.published import MIOU
@@ -56,9 +57,43 @@ def test_stars_stand_at_their_bars_and_are_explained():
         assert text.xy[0] == pytest.approx(rows["ci_high"].iloc[text.xy[1]])
     key = "* q < .05   ** q < .01   *** q < .001"
     assert key in notes_of(figure)
+    assert "Stars: more alike than with randomised labels" in notes_of(figure)
     untested = draw("ranking", ranking=table.assign(stars=np.nan))
     assert not untested.axes[0].texts
     assert key not in notes_of(untested)
+
+
+def band(axes):
+    """The ends of the band behind the rows, and the places of the broken line."""
+    (area,) = [c for c in axes.collections if isinstance(c, PolyCollection)]
+    (line,) = [one for one in axes.lines if one.get_linestyle() == "--"]
+    return np.unique(area.get_paths()[0].vertices[:, 0]), line.get_xdata()
+
+
+def test_untrained_networks_stand_behind_the_bars_and_stars_are_of_them():
+    table = beside_untrained(ranking(ALL), reach=0.2)
+    figure = draw("ranking", ranking=table)
+    assert_page(figure)
+    (axes,) = figure.axes
+    ends, mean = band(axes)
+    np.testing.assert_allclose(ends, [0.1, 0.5])
+    np.testing.assert_allclose(mean, 0.3)
+    assert "untrained networks, mean and 95 % range" in legend_texts(figure)
+    assert "Stars: more alike than an untrained network" in notes_of(figure)
+    assert axes.get_xlim()[0] <= 0 < 0.5 < axes.get_xlim()[1]
+    wide = draw("ranking", ranking=beside_untrained(ranking(ALL), reach=0.9))
+    assert wide.axes[0].get_xlim()[0] <= -0.6
+    assert "No network is more alike than an untrained one (q < .05)" in notes_of(wide)
+    assert "untrained networks, mean and 95 % range" not in legend_texts(draw("ranking"))
+
+
+def test_each_row_has_the_untrained_networks_of_its_own_design():
+    table = beside_untrained(ranking(ALL))
+    table.loc[table.index[:10], ["untrained_mean", "untrained_low", "untrained_high"]] = np.nan
+    figure = draw("ranking", ranking=table)
+    order = table.sort_values("rs", ascending=False)["untrained_mean"].to_numpy()
+    line = next(one for one in figure.axes[0].lines if one.get_linestyle() == "--")
+    np.testing.assert_allclose(line.get_xdata(), np.repeat(order, 2))
 
 
 def test_intervals_that_are_empty_have_no_whiskers():

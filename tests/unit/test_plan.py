@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/assets.schema.yaml").read_text())
 TASKS = ["autoencoder", "edge2d", "segment2d", "curvature", "rgb2depth", "segmentsemantic"]
 HEADER = ["name", "label", "type", "loader", "weights", "sha256", "layers", "size"]
-HEADER += ["mean", "std", "channels", "task", "untrained"]
+HEADER += ["mean", "std", "channels", "task", "untrained", "arguments"]
 
 
 def plan(values: dict | None = None, *, dry_run: bool = False, added=(), **keys) -> Plan:
@@ -190,6 +190,42 @@ def test_networks_of_both_kinds_share_depths(bank):
     assert found.bank.random["random_00"].layers == (("", "auto"),)
     # One network of a task is too few to compare tasks by.
     assert found.small.tasks == []
+    assert found.bank.untrained_of == {
+        "edges": ["control", "random_00", "random_01"],
+        "control": ["random_00", "random_01"],
+        "mine": [],
+    }
+    assert found.bank.controls("depth4") == ["random_00", "random_01"]
+    assert found.bank.controls("depth5") == []
+
+
+def test_untrained_networks_are_found_by_loader_and_arguments(bank):
+    def row(name, loader="torchvision:resnet18", **cells):
+        plain = {"arguments": "{}", "mean": "0.5", "std": "0.5"}
+        return {"name": name, "loader": loader} | plain | cells
+
+    found = plan(
+        networks=bank(
+            row("one", arguments='{"weights": "IMAGENET1K_V1"}'),
+            row("two", arguments='{"weights": null}'),
+            row("three", arguments='{"weights": null}'),
+            row("wide", arguments='{"weights": "DEFAULT", "width_per_group": 128}'),
+            row("deep", loader="torchvision:resnet34", untrained="yes"),
+            row("other", loader="onnx", weights="a.onnx", channels="rgb"),
+            row("zero", loader="onnx", weights="b.onnx", channels="rgb", untrained="yes"),
+        ),
+        stimuli={"source": "simulated"},
+        targets={"like_two": {"kind": "network", "network": "two"}},
+    )
+    of = {name: [] for name in ("wide", "deep", "other", "zero")}
+    assert found.bank.untrained_of == {
+        **{"one": ["two", "three"], "two": ["three"], "three": ["two"]},
+        **of,
+    }
+    # The network that stands for the target is not among those it is compared with.
+    target = found.targets["like_two"]
+    assert target.untrained == {"one": ["three"], "three": [], **of}
+    assert target.controls == []
 
 
 def test_a_network_without_a_layer_is_left_out_there_alone(bank):

@@ -194,6 +194,22 @@ def test_what_a_small_model_learnt_is_said():
     assert "cannot tell" not in sentences
 
 
+def test_untrained_networks_are_said_beside_the_first():
+    assert "The run has no untrained networks to compare with" in said(untuned())[1]
+    of = {"n_untrained": 5, "untrained_mean": 0.3, "untrained_low": 0.1, "untrained_high": 0.5}
+    beside = changed(untuned(), "ranking", **of, q_untrained=0.01)
+    _, sentences, cautions = said(beside)
+    assert "3 of 3 networks are more similar than an untrained one would be (q < 0.05)" in sentences
+    assert "5 untrained of the design of Net A have 0.30 [0.10, 0.50] (mean, and" in sentences
+    none = "no network is more similar to the target than an untrained one of its design would be"
+    assert none not in sentences + cautions
+    given = changed(bank(targets=NETWORK), "ranking", **of, q_untrained=0.2)
+    assert none in said(given)[2]
+    # What speaks against RSA does not speak against an advice that rests on other measures.
+    given = changed(untuned(), "ranking", **of, q_untrained=0.2)
+    assert (none in said(given)[1], none in said(given)[2]) == (True, False)
+
+
 def test_similarities_that_do_not_exceed_chance_are_said():
     assert "does not exceed chance (q 0.40)" in said(changed(untuned(), "ranking", q=0.4))[1]
     given = changed(bank(targets=NETWORK), "ranking", q=0.4)

@@ -51,6 +51,28 @@ def test_p_is_of_the_mean_rank_rdm(compared):
     np.testing.assert_allclose(compared.rankings["q_small"], false_discovery_control(p.ravel()))
 
 
+def test_both_rankings_stand_beside_untrained_encoders():
+    small, bank = bank_and_small()
+    rng = np.random.default_rng(9)
+    random = stack(["random_00", "random_01"], rng.normal(size=(2, bank.shape[1])))
+    stacks = small_models(small, TASKS), stack(SOURCES, bank)
+    table = small_vs_bank(*stacks, TASKS, COUNTS[:60], 99, 1, random).rankings
+    plain = small_vs_bank(*stacks, TASKS, COUNTS[:60], 99, 1).rankings
+    same = [column for column in plain if "untrained" not in column]
+    pd.testing.assert_frame_equal(table[same], plain[same])
+    assert (plain["n_untrained_small"] == 0).all()
+    assert plain["q_untrained_small"].isna().all()
+    by_task = np.array([similarity_between(one, random.rdms) for one in small]).mean(axis=(0, 2))
+    of_bank = similarity_between(bank, random.rdms).mean(axis=1)
+    for t, task in enumerate(TASKS):
+        rows = table[table["model"] == task]
+        np.testing.assert_allclose(rows["untrained_mean_small"], by_task[t])
+        np.testing.assert_allclose(rows["untrained_mean_bank"], of_bank[SOURCES.index(task)])
+    p = table["p_untrained_small"]
+    np.testing.assert_allclose(table["q_untrained_small"], false_discovery_control(p))
+    assert (table["n_untrained_bank"] == 2).all()
+
+
 def test_related_are_told_from_unrelated(compared):
     table = compared.rankings
     same_group = (table["model"] < "d") == (table["other"] < "d")

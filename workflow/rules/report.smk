@@ -7,6 +7,8 @@ REPORTED_PACKAGES = (
 rule claims:
     input:
         tables=outputs.claims_tables(PLAN),
+        quality=[f"{RUN}/bank/quality.csv"] * ("trained networks" in PLAN.has),
+        small_quality=[f"{RUN}/small/quality.csv"] * bool(PLAN.small.tasks),
     output:
         claims=table("claims", "Claims"),
     params:
@@ -17,7 +19,12 @@ rule claims:
     message:
         "Judging the paper's claims"
     shell:
-        command("claims", input="tables", params="same_task bank", output="claims")
+        command(
+            "claims",
+            input="tables quality small_quality",
+            params="same_task bank",
+            output="claims",
+        )
 
 
 rule report_page:

@@ -119,6 +119,7 @@ rule pixel_rdm:
 rule layer_similarity:
     input:
         rdms=lambda wildcards: PLAN.rdms_at(wildcards.layer),
+        random=lambda wildcards: PLAN.bank.rdms(PLAN.bank.controls(wildcards.layer), "random"),
     output:
         table=f"{RUN}/similarity/{{layer}}.csv",
     benchmark:
@@ -129,6 +130,7 @@ rule layer_similarity:
     params:
         code=code_of("similarity"),
         compare=CONFIG.rsa.compare,
+        untrained=as_json(PLAN.bank.untrained_of),
         resamples=CONFIG.rsa.bootstraps,
         permutations=CONFIG.rsa.permutations,
         seed=CONFIG.seed,
@@ -138,8 +140,8 @@ rule layer_similarity:
         command(
             "similarity",
             wildcards="layer",
-            input="rdms",
-            params="compare resamples permutations seed",
+            input="rdms random",
+            params="compare untrained resamples permutations seed",
             output="table",
         )
 

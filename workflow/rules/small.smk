@@ -75,6 +75,7 @@ rule small_vs_bank:
     input:
         bank=PLAN.task_rdms,
         small=PLAN.small.rdms(PLAN.small.tasks, PLAN.small.by_seed),
+        random=PLAN.bank.rdms(PLAN.bank.controls(PLAN.bank.layer), "random"),
     output:
         rankings=table("tables/figure7", "Small models"),
         agreement=table("tables/small_vs_bank", "Small models"),
@@ -97,7 +98,7 @@ rule small_vs_bank:
     shell:
         command(
             "small_vs_bank",
-            input="bank small",
+            input="bank small random",
             params="tasks resamples permutations seed layer",
             output="rankings agreement pairs matrices",
         )

@@ -87,6 +87,7 @@ rule rank_networks:
     input:
         bank=of_target(lambda target: target.bank.rdms(target.ranked)),
         target=of_target(lambda target: target.rdms),
+        random=of_target(lambda target: target.bank.rdms(target.controls, "random")),
     output:
         table=table("targets/{target}/ranking", "Targets"),
         by_images=table("targets/{target}/ranking_images", "Targets"),
@@ -98,6 +99,7 @@ rule rank_networks:
     params:
         code=code_of("rank_networks"),
         networks=of_target(lambda target: as_json(target.labels)),
+        untrained=of_target(lambda target: as_json(target.untrained)),
         layer=PLAN.bank.layer,
         target_layer=of_target(lambda target: target.layer),
         sizes=PLAN.image_counts,
@@ -110,8 +112,8 @@ rule rank_networks:
     shell:
         command(
             "rank_networks",
-            input="bank target",
-            params="networks layer target_layer sizes resamples permutations seed published",
+            input="bank target random",
+            params="networks untrained layer target_layer sizes resamples permutations seed published",
             output="table by_images",
         )
 

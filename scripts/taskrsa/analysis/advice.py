@@ -11,8 +11,12 @@ rs          mean over the seeds of the Spearman similarity; ci_low and ci_high a
             percentile interval over resamples of the images; rs_sd the deviation between the seeds
             (blank with one)
 p           one-sided, of a randomisation of the condition labels between the network's RDM and the
-            seeds' mean rank RDM; q is p adjusted (Benjamini & Hochberg) over the networks
-stars       "***" where q < .001, "**" .01, "*" .05
+            seeds' mean rank RDM, the paper's test; q is p adjusted (Benjamini & Hochberg) over the
+            networks
+untrained_mean ... q_untrained  the same of untrained networks of its design, and whether it is more
+            alike than these: see `taskrsa.analysis.untrained`
+stars       "***" where q_untrained < .001, "**" .01, "*" .05; where no network has an untrained one
+            of its design, q takes its place
 rank        1 for the most similar (equal ones share the better rank); rank_low and rank_high over
             the same resamples
 n_seeds     of the small model
@@ -31,9 +35,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
 
 from taskrsa.analysis.ranking import FEWEST, ranking_agreement
+from taskrsa.analysis.untrained import Untrained, adjusted, stars, untrained_columns
 from taskrsa.errors import DataError
 from taskrsa.rsa.inference import LEVEL, confidence_interval, permutation_p, resampled_similarity
 from taskrsa.rsa.rdm import descending_ranks, mid_ranks
@@ -41,7 +45,6 @@ from taskrsa.rsa.similarity import similarity_between
 from taskrsa.rsa.stacks import RDMStack
 
 ROUNDING = 1e-9  # must not tell equal networks apart
-_STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
 Styles = Mapping[str, tuple[str, str]]  # label and type of each network
 
@@ -77,19 +80,24 @@ def rank_networks(
     *,
     styles: Styles | None = None,
     published: Sequence[str] = (),
+    untrained: Untrained | None = None,
 ) -> pd.DataFrame:
     """Return the ranking of a bank for a target, and which networks may be first as well (C9).
 
     The module's text lists the columns. Target, bank, counts and errors are as for
     `target_similarity`; `permutations` are of the condition labels. A network without a style has
-    its name for a label, and no type. `published` names networks, most similar first.
+    its name for a label, and no type. `published` names networks, most similar first; `untrained`
+    are over the images of the bank, too.
     """
-    styles = styles or {}
-    similarity = target_similarity(target, bank, counts)
+    styles, untrained = styles or {}, untrained or Untrained()
+    similarity = target_similarity(target, bank.joined(untrained.controls), counts)
     rs, means = similarity.values.mean(axis=0), similarity.draws.mean(axis=1)
+    of = {name: untrained.of.get(name, ()) for name in bank.models}
+    null = untrained_columns(similarity.networks, rs, means, of)
+    rs, means = rs[: len(bank)], means[:, : len(bank)]
     mean_ranks = mid_ranks(target.rdms).mean(axis=0)[None]
     p = permutation_p(mean_ranks, bank.rdms, permutations, seed)[0]
-    q = false_discovery_control(p)  # Benjamini & Hochberg (1995)
+    q, q_untrained = adjusted(p), adjusted(null["p_untrained"])
     behind, behind_low, behind_high = behind_first(rs, means)
     low, high = confidence_interval(means)
     places = np.where(np.isnan(means), np.nan, descending_ranks(means))
@@ -102,10 +110,12 @@ def rank_networks(
             "rs": rs,
             "ci_low": low,
             "ci_high": high,
-            "rs_sd": similarity.values.std(axis=0, ddof=1) if len(target) > 1 else np.nan,
+            "rs_sd": _deviation(similarity.values[:, : len(bank)]),
             "p": p,
             "q": q,
-            "stars": [next((stars for end, stars in _STARS if value < end), "") for value in q],
+            **{column: null[column].to_numpy() for column in null},
+            "q_untrained": q_untrained,
+            "stars": stars(q_untrained if null["n_untrained"].any() else q),
             "rank": descending_ranks(rs),
             # Between two ranks the outer one: an interval must not be narrower than its level.
             "rank_low": np.floor(rank_low).astype(int),
@@ -121,6 +131,10 @@ def rank_networks(
         order = {name: place for place, name in enumerate(published, start=1)}
         table["rank_published"] = table["model"].map(order)
     return table.sort_values("rs", ascending=False, kind="stable", ignore_index=True)
+
+
+def _deviation(values: np.ndarray) -> np.ndarray | float:
+    return values.std(axis=0, ddof=1) if len(values) > 1 else np.nan
 
 
 def behind_first(rs: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -37,6 +37,9 @@ OURS = "small model"  # the ranking of the run, in tables that hold published on
 SMALL = "small"
 RANDOM = {"random": "random, bank encoder", "random_small": "random, small encoder"}
 UNRANKED = {**RANDOM, SMALL: OURS}
+# Share of the range from chance to the highest score there is, 1, up to which a network has learnt
+# next to nothing: of the error of the best constant answer, what training must at least remove.
+LITTLE = 0.05
 _SCRATCH_TYPE = "random"
 _METHODS = ("spearman", "kendall", "pearson")
 _ENDS = ("", "_low", "_high", "_p", "_one_seed")
@@ -58,6 +61,14 @@ class Reference:
 
     scores: Mapping[str, float]
     orders: Mapping[str, Sequence[str]]
+
+
+def has_learnt(score: float, chance: float, spread: float = 0.0) -> bool:
+    """Tell whether a score is clearly above that of the best constant answer.
+
+    By more than its deviation between seeds, `spread` (nan for one seed), and more than `LITTLE`.
+    """
+    return score - chance > max(0.0 if np.isnan(spread) else spread, LITTLE * (1 - chance))
 
 
 # --- scores beside the ranking ---

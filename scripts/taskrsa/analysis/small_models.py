@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import false_discovery_control
 
 from taskrsa.analysis.ranking import FEWEST, ranking_agreement, task_agreement
 from taskrsa.analysis.tables import CORRELATIONS
+from taskrsa.analysis.untrained import adjusted, untrained_columns
 from taskrsa.paper.published import values_of
 from taskrsa.rsa.inference import (
     confidence_interval,
@@ -44,6 +44,8 @@ class SmallVsBank:
         (mean over the seeds), rs_bank (of the bank's network of that task; 1 with itself), with
         intervals. p_small is that of a randomisation of the condition labels between the source's
         RDM and the seeds' mean rank RDM, q_small p adjusted (Benjamini & Hochberg) over the table.
+        Then, for each of the two, the columns of `taskrsa.analysis.untrained`, such as
+        untrained_mean_small: how alike untrained encoders are to what ranks.
     agreement
         One row a task, with its own bank network left out, and included (C5): pearson and spearman,
         with intervals, of rs_small with rs_bank; pearson_one_seed and spearman_one_seed, the mean
@@ -72,47 +74,46 @@ def small_vs_bank(
     counts: np.ndarray,
     permutations: int,
     seed: int,
+    random: RDMStack | None = None,
 ) -> SmallVsBank:
     """Compare the rankings and similarities of small models with those of the bank (C5, C6).
 
     `small` are models of the T tasks: those of the first seed, then those of the next. The bank's
     m >= 4 networks, over the same images, are named by their tasks, and those of all T tasks are
     among them. `counts` (R, n) are those of `bootstrap_counts`; permutations are of the condition
-    labels (rankings) and of the tasks (matrices).
+    labels (rankings) and of the tasks (matrices). `random` are untrained encoders of the bank's
+    design over the same images, at the layer of the bank.
 
-    Raises
-    ------
-    RepresentationError
-        If an RDM cannot be ranked or the bank has too few networks.
+    RepresentationError if an RDM cannot be ranked or the bank has too few networks.
     """
     n_tasks, m = len(tasks), len(bank)
     n_seeds = len(small) // n_tasks
     own = [bank.models.index(task) for task in tasks]
-    stack = np.concatenate([bank.rdms, small.rdms])
+    every = bank.joined(small).joined(random)
     # The estimate comes first, the resamples after it: every statistic is then one expression.
-    estimate = similarity_matrix(stack, names=[*bank.models, *small.models])
-    found = np.concatenate([estimate[None], resampled_similarity(stack, counts)])
-    to_bank = found[:, m:, :m].reshape(-1, n_seeds, n_tasks, m)
-    own_to_bank = found[:, own, :m]
+    estimate = similarity_matrix(every.rdms, names=every.models)
+    found = np.concatenate([estimate[None], resampled_similarity(every.rdms, counts)])
+    named = [*range(m), *range(m + len(small), len(every))]  # the bank, then the untrained
+    by_small = found[:, m : m + len(small)].reshape(-1, n_seeds, n_tasks, len(every))[..., named]
+    by_bank = found[:, own][..., named]
+    to_bank, own_to_bank = by_small[..., :m], by_bank[..., :m]
     blocks = [slice(m + s * n_tasks, m + (s + 1) * n_tasks) for s in range(n_seeds)]
     among_small = np.stack([found[:, block, block] for block in blocks], axis=1)
     among_bank = own_to_bank[..., own]
 
     by_seed = small.rdms.reshape(n_seeds, n_tasks, -1)
     p = permutation_p(mid_ranks(by_seed).mean(axis=0), bank.rdms, permutations, seed)
-    ceilings = np.full((2, n_tasks), np.nan)
-    if n_seeds > 1:
-        ceilings = np.transpose([noise_ceiling(by_seed[:, t]) for t in range(n_tasks)])
+    names = np.array(list(tasks))
     rankings = {
-        "model": np.repeat(list(tasks), m),
+        "model": np.repeat(names, m),
         "other": np.tile(bank.models, n_tasks),
         **_flat_estimates("small", to_bank.mean(axis=1)),
         **_flat_estimates("bank", own_to_bank),
-        "p_small": p.ravel(),
-        "q_small": false_discovery_control(p, axis=None),
+        **{"p_small": p.ravel(), "q_small": adjusted(p.ravel())},
+        **_beside_untrained("small", by_small.mean(axis=1), bank, random),
+        **_beside_untrained("bank", by_bank, bank, random),
     }
     i, j = np.triu_indices(n_tasks, 1)
-    names = np.array(list(tasks))
     pairs = {
         "model_a": names[i],
         "model_b": names[j],
@@ -121,10 +122,18 @@ def small_vs_bank(
     }
     return SmallVsBank(
         rankings=pd.DataFrame(rankings),
-        agreement=_agreement(to_bank, own_to_bank, ceilings, tasks, bank.models),
+        agreement=_agreement(to_bank, own_to_bank, _ceilings(by_seed), tasks, bank.models),
         pairs=pd.DataFrame(pairs),
         matrix_agreement=_matrix_agreement(among_small, among_bank, permutations, seed),
     )
+
+
+def _ceilings(by_seed: np.ndarray) -> np.ndarray:
+    """Return the bounds (2, T) of the noise ceiling of RDMs (S, T, p); nan for one seed."""
+    n_seeds, n_tasks = by_seed.shape[:2]
+    if n_seeds == 1:
+        return np.full((2, n_tasks), np.nan)
+    return np.transpose([noise_ceiling(by_seed[:, t]) for t in range(n_tasks)])
 
 
 def _agreement(
@@ -190,6 +199,22 @@ def _with_intervals(found: dict[str, np.ndarray]) -> dict[str, float]:
     for name, values in found.items():
         row |= with_interval(name, values)
     return row
+
+
+def _beside_untrained(
+    which: str, found: np.ndarray, bank: RDMStack, random: RDMStack | None
+) -> dict[str, np.ndarray]:
+    """Return the columns of untrained networks for the rows of rankings, task by task.
+
+    `found` (1 + R, T, m + K) are similarities to the m networks of the bank and K untrained ones,
+    the estimates first.
+    """
+    untrained = list(random.models) if random else []
+    of, names = dict.fromkeys(bank.models, untrained), [*bank.models, *untrained]
+    tables = [untrained_columns(names, rows[0], rows[1:], of) for rows in found.swapaxes(0, 1)]
+    table = pd.concat(tables, ignore_index=True)
+    table["q_untrained"] = adjusted(table["p_untrained"])
+    return {f"{column}_{which}": table[column].to_numpy() for column in table}
 
 
 def _flat_estimates(which: str, found: np.ndarray) -> dict[str, np.ndarray]:

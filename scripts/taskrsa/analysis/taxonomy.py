@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from taskrsa.analysis.affinity import compare_similarity
 from taskrsa.analysis.tables import similarity_square
+from taskrsa.analysis.untrained import Untrained, adjusted, harder, untrained_columns
 from taskrsa.rsa.inference import (
     bootstrap_similarity,
     confidence_interval,
@@ -24,19 +27,25 @@ def similarity_table(
     n_permutations: int,
     seed: int,
     *,
+    untrained: Untrained | None = None,
     compare: RankCorrelation = "spearman",
 ) -> pd.DataFrame:
     """Return one row for every pair of models: names, rs with its interval, and p.
 
     rs is the correlation that `compare` names. The interval is the 95 % percentile interval of a
-    bootstrap over images; p is that of a randomisation of the condition labels.
+    bootstrap over images; p is that of a randomisation of the condition labels, q p adjusted
+    (Benjamini & Hochberg) over the pairs.
+    Beside it stand the columns of `taskrsa.analysis.untrained`, with an untrained network in the
+    place of either of the pair: of the two, the comparison that is the harder to pass.
     """
-    models = stacked.models
-    rs = similarity_matrix(stacked.rdms, names=models, compare=compare)
-    draws = bootstrap_similarity(stacked.rdms, n_resamples, seed, compare=compare)
+    models, untrained = stacked.models, untrained or Untrained()
+    every = stacked.joined(untrained.controls)
+    rs = similarity_matrix(every.rdms, names=every.models, compare=compare)
+    draws = bootstrap_similarity(every.rdms, n_resamples, seed, compare=compare)
     low, high = confidence_interval(draws)
     p = permutation_p(stacked.rdms, None, n_permutations, seed)
     i, j = np.triu_indices(len(models), 1)
+    null = _untrained_pairs(every.models, rs, draws, untrained, (i, j))
     return pd.DataFrame(
         {
             "layer": layer,
@@ -46,9 +55,34 @@ def similarity_table(
             "ci_low": low[i, j],
             "ci_high": high[i, j],
             "p": p[i, j],
+            "q": adjusted(p[i, j]),
+            **null,
+            "q_untrained": adjusted(null["p_untrained"]),
             "n_images": stacked.n_images,
         }
     )
+
+
+def _untrained_pairs(
+    models: Sequence[str],
+    rs: np.ndarray,
+    draws: np.ndarray,
+    untrained: Untrained,
+    pairs: tuple[np.ndarray, np.ndarray],
+) -> pd.DataFrame:
+    """Return for each pair how alike one of it and an untrained network in the other's place are.
+
+    `models` (n,) are those of rs (n, n) and draws (R, n, n), controls last; `pairs` are indices.
+    """
+    compared = models[: pairs[1].max() + 1]
+    of = {name: untrained.of.get(name, ()) for name in compared}
+    tables = []
+    for at, model in enumerate(compared):
+        # A network's similarity to itself says nothing of those of its design.
+        others = {name: [one for one in same if one != model] for name, same in of.items()}
+        tables.append(untrained_columns(models, rs[at], draws[:, at], others))
+    found, columns = np.array(tables), tables[0].columns
+    return harder(*(pd.DataFrame(found[a, b], columns=columns) for a, b in (pairs, pairs[::-1])))
 
 
 def label_agreement_rows(similarity: pd.DataFrame, n_permutations: int, seed: int) -> list[dict]:

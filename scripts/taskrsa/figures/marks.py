@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from taskrsa.errors import DataError
 from taskrsa.figures.files import need_columns
 from taskrsa.figures.sheet import marker_handle, type_handles
-from taskrsa.figures.style import GREY, INK, SMALL, ModelStyle
+from taskrsa.figures.style import GREY, INK, PALE, SMALL, ModelStyle
 from taskrsa.text import LEAST_P, estimate, number, p_value
 
 UNKNOWN = "\N{EN DASH}"  # stands for a correlation that there is not
@@ -29,6 +29,28 @@ def draw_whiskers(axes: Axes, low: np.ndarray, high: np.ndarray, places: np.ndar
     known = np.isfinite(low) & np.isfinite(high)
     if known.any():
         axes.hlines(places[known], low[known], high[known], color=INK, linewidth=0.7, zorder=3)
+
+
+def draw_untrained(axes: Axes, rows: pd.DataFrame) -> bool:
+    """Draw behind rows 0, 1, ... how alike untrained networks are; return whether it is known.
+
+    rows: three columns, mean of the untrained networks and the ends of their 95 % range (nan for
+    none). A pale band from end to end, and a broken line at the mean.
+    """
+    # A band of one height for each row, so that equal ones join.
+    mean, low, high = np.repeat(rows.to_numpy(dtype=float), 2, axis=0).T
+    edges = (np.arange(len(rows))[:, None] + [-0.5, 0.5]).ravel()
+    if np.isfinite(low).any():
+        axes.fill_betweenx(edges, low, high, color=PALE, linewidth=0, zorder=0)
+    if np.isfinite(mean).any():
+        axes.plot(mean, edges, color=GREY, linewidth=0.8, linestyle="--", zorder=4)
+    return bool(np.isfinite(mean).any())
+
+
+def untrained_handle() -> Line2D:
+    """Return the legend handle of `draw_untrained`."""
+    label = "untrained networks, mean and 95 % range"
+    return Line2D([], [], color=GREY, linewidth=0.8, linestyle="--", label=label)
 
 
 # --- Words ---

@@ -19,9 +19,11 @@ from taskrsa.figures.marks import (
     agreement_words,
     correlations,
     draw_pairs,
+    draw_untrained,
     draw_whiskers,
     pair_handles,
     pale,
+    untrained_handle,
     write_beside,
 )
 from taskrsa.figures.matrices import STRIP, colour_limits, draw_matrix
@@ -47,6 +49,7 @@ SIGNIFICANT = 0.05
 _HATCH = "//////"
 _SMALL = ["rs_small", "small_low", "small_high"]
 _BANK = ["rs_bank", "bank_low", "bank_high"]
+_UNTRAINED = ["untrained_mean", "untrained_low", "untrained_high"]
 _SIMILARITY = "similarity ($r_s$)"
 
 
@@ -58,8 +61,10 @@ _SIMILARITY = "similarity ($r_s$)"
     title="Figure 7",
     caption="Figure 7 of the paper. Similarity of the bank's network and of the small model of two "
     "tasks to every network of the bank, with bootstrap intervals over images (published mean "
-    "correlation of the rankings over 14 tasks: Pearson 0.84, Spearman 0.85). Stars: related at a "
-    "false-discovery rate of 5 %.",
+    "correlation of the rankings over 14 tasks: Pearson 0.84, Spearman 0.85). Band, broken line: "
+    "untrained networks of the same design, if the run has any. Stars, at a false-discovery rate "
+    "of 5 %: more alike than another untrained network would be; without such networks, having "
+    "anything in common (randomised labels).",
     alt="Bars of similarity to every network: two small models beside two networks of the bank.",
     category="Small models",
     order=60,
@@ -82,9 +87,10 @@ def figure_7(
 
     rankings: columns model (the task), other (the bank network), rs_bank, rs_small and their
     intervals bank_low, bank_high, small_low, small_high; q_small where significance was tested:
-    stars mark q < .05. agreement: columns task, own_task ("left out" or "included"), pearson,
-    spearman; its correlations of the two rankings are written below the task's name. figure7: the
-    tasks drawn, two a row.
+    stars mark q < .05, of q_untrained_small where there are untrained networks, whose mean and
+    range are a band (untrained_mean_small and the like). agreement: columns task, own_task ("left
+    out" or "included"), pearson, spearman; its correlations of the two rankings are written below
+    the task's name. figure7: the tasks drawn, two a row.
 
     Both panels of a task stand in the order of the bank network's similarities. The task's own
     network is hatched; its bar on the bank's side is 1 by definition and runs beyond the axis.
@@ -94,8 +100,11 @@ def figure_7(
     for task in figure7:
         if task not in lines:
             raise DataError(f"rankings table has no model {task}; choose tasks that it has")
-    if "q_small" in rankings and (rankings["q_small"] < SIGNIFICANT).any():
-        marks.append(marker_handle(INK, "q < .05", "*"))
+    tested, is_beside = _tested(rankings)
+    if tested in rankings and (rankings[tested] < SIGNIFICANT).any():
+        words = "more alike than untrained, q < .05" if is_beside else "q < .05"
+        marks.append(marker_handle(INK, words, "*"))
+    marks += [untrained_handle()] * is_beside
 
     columns = min(2, len(figure7))
     rows = -(-len(figure7) // columns)
@@ -136,13 +145,22 @@ def _draw_task(
     for axes, what, columns in ((bank, "bank", _BANK), (small, "small", _SMALL)):
         axes.set_title(f"{what} model", fontsize=NORMAL, pad=2)
         _draw_bars(axes, rows[columns], bars, own, _bar_limits(rows))
+        draw_untrained(axes, rows.reindex(columns=[f"{name}_{what}" for name in _UNTRAINED]))
         axes.set_xlabel(_SIMILARITY, **MATH)
     name_ticks(bank.yaxis, bars)
     for y in np.flatnonzero(own):
         bank.get_yticklabels()[y].set_weight("bold")
         write_beside(bank, y, "1")
-    if "q_small" in rows:
-        _draw_stars(small, rows)
+    tested, _ = _tested(rows)
+    if tested in rows:
+        _draw_stars(small, rows, tested)
+
+
+def _tested(rankings: pd.DataFrame) -> tuple[str, bool]:
+    """Return the column that stars are of, and whether it is of untrained networks."""
+    column = "q_untrained_small"
+    is_beside = column in rankings and bool(rankings[column].notna().any())
+    return (column, True) if is_beside else ("q_small", False)
 
 
 # --- Figure S1 ---
@@ -314,9 +332,9 @@ def _draw_bars(
     round_ticks(axes.xaxis, 5)
 
 
-def _draw_stars(axes: Axes, rows: pd.DataFrame) -> None:
-    """Put a star beyond the bar and interval of every row with q < .05."""
-    chosen = np.flatnonzero(rows["q_small"].to_numpy(dtype=float) < SIGNIFICANT)
+def _draw_stars(axes: Axes, rows: pd.DataFrame, tested: str) -> None:
+    """Put a star beyond the bar and interval of every row with q < .05 in the column tested."""
+    chosen = np.flatnonzero(rows[tested].to_numpy(dtype=float) < SIGNIFICANT)
     ends = rows[_SMALL].max(axis=1).clip(lower=0).to_numpy()[chosen]
     beside = offset_copy(axes.transData, axes.figure, x=3.5, units="points")
     stars = {"linestyle": "", "marker": "*", "markersize": 3.6, "markeredgewidth": 0}

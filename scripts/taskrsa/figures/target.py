@@ -11,7 +11,14 @@ from scipy.optimize import isotonic_regression
 
 from taskrsa.errors import DataError
 from taskrsa.figures.files import need_columns
-from taskrsa.figures.marks import draw_whiskers, p_equals, write_beside, write_near
+from taskrsa.figures.marks import (
+    draw_untrained,
+    draw_whiskers,
+    p_equals,
+    untrained_handle,
+    write_beside,
+    write_near,
+)
 from taskrsa.figures.sheet import (
     COLUMN_WIDTH,
     EDGE,
@@ -42,6 +49,13 @@ from taskrsa.text import estimate, is_known, metric_name, number
 # --- The ranking ---
 
 _STARS = "* q < .05   ** q < .01   *** q < .001"
+# What stars test, by whether the run has untrained networks.
+_TESTED = {
+    True: "Stars: more alike than an untrained network",
+    False: "Stars: more alike than with randomised labels",
+}
+_NONE = "No network is more alike than an untrained one (q < .05)"
+_UNTRAINED = ["untrained_mean", "untrained_low", "untrained_high"]
 
 
 @figure(
@@ -49,8 +63,11 @@ _STARS = "* q < .05   ** q < .01   *** q < .001"
     title="Ranking (Figure 8)",
     caption="Figure 8 of the paper for this target. Similarity of every network to the target's "
     "small models, or to the network that stands for the target, with bootstrap intervals over "
-    "images; stars from a randomisation of condition labels, the false-discovery rate controlled "
-    "over the networks (q < .05, .01, .001).",
+    "images. Band, broken line: untrained networks of the same design, if the run has any. Stars "
+    "then say that a network is more alike than another untrained one would be; without such "
+    "networks they are the paper's, from a randomisation of condition labels, which says that "
+    "there is anything in common. The false-discovery rate is controlled over the networks "
+    "(q < .05, .01, .001).",
     alt="Bars of every network's similarity to the target.",
     category="Target",
     order=110,
@@ -60,7 +77,9 @@ def figure_ranking(ranking: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     """Draw Figure 8: how similar each network is to what stands for the target.
 
     ranking: columns model, rs, ci_low, ci_high, stars (may be empty). Most similar on top; bars in
-    the colours of the types, intervals as lines, stars beyond them. One column wide.
+    the colours of the types, intervals as lines, stars beyond them. Where there are columns
+    untrained_mean, untrained_low and untrained_high, a band behind the bars shows them. One column
+    wide.
     """
     may_be_empty = ["ci_low", "ci_high", "stars"]
     need_columns(ranking, ["model", "rs"], "ranking", may_be_empty=may_be_empty, once=["model"])
@@ -69,12 +88,16 @@ def figure_ranking(ranking: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     rows = rows.sort_values("rs", ascending=False, kind="stable")
     bars = [styles[name] for name in rows.index]
     stars = [text if isinstance(text, str) else "" for text in rows["stars"]]
-    intervals = [line_handle(INK, "95 % interval", 0.7)] * bool(rows["ci_low"].notna().any())
+    handles = [line_handle(INK, "95 % interval", 0.7)] * bool(rows["ci_low"].notna().any())
+    untrained = rows.reindex(columns=_UNTRAINED)
+    is_beside = bool(untrained[_UNTRAINED[0]].notna().any())
+    handles += [untrained_handle()] * is_beside
+    notes = [_TESTED[is_beside], _STARS] if any(stars) else [_NONE] * is_beside
 
     label = text_width(bar.label for bar in bars) + 0.06
     star = text_width(stars) + 0.05 if any(stars) else 0.0
-    height, gap = max(0.5, 0.115 * len(bars)), 0.06 + 0.14 * any(stars)
-    keys = type_handles(styles), intervals
+    height, gap = max(0.5, 0.115 * len(bars)), 0.06 + 0.13 * len(notes)
+    keys = type_handles(styles), handles
     sheet, top = keyed_sheet(COLUMN_WIDTH, keys, height, 0.34, gap=gap)
     axes = sheet.axes(EDGE + label, top, COLUMN_WIDTH - 2 * EDGE - label - star, height)
     colours = [bar.colour for bar in bars]
@@ -82,10 +105,13 @@ def figure_ranking(ranking: pd.DataFrame, networks: pd.DataFrame) -> Drawn:
     rows_axis(axes, len(bars))
     name_ticks(axes.yaxis, bars)
     _draw_intervals(axes, *rows[["rs", "ci_low", "ci_high"]].to_numpy(dtype=float).T, stars)
+    if draw_untrained(axes, untrained):
+        ends = [*axes.get_xlim(), *untrained.to_numpy(dtype=float).ravel()]
+        axes.set_xlim(np.nanmin(ends), np.nanmax(ends))
     round_ticks(axes.xaxis, 5)
     axes.set_xlabel("similarity to the target ($r_s$)", **MATH)
-    if any(stars):
-        sheet.text(EDGE, top - gap, _STARS, fontsize=SMALL)
+    for line, text in enumerate(notes):
+        sheet.text(EDGE, top - gap + 0.12 * line, text, fontsize=SMALL)
     return Drawn(sheet.figure, ranking)
 
 

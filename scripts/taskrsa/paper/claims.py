@@ -4,36 +4,43 @@ Statements, published values and rules are data (`taskrsa.paper.published`). Her
 number of a claim, where a run's tables hold ours, and how a rule turns it into one of the verdicts
 `HOLDS`, `FAILS` and `OPEN`. A verdict is about the networks and images of the run: whether the
 claim carries over to them, not whether the paper's own number was reproduced. What a run lacks
-makes a claim not comparable, never an error.
+makes a claim not comparable, never an error; and so do networks that have learnt nothing, of which
+no verdict says that a claim fails.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from taskrsa.analysis.outcomes import OURS, SMALL
+from taskrsa.analysis.outcomes import LITTLE, OURS, SMALL, has_learnt
+from taskrsa.analysis.separation import adjusted_rand_index
+from taskrsa.analysis.tables import similarity_square
 from taskrsa.errors import DataError
 from taskrsa.io.costs import Job
-from taskrsa.paper.published import CLAIMS, FIGURE8, MIOU, RULES, TABLE2, Claim, Rule
+from taskrsa.paper.published import CLAIMS, FIGURE8, MIOU, TABLE2, Claim, Rule
+from taskrsa.rsa.clustering import LINKAGES, cut
 from taskrsa.tasks.dictionary import TASKS
-from taskrsa.text import p_value
+from taskrsa.text import estimate, p_value
 
 HOLDS, FAILS, OPEN = "holds", "does not", "not comparable"
+NOTHING = "nothing was learnt"  # begins the note of a claim that is not comparable for that
 COLUMNS = (
     *("claim", "statement", "published", "ours", "ci_low", "ci_high", "verdict", "note"),
-    *("rule", "source"),
+    *("rule", "source", "untested"),
 )
 COST = "C12"  # the last claim, the only one that is judged by timings
 BELOW_SCRATCH = ("autoencoder", "vanishing_point")  # in Table 2 below random initialisation
 
 _ALPHA = 0.05
-_SEEDS_AGREE = 0.5  # correlation of fine-tuning seeds from which an order counts, however low
+_AUTHORS_CLUSTERS = 5  # that the authors cut their tree into (Fig. 4b); average linkage: the types
+_ROUNDING = 0.005  # of a published correlation, which has two decimals
+_BOTH = ("quality", "small_quality")  # what the bank's networks and small models have learnt
 _DEPTH = (*(f"block{n}" for n in range(1, 5)), "compressed")
 
 # Why a run may lack a table; the note of the claims that need it.
@@ -58,6 +65,9 @@ class Found:
     """What a run found: a value, its 95 % interval and one-sided p (None where it has none).
 
     `chance` is the value to expect by chance. `note` says in a few words what the number is of.
+    `ways` are the same number by every way to find it that the paper leaves open, where there are
+    several; the interval is then that of all of them together. `learnt` is the same number of the
+    tasks alone that networks have learnt something of; None where that is all.
     """
 
     value: float
@@ -66,13 +76,16 @@ class Found:
     p: float | None = None
     note: str = ""
     chance: float = 0.0
+    ways: Sequence[Found] = field(default=(), repr=False)
+    learnt: Found | None = None
 
 
 @dataclass(frozen=True)
 class Run:
     """The tables of a run by name, the timings of its jobs, and what the claims need of its config.
 
-    The tables `ranking`, `scores`, `prediction` and `choice` are those of the paper's target.
+    The tables `ranking`, `scores`, `prediction` and `choice` are those of the paper's target;
+    `quality` and `small_quality` say what bank and small models have learnt, if trained here.
     """
 
     tables: Mapping[str, pd.DataFrame]
@@ -113,16 +126,35 @@ class Run:
 # --- verdicts ---
 
 
-def _reaches(rule: Rule, published: float, found: Found) -> tuple[str, str]:
+def _above_chance(found: Found) -> bool:
     low = found.value if found.low is None else found.low
+    return low > found.chance and (found.p is None or found.p < _ALPHA)
+
+
+def _reaches(rule: Rule, published: float, found: Found) -> tuple[str, str]:
     high = found.value if found.high is None else found.high
     # Slightly more than the threshold, for shares that differ by exactly that.
     near = high >= published or found.value >= published - rule.threshold - 1e-9
-    if low <= found.chance or (found.p is not None and found.p >= _ALPHA):
+    if not _above_chance(found):
         if near:
             return OPEN, "the published value and chance are both possible"
         return FAILS, "below the published value and no better than chance"
     return (HOLDS, "") if near else (FAILS, "weaker than published, yet above chance")
+
+
+def _over_ways(rule: Rule, published: float, found: Found) -> tuple[str, str]:
+    """Judge a number that there are several ways to find, of which the paper does not name its own.
+
+    The published value may come from any of them. Where their range, with their intervals, does not
+    reach it, it still holds or fails if it does so by every way.
+    """
+    by_way = [_reaches(rule, published, way) for way in found.ways]
+    inside = found.low - _ROUNDING <= published <= found.high + _ROUNDING
+    if inside and all(map(_above_chance, found.ways)):
+        return HOLDS, ""
+    if len({verdict for verdict, _ in by_way}) > 1:
+        return OPEN, "the way to turn affinities into similarities decides"
+    return by_way[0]
 
 
 def _significant(rule: Rule, published: float | None, found: Found) -> tuple[str, str]:
@@ -160,6 +192,7 @@ def _not_first(rule: Rule, published: float | None, found: Found) -> tuple[str, 
 
 JUDGES: dict[str, Callable[[Rule, float | None, Found], tuple[str, str]]] = {
     "reaches": _reaches,
+    "over_ways": _over_ways,
     "significant": _significant,
     "not_significant": _not_significant,
     "positive": _positive,
@@ -170,9 +203,19 @@ JUDGES: dict[str, Callable[[Rule, float | None, Found], tuple[str, str]]] = {
 
 
 def verdict_of(claim: Claim, found: Found) -> tuple[str, str]:
-    """Return the verdict on what a run found for a claim, and in a few words why."""
+    """Return the verdict on what a run found for a claim, and in a few words why.
+
+    A claim fails only if it also does without the tasks that networks have learnt nothing of.
+    """
     rule = claim.rules[0]
-    return JUDGES[rule.judge](rule, published_value(claim), found)
+    verdict, why = JUDGES[rule.judge](rule, published_value(claim), found)
+    if verdict != FAILS or found.learnt is None:
+        return verdict, why
+    learnt = found.learnt
+    without = f"{estimate(learnt.value, learnt.low, learnt.high)} without tasks not learnt"
+    if verdict_of(claim, learnt)[0] == FAILS:
+        return FAILS, f"{why}; {without}"
+    return OPEN, f"{NOTHING} of some tasks, which decides: {without}"
 
 
 # --- published values that follow from the table of Pascal VOC ---
@@ -237,14 +280,35 @@ def _estimate(row: Mapping, statistic: str, **more: object) -> Found:
     )
 
 
-def _separation(run: Run, layer: str, column: str = "difference") -> Found:
+def _separation(run: Run, layer: str) -> Found:
     if layer == "labels" and "labels" not in set(run.table("type_separation")["layer"]):
         raise NotComparable(_NO_LABELS)
     row = run.row("type_separation", layer=layer, control="none")
     note = f"within a type {row['within']:.2f}, between types {row['between']:.2f}"
-    if column == "ari_average":
-        note = f"average linkage cut into {row['n_clusters']:.0f}; a cut is brittle"
-    return Found(float(row[column]), p=float(row["p"]), note=note)
+    return Found(float(row["difference"]), p=float(row["p"]), note=note)
+
+
+def _clusters(run: Run) -> Found:
+    """Agreement of the types with the clusters of the authors' tree at the output, cut as there.
+
+    In the paper's tree vanishing point and 2D keypoints come out alone.
+    """
+    table = run.table("similarity")
+    if "compressed" not in set(table["layer"]):
+        raise NotComparable("the run has no similarities at the compressed output")
+    matrix = similarity_square(table, "compressed")
+    names = [name for name in matrix.index if name in TASKS]
+    if len(names) < _AUTHORS_CLUSTERS:
+        raise NotComparable(f"{len(names)} networks of tasks, which five clusters cannot hold")
+    values = matrix.loc[names, names].to_numpy()
+    types = [TASKS[name].type for name in names]
+    clusters = pd.Series(cut(LINKAGES["paper"](values), _AUTHORS_CLUSTERS), index=names)
+    alone = clusters[~clusters.duplicated(keep=False)].index
+    n_types = len(set(types))
+    average = adjusted_rand_index(types, cut(LINKAGES["average"](values), n_types))
+    note = f"alone: {', '.join(map(_label, alone)) or 'none'} (in the paper vanishing point and "
+    note += f"2D keypoints); average linkage, cut into {n_types}: {average:.2f}"
+    return Found(adjusted_rand_index(types, clusters), note=note)
 
 
 def _alike_at_block1(run: Run) -> Found:
@@ -287,25 +351,37 @@ def _low_labels(run: Run) -> Found:
 
 def _tree(run: Run, statistic: str) -> Found:
     table = run.table("taxonomy_agreement")
-    ours = table[table["similarity"] == "ours"].set_index("affinities")
-    kind = "measured" if "measured" in ours.index else "published"
+    kinds = set(table.loc[table["similarity"] == "ours", "affinities"])
+    kind = "measured" if "measured" in kinds else "published"
     row = run.row("taxonomy_agreement", similarity="ours", affinities=kind)
+    # A row for each way to make similarities of affinities, the default first.
+    mine = table[(table["affinities"] == kind) & table["similarity"].str.startswith("ours")]
+    ways = [_estimate(way, statistic) for way in mine.to_dict("records")]
+    default = _estimate(row, statistic)
+    values = [way.value for way in ways]
+    ends = [end for way in ways for end in (way.value, way.low, way.high) if end is not None]
+    shown = estimate(default.value, default.low, default.high)
+    note = f"{row['n_tasks']:.0f} tasks; {min(values):.2f} to {max(values):.2f} over {len(ways)} "
+    note += f"ways, with intervals {min(ends):.2f} to {max(ends):.2f}; by {row['normalisation']} "
+    note += f"{shown}; affinities " + _whose(run, kind)
+    if kind == "measured" and "published" in kinds:
+        other = run.row("taxonomy_agreement", similarity="ours", affinities="published")
+        note += f"; with Taskonomy's, of another bank, {other[statistic]:.2f}"
+    return Found(default.value, min(ends), max(ends), default.p, note, ways=ways)
+
+
+def _whose(run: Run, kind: str) -> str:
     if kind == "measured":
-        note = f"{row['n_tasks']:.0f} tasks; affinities measured here by probes"
-        if "published" in ours.index:
-            other = ours.loc["published", statistic]
-            note += f"; with Taskonomy's, of another bank, {other:.2f}"
-    else:
-        note = f"{row['n_tasks']:.0f} tasks; Taskonomy's affinities"
-        if run.bank != "taskonomy":
-            note += ", which belong to another bank"
-    return _estimate(row, statistic, note=note)
+        return "measured here by probes"
+    return "of Taskonomy" + (", which belong to another bank" if run.bank != "taskonomy" else "")
 
 
 def _small(run: Run, statistic: str) -> Found:
     row = run.row("small_vs_bank", task="mean", own_task="left out")
     note = f"mean of {row['n_tasks']:.0f} tasks, the task's own network left out"
-    return _estimate(row, statistic, note=note)
+    table = run.table("small_vs_bank")
+    rows = table[(table["own_task"] == "left out") & table["task"].isin(TASKS)]
+    return _estimate(row, statistic, note=note, learnt=_over_learnt(run, rows, statistic))
 
 
 def _lowest_small(run: Run, key: str, kind: str, without: Sequence[str] = ()) -> Found:
@@ -316,11 +392,39 @@ def _lowest_small(run: Run, key: str, kind: str, without: Sequence[str] = ()) ->
     table = table.dropna(subset=["pearson"])
     if table.empty:
         raise NotComparable(f"no small model of a {kind} task")
+    table, left_out = _of_learnt(run, table, _BOTH)
     row = table.loc[table["pearson"].idxmin()]
     reached = (table["pearson"] >= published).sum()
     note = f"lowest of {len(table)}: {_label(row['task'])}; "
-    note += f"{reached} of {len(table)} reach {published}"
+    note += f"{reached} of {len(table)} reach {published}{left_out}"
     return _estimate(row, "pearson", note=note)
+
+
+def _over_learnt(
+    run: Run, rows: pd.DataFrame, statistic: str, names: Sequence[str] = _BOTH
+) -> Found | None:
+    """Return the mean over the rows of tasks that networks have learnt; None where these are all.
+
+    Its interval is the mean of theirs, which is no narrower than that of the mean.
+    """
+    if rows.empty:
+        return None
+    kept, left_out = _of_learnt(run, rows, names)
+    columns = [statistic, f"{statistic}_low", f"{statistic}_high"]
+    return _estimate(kept[columns].mean(), statistic) if left_out else None
+
+
+def _of_learnt(run: Run, table: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Return the rows of tasks that the networks of these tables have all learnt, and a note on the
+    others."""
+    removed = pd.concat([_error_removed(run, name) for name in names])
+    lacking = {task: value for task, value in removed.items() if value <= LITTLE}
+    left_out = {task: lacking[task] for task in table["task"] if task in lacking}
+    kept = table[~table["task"].isin(left_out)]
+    words = ", ".join(f"{_label(task)} ({value:.3f})" for task, value in left_out.items())
+    if kept.empty:
+        raise NotComparable(f"{NOTHING}: share of the error removed, {words}")
+    return kept, f"; left out, for next to nothing was learnt: {words}" if left_out else ""
 
 
 def _small_matrix(run: Run, statistic: str) -> Found:
@@ -333,7 +437,12 @@ def _transfer(run: Run, statistic: str) -> Found:
     measured = row["affinities"] == "measured"
     kind = "measured here by probes" if measured else "of Taskonomy"
     note = f"mean of {row['n_targets']:.0f} targets; affinities {kind}"
-    return _estimate(row, statistic, note=note)
+    table = run.table("selection")
+    rows = table[(table["method"] == "rsa") & table["target"].isin(TASKS)]
+    rows = rows.rename(columns={"target": "task"})
+    return _estimate(
+        row, statistic, note=note, learnt=_over_learnt(run, rows, statistic, ("quality",))
+    )
 
 
 def _top(run: Run, n: int) -> Found:
@@ -367,6 +476,7 @@ def _order_by_type(run: Run) -> Found:
 
 def _same_task_rank(run: Run) -> Found:
     row = run.row("ranking", model=run.same_task)
+    _require_learnt(run, [run.same_task])
     table = run.table("ranking")
     note = f"rank of {row['label']} among {len(table)}"
     if row["rank"] > 1:
@@ -374,43 +484,7 @@ def _same_task_rank(run: Run) -> Found:
     return Found(float(row["rank"]), float(row["rank_low"]), float(row["rank_high"]), note=note)
 
 
-def classes_found(scores: pd.DataFrame) -> tuple[float, str]:
-    """Return how many classes the best network found, and the class it found best.
-
-    The number is the sum of its IoU over its largest: 1 for a network that predicts background (or
-    any one class) everywhere, whatever the share of that class, and up to the number of classes.
-
-    Raises
-    ------
-    NotComparable
-        If the table has no IoU by class, or the best network found nothing at all.
-    """
-    classes = [name for name in scores if name.startswith("iou_")]
-    best = scores.loc[scores["score"].idxmax(), classes].astype(float).fillna(0)
-    if not classes or not best.max() > 0:
-        raise NotComparable("fine-tuning found no class at all")
-    return float(best.sum() / best.max()), best.idxmax().removeprefix("iou_")
-
-
-def _require_learnt(run: Run) -> None:
-    """Raise NotComparable where there is no order of networks to predict.
-
-    That is where fine-tuning found little but one class, unless its seeds order the networks alike:
-    then the order is real, however low the scores.
-    """
-    table = run.table("scores")
-    table = table[table["model"] != SMALL]  # which is not fine-tuned
-    found, most = classes_found(table)
-    agree = run.row("prediction", ranking=OURS)["seeds_agree"]
-    if found < RULES["floor"].threshold and not agree >= _SEEDS_AGREE:
-        raise NotComparable(
-            f"fine-tuning learnt next to nothing: the best network, mIoU "
-            f"{table['score'].max():.3f}, finds little but {most}"
-        )
-
-
 def _prediction(run: Run) -> Found:
-    _require_learnt(run)
     row = run.row("prediction", ranking=OURS)
     note = (
         f"{row['n_models']:.0f} networks, p of a permutation {p_value(row['spearman_p'])}; "
@@ -422,7 +496,6 @@ def _prediction(run: Run) -> Found:
 
 
 def _gain(run: Run, statistic: str) -> Found:
-    _require_learnt(run)
     row = run.row("choice", statistic=statistic)
     if math.isnan(row["value"]):
         raise NotComparable("the ranking has no first choice")
@@ -434,7 +507,7 @@ def _gain(run: Run, statistic: str) -> Found:
 
 def _below_scratch(run: Run) -> Found:
     """Random initialisation less the mean of the two networks that the paper found below it."""
-    _require_learnt(run)
+    _require_learnt(run, BELOW_SCRATCH)
     random = run.row("scores", model="random")["score"]
     pair = [run.row("scores", model=name)["score"] for name in BELOW_SCRATCH]
     note = f"random {random:.3f}, {' and '.join(f'{x:.3f}' for x in pair)}; no interval"
@@ -537,7 +610,7 @@ def _label(name: str) -> str:
 
 FINDERS: dict[tuple[str, str], Callable[[Run], Found]] = {
     ("C1", "separation"): partial(_separation, layer="compressed"),
-    ("C1", "clusters"): partial(_separation, layer="compressed", column="ari_average"),
+    ("C1", "clusters"): _clusters,
     ("C2", "block1"): _alike_at_block1,
     ("C2", "fall"): _fall,
     ("C2", "growth"): _growth,
@@ -565,6 +638,72 @@ FINDERS: dict[tuple[str, str], Callable[[Run], Found]] = {
 }
 
 
+# --- what must have been learnt ---
+
+
+def _error_removed(run: Run, name: str) -> pd.Series:
+    """Return the share of the error of the best constant answer that training removed, by task.
+
+    The mean over seeds; empty where the run trains no such networks.
+    """
+    table = run.tables.get(name)
+    if table is None or table.empty:
+        return pd.Series(dtype=float)
+    return table.groupby("task", sort=False)["error_removed"].mean()
+
+
+def _require_learnt(run: Run, tasks: Sequence[str]) -> None:
+    """Raise NotComparable where a network of the bank has learnt nothing of its task."""
+    removed = _error_removed(run, "quality")
+    for task in tasks:
+        if removed.get(task, math.inf) <= LITTLE:
+            raise NotComparable(
+                f"{NOTHING}: the bank's network of {_label(task)} removed {removed[task]:.3f} of "
+                "the error of the best constant answer"
+            )
+
+
+def _most_learnt(run: Run, name: str, what: str) -> str:
+    """Require that most networks have learnt something; return a note on the others."""
+    removed = _error_removed(run, name)
+    lacking = int((removed <= LITTLE).sum())
+    said = f"{lacking} of {len(removed)} {what} learnt next to nothing"
+    if lacking and 2 * lacking >= len(removed):
+        raise NotComparable(
+            f"{NOTHING}: {said}; the median removed {removed.median():.3f} of the error of the "
+            "best constant answer"
+        )
+    return said if lacking else ""
+
+
+def _scores_learnt(run: Run, what: str, small: bool) -> str:
+    """Require that the best of the small model's scores, or of the others, is above chance.
+
+    A run without such scores has nothing to show.
+    """
+    table = run.tables.get("scores", pd.DataFrame())
+    rows = table if table.empty else table[(table["model"] == SMALL) == small]
+    if rows.empty:
+        return ""
+    if "chance_score" not in rows:
+        raise NotComparable("scores.csv has no column chance_score; make it again")
+    best = rows.loc[rows["score"].idxmax()]
+    if not has_learnt(best["score"], best["chance_score"], best.get("score_sd", math.nan)):
+        raise NotComparable(
+            f"{NOTHING}: {what} reached {best['score']:.3f}, chance is {best['chance_score']:.3f}"
+        )
+    return ""
+
+
+# By the name of a rule: what is checked before a number is judged, which returns a note.
+CONDITIONS: dict[str, Callable[[Run], str]] = {
+    "bank": partial(_most_learnt, name="quality", what="networks of the bank"),
+    "small": partial(_most_learnt, name="small_quality", what="small models"),
+    "target": partial(_scores_learnt, what="the target's small model", small=True),
+    "tuned": partial(_scores_learnt, what="the best network fine-tuned", small=False),
+}
+
+
 # --- the table ---
 
 
@@ -576,8 +715,10 @@ def judge(claim: Claim, run: Run) -> dict[str, object]:
         "published": published_value(claim),
         "rule": "; ".join(rule.words for rule in claim.rules),
         "source": claim.source,
+        "untested": claim.untested,
     }
     try:
+        notes = [CONDITIONS[rule.name](run) for rule in claim.rules[1:]]
         found = FINDERS[claim.id, claim.key](run)
         if math.isnan(found.value):
             raise NotComparable("undefined in this run")
@@ -587,7 +728,9 @@ def judge(claim: Claim, run: Run) -> dict[str, object]:
         return row | {"verdict": OPEN, "note": str(reason)}
     verdict, why = verdict_of(claim, found)
     values = {"ours": found.value, "ci_low": found.low, "ci_high": found.high}
-    note = "; ".join(part for part in (why, found.note) if part)
+    # What some networks lack speaks against a failure, not for what holds all the same.
+    notes = notes if verdict == FAILS else []
+    note = "; ".join(part for part in (why, found.note, *notes) if part)
     return row | values | {"verdict": verdict, "note": note}
 
 

@@ -2,8 +2,10 @@
 
 `claims.tsv`
     The paper's claims (Dwivedi & Roig, CVPR 2019): what is said and where, the value, the number
-    of tasks or targets that it is over, and the rules by which a run is judged. The value is blank
-    where the paper has a figure or words only, and "voc2012" where it follows from that table.
+    of tasks or targets that it is over, and the rules by which a run is judged: the first judges,
+    the others are conditions. The value is blank where the paper has a figure or words only, and
+    "voc2012" where it follows from that table. `untested` says why a rule is not tested on what is
+    published of the paper's own encoders; blank where it is, and passes.
 `rules.tsv`
     The rules: the function of `taskrsa.paper.claims` that judges, its threshold, and its words.
 `voc2012.tsv`
@@ -48,7 +50,8 @@ class Claim:
     published: float | None
     from_voc2012: bool  # the published value follows from `voc2012.tsv`
     n: int | None  # tasks or targets that the published value is over
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...]  # the first judges, the others are conditions
+    untested: str  # why the rule is not tested on the paper's own encoders; "" where it is
 
 
 def _number(text: str) -> float | None:
@@ -73,6 +76,7 @@ def _claims() -> tuple[Claim, ...]:
             from_voc2012=row["published"] == VOC2012,
             n=int(row["n"]) if row["n"] else None,
             rules=tuple(RULES[name] for name in row["rule"].split()),
+            untested=row["untested"],
         )
         for row in read_rows(_HERE / "claims.tsv")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -64,6 +65,22 @@ class Bank:
         return [name for name, row in self.all.items() if row.loader == "random"]
 
     @property
+    def untrained_of(self) -> dict[str, list[str]]:
+        """Names of the untrained networks of each network's design, itself left out: of controls,
+        and of rows of the table. Files of RDMs and of ONNX do not say what design they are of."""
+        designs = {name: _design(row) for name, row in self.all.items() if row.untrained}
+        return {
+            name: [other for other, design in designs.items() if design == own and other != name]
+            if (own := _design(row))
+            else []
+            for name, row in self.networks.items()
+        }
+
+    def controls(self, layer: str) -> list[str]:
+        """Return the names of the untrained controls that have a layer."""
+        return [name for name, row in self.random.items() if has_layer(row, layer)]
+
+    @property
     def with_features(self) -> list[str]:
         """Names of the networks that are shown images, which files of RDMs are not."""
         return [name for name, row in self.networks.items() if row.loader != RDMS]
@@ -110,6 +127,17 @@ class Bank:
         """Return the files of RDMs of networks, by default of all."""
         names = self.networks if names is None else names
         return [f"{self.run}/rdms/{kind}/{name}.h5" for name in names]
+
+
+def _design(row: Network) -> str:
+    """Return what networks share that differ in their weights alone; "" where that is not known."""
+    if row.is_native:
+        return "native"
+    if row.loader in (RDMS, "onnx"):
+        return ""
+    # What says where weights come from is of no design.
+    arguments = {k: v for k, v in row.arguments.items() if k not in ("pretrained", "weights")}
+    return json.dumps([row.loader, arguments], sort_keys=True)
 
 
 def has_layer(row: Network, layer: str, checked: Checked | None = None) -> bool:

@@ -135,6 +135,17 @@ class Target:
         """Label and type of the networks that are ranked, by name."""
         return styles({name: self.bank.networks[name] for name in self.ranked})
 
+    @property
+    def controls(self) -> list[str]:
+        """The untrained networks that are set beside the ranked ones, none of them ranked."""
+        return self.bank.controls(self.bank.layer)
+
+    @property
+    def untrained(self) -> dict[str, list[str]]:
+        """For each network that is ranked, the untrained ones of its design."""
+        there, of = {*self.ranked, *self.controls}, self.bank.untrained_of
+        return {name: [other for other in of[name] if other in there] for name in self.ranked}
+
     # --- measures of transfer ---
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from taskrsa.analysis.outcomes import has_learnt
 from taskrsa.report.advised import is_of_rsa, measures_of
 from taskrsa.report.choice import SIMILARITY, Choice
 from taskrsa.report.inputs import SMALL, Inputs
@@ -12,15 +13,13 @@ from taskrsa.text import estimate, is_known, number, p_value, percent
 
 ALPHA = 0.05
 FEW = 5  # networks below which a correlation with fine-tuning says nothing
-# Share of the range from chance to the highest score there is, 1, below which a small model has
-# learnt next to nothing.
-LITTLE = 0.05
 
 
 def similar(inputs: Inputs, target: str, choice: Choice) -> Said:
     """Return what the ranking by RSA says, beside the advice where there is one."""
     ranking = inputs.table("ranking", target).sort_values("rank", kind="stable")
     parts = [_first(ranking, inputs, target), _learnt(inputs, target), _exceeds(ranking)]
+    parts.append(_beyond_untrained(ranking))
     if choice.basis == SIMILARITY:
         parts.insert(1, _as_good(inputs, choice))
         parts.insert(2, Said(_by_images(inputs.table("ranking_images", target))))
@@ -70,6 +69,35 @@ def _exceeds(ranking: pd.DataFrame) -> Said:
     )
 
 
+def _beyond_untrained(ranking: pd.DataFrame) -> Said:
+    """Say how many networks are more alike to the target than an untrained one would be."""
+    there = ranking.reindex(columns=["n_untrained"])["n_untrained"].fillna(0) > 0
+    if not there.any():
+        return Said(
+            [
+                "The run has no untrained networks to compare with: stars only say that there is "
+                "anything in common."
+            ]
+        )
+    rows = ranking[there]
+    first, n = rows.iloc[0], int((rows["q_untrained"] < ALPHA).sum())
+    have = estimate(first["untrained_mean"], first["untrained_low"], first["untrained_high"])
+    beside = (
+        f"{first['n_untrained']:.0f} untrained of the design of {first['label']} have {have} "
+        "(mean, and the range of 95 % of such networks)"
+    )
+    if n:
+        said = f"{n} of {len(rows)} networks are more similar than an untrained one would be"
+        return Said([f"{said} (q < {ALPHA}): {beside}."])
+    return Said(
+        (),
+        [
+            "By RSA, no network is more similar to the target than an untrained one of its design "
+            f"would be: {beside}. The ranking may say more of designs and images than of training."
+        ],
+    )
+
+
 def _as_good(inputs: Inputs, choice: Choice) -> Said:
     if not choice.others:
         return Said(["Every other network is less similar (95 % confidence over all comparisons)."])
@@ -107,14 +135,10 @@ def _learnt(inputs: Inputs, target: str) -> Said:
     row = rows.iloc[0]
     reached = f"{number(row['score'], 3)} ({metric_of(inputs, target)})"
     beside = f"{reached}; chance is {number(row['chance_score'], 3)}"
-    more = row["score"] - row["chance_score"]
-    spread = row["score_sd"] if is_known(row["score_sd"]) else 0.0
-    if not more > 0:
-        had = f"The small model learnt nothing: it reached {beside}."
-    elif more <= max(spread, LITTLE * (1 - row["chance_score"])):
-        had = f"The small model learnt next to nothing: it reached {beside}."
-    else:
+    if has_learnt(row["score"], row["chance_score"], row["score_sd"]):
         return Said([f"The small model, by which RSA ranks, reached {beside}."])
+    next_to = "next to " * bool(row["score"] > row["chance_score"])
+    had = f"The small model learnt {next_to}nothing: it reached {beside}."
     return Said((), [f"{had} RSA cannot tell here; train it longer or on more images."])
 
 

@@ -47,6 +47,13 @@ class RDMStack:
         rows = [self.models.index(model) for model in models]
         return replace(self, models=tuple(models), rdms=self.rdms[rows])
 
+    def joined(self, other: RDMStack | None) -> RDMStack:
+        """Return the RDMs of these and of others over the same images; None adds none."""
+        if other is None:
+            return self
+        rdms = np.concatenate([self.rdms, other.rdms])
+        return replace(self, models=(*self.models, *other.models), rdms=rdms)
+
     def over(self, images: Sequence[int]) -> RDMStack:
         """Return the RDMs over those of its images that are in `images`, indices of stimuli."""
         keep = np.flatnonzero(np.isin(self.images, list(images)))
