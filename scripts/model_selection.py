@@ -14,7 +14,7 @@ from taskrsa.analysis.tables import read_affinity
 from taskrsa.entry import run
 from taskrsa.io.files import read_table, write_table
 from taskrsa.rsa.comparison import compare, resampled
-from taskrsa.rsa.inference import bootstrap_counts, resampled_similarity
+from taskrsa.rsa.inference import resampled_similarity
 from taskrsa.rsa.measures import MEASURES
 from taskrsa.rsa.similarity import similarity_between
 from taskrsa.rsa.stacks import load_stacks, stack_rdms
@@ -42,7 +42,7 @@ def main(
     rows, reference = [], None
     for name, measure in MEASURES.items():
         stacked = stack_rdms(measures, name).only(sources)
-        counts = bootstrap_counts(stacked.n_images, resamples, seed)
+        counts = stacked.counts(resamples, seed)
         similarity = pd.DataFrame(compare(name, stacked.rdms, names=sources), sources, sources)
         draws = resampled(name, stacked.rdms, counts)
         rows += selection_rows(
@@ -53,7 +53,7 @@ def main(
 
     of_bank, of_small = load_stacks(bank, small, layer, "compressed")
     of_bank = of_bank.only(sources)
-    counts = bootstrap_counts(of_bank.n_images, resamples, seed)
+    counts = of_bank.counts(resamples, seed)
     names = {"names": sources, "other_names": of_small.models}
     estimate = similarity_between(of_bank.rdms, of_small.rdms, **names)
     drawn = resampled_similarity(of_bank.rdms, counts, others=of_small.rdms)

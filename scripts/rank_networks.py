@@ -4,7 +4,6 @@ from taskrsa.analysis.advice import rank_by_images, rank_networks
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
 from taskrsa.paper.published import FIGURE8
-from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.stacks import load_stacks
 
 
@@ -25,7 +24,7 @@ def main(
     """`networks` maps names to label and type; `target` holds one file for each seed of the small
     model, or that of one network; `published` says that the target is the paper's."""
     of_bank, of_target = load_stacks(bank, target, layer, target_layer)
-    counts = bootstrap_counts(of_bank.n_images, resamples, seed)
+    counts = of_bank.counts(resamples, seed)
     ranking = rank_networks(
         of_target,
         of_bank,

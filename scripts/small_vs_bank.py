@@ -8,7 +8,6 @@ agreement for each task (claim C5), and the similarity among small models beside
 from taskrsa.analysis.small_models import small_vs_bank
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
-from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.stacks import load_stacks
 
 
@@ -27,7 +26,7 @@ def main(
 ) -> None:
     """`small` holds the files of all `tasks` of the first seed, then of the next."""
     of_bank, of_small = load_stacks(bank, small, layer, "compressed")
-    counts = bootstrap_counts(of_bank.n_images, resamples, seed)
+    counts = of_bank.counts(resamples, seed)
     tables = small_vs_bank(of_small, of_bank, tasks, counts, permutations, seed)
     write_table(tables.rankings, rankings)
     write_table(tables.agreement, agreement)

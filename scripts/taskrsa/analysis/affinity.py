@@ -184,7 +184,7 @@ def agreement_rows(
     """
     names = list(stacked.models)
     ours = similarity_matrix(stacked.rdms, names=names)
-    drawn = bootstrap_similarity(stacked.rdms, n_resamples, seed)
+    drawn = bootstrap_similarity(stacked.rdms, n_resamples, seed, stacked.groups)
     rows = []
     off_diagonal = affinity.to_numpy()[~np.eye(len(affinity), dtype=bool)]
     for normalise in get_args(Normalise):

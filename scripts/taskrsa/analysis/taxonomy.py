@@ -27,7 +27,9 @@ def similarity_table(
     """
     models = stacked.models
     rs = similarity_matrix(stacked.rdms, names=models)
-    low, high = confidence_interval(bootstrap_similarity(stacked.rdms, n_resamples, seed))
+    low, high = confidence_interval(
+        bootstrap_similarity(stacked.rdms, n_resamples, seed, stacked.groups)
+    )
     p = permutation_p(stacked.rdms, None, n_permutations, seed)
     i, j = np.triu_indices(len(models), 1)
     return pd.DataFrame(

@@ -7,6 +7,7 @@ labels).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,14 +40,16 @@ class _Sorted:
     last: np.ndarray  # and the last
 
 
-def bootstrap_similarity(rdms: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
+def bootstrap_similarity(
+    rdms: np.ndarray, n_resamples: int, seed: int, groups: np.ndarray | None = None
+) -> np.ndarray:
     """Return Spearman similarities of (m, p) RDMs over images drawn with replacement: (R, m, m).
 
     They are what `resampled_similarity` gives for the counts of `bootstrap_counts`: the same seed
     gives the same resamples for every layer. nan, too, where a resample has too few different
     images, which happens with very few images only.
     """
-    counts = bootstrap_counts(n_images_of(np.shape(rdms)[1]), n_resamples, seed)
+    counts = bootstrap_counts(n_images_of(np.shape(rdms)[1]), n_resamples, seed, groups=groups)
     usable = np.count_nonzero(counts, axis=1) >= _FEWEST_IMAGES  # a chance draw is not a mistake
     result = np.full((n_resamples, len(rdms), len(rdms)), np.nan)
     result[usable] = resampled_similarity(rdms, counts[usable])
@@ -129,13 +132,35 @@ def require_counts(counts: np.ndarray, n_images: int, fewest: int) -> None:
         )
 
 
-def bootstrap_counts(n_images: int, n_resamples: int, seed: int) -> np.ndarray:
+def bootstrap_counts(
+    n_images: int,
+    n_resamples: int,
+    seed: int | Sequence[int],
+    *,
+    groups: np.ndarray | None = None,
+    size: int | None = None,
+) -> np.ndarray:
     """Return how often each image is drawn in each resample: (n_resamples, n_images) int64.
 
-    Every row sums to `n_images`: that many images drawn with replacement.
+    Parameters
+    ----------
+    groups
+        (n_images,) whatever names the scene or clip that an image is of. Images of one group are
+        not independent, so whole groups are drawn, as many as there are, with replacement (the
+        cluster bootstrap; Davison & Hinkley 1997, section 3.8). By default each image is its own.
+    size
+        How many images are drawn, by default all (the m out of n bootstrap where fewer); of groups
+        the same share is drawn, so that rows have this sum only on average.
     """
+    units, of = (n_images, slice(None)) if groups is None else _numbered(groups)
+    drawn = units if size is None else max(1, round(size * units / n_images))
     rng = np.random.default_rng(seed)
-    return rng.multinomial(n_images, np.full(n_images, 1 / n_images), size=n_resamples)
+    return rng.multinomial(drawn, np.full(units, 1 / units), size=n_resamples)[:, of]
+
+
+def _numbered(groups: np.ndarray) -> tuple[int, np.ndarray]:
+    names, of = np.unique(groups, return_inverse=True)
+    return len(names), of
 
 
 def confidence_interval(resamples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
