@@ -10,7 +10,7 @@ their own tasks.
 import numpy as np
 import pandas as pd
 from taskrsa.analysis.selection import baseline_rows, selection_rows, with_published
-from taskrsa.analysis.tables import read_affinity
+from taskrsa.analysis.tables import read_affinity, with_groups
 from taskrsa.entry import run
 from taskrsa.io.files import read_table, write_table
 from taskrsa.rsa.comparison import compare, resampled
@@ -69,7 +69,7 @@ def main(
     if quality:
         scores = read_table(quality).set_index("model")["error_removed"].loc[sources]
     rows += baseline_rows(kind, transfer, scores, reference=reference)
-    write_table(with_published(rows), selection)
+    write_table(with_groups(with_published(rows), of_bank.n_groups), selection)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Rank the bank for a target: by the target's small models, or by one network of the bank."""
 
 from taskrsa.analysis.advice import rank_by_images, rank_networks
+from taskrsa.analysis.tables import with_groups
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
 from taskrsa.paper.published import FIGURE8
@@ -34,8 +35,9 @@ def main(
         styles={name: tuple(style) for name, style in networks.items()},
         published=FIGURE8 if published else (),
     )
-    write_table(rank_by_images(of_target, of_bank, sizes, resamples, seed), by_images)
-    write_table(ranking, table)
+    fewer = rank_by_images(of_target, of_bank, sizes, resamples, seed)
+    write_table(with_groups(fewer, of_bank.n_groups), by_images)
+    write_table(with_groups(ranking, of_bank.n_groups), table)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ agreement for each task (claim C5), and the similarity among small models beside
 """
 
 from taskrsa.analysis.small_models import small_vs_bank
+from taskrsa.analysis.tables import with_groups
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
 from taskrsa.rsa.stacks import load_stacks
@@ -28,10 +29,13 @@ def main(
     of_bank, of_small = load_stacks(bank, small, layer, "compressed")
     counts = of_bank.counts(resamples, seed)
     tables = small_vs_bank(of_small, of_bank, tasks, counts, permutations, seed)
-    write_table(tables.rankings, rankings)
-    write_table(tables.agreement, agreement)
-    write_table(tables.pairs, pairs)
-    write_table(tables.matrix_agreement, matrices)
+    for made, path in (
+        (tables.rankings, rankings),
+        (tables.agreement, agreement),
+        (tables.pairs, pairs),
+        (tables.matrix_agreement, matrices),
+    ):
+        write_table(with_groups(made, of_bank.n_groups), path)
 
 
 if __name__ == "__main__":

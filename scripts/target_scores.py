@@ -6,6 +6,7 @@ by similarity gained.
 
 from taskrsa.analysis.advice import target_similarity
 from taskrsa.analysis.outcomes import Reference, choice_gain, prediction_rows, score_rows
+from taskrsa.analysis.tables import with_groups
 from taskrsa.entry import run
 from taskrsa.io.files import read_table, write_table
 from taskrsa.paper.published import FIGURE8, MIOU, TABLE2
@@ -44,8 +45,8 @@ def main(
             "different ones are needed"
         )
     gain = choice_gain(similarity, reached, seed, same_task=same_task, reference=reference)
-    write_table(predicted, prediction)
-    write_table(gain, choice)
+    write_table(with_groups(predicted, of_bank.n_groups), prediction)
+    write_table(with_groups(gain, of_bank.n_groups), choice)
     write_table(score_rows(reached, read_table(ranking), reference), table)
 
 

@@ -162,8 +162,7 @@ def rank_by_images(
         )
     by_size = {}
     for size in sorted({*sizes, n_images}):
-        rng = np.random.default_rng([seed, size])
-        counts = rng.multinomial(size, np.full(n_images, 1 / n_images), size=resamples)
+        counts = bank.counts(resamples, [seed, size], size)
         # A draw of too few different images has no ranking.
         counts = counts[(counts > 0).sum(axis=1) >= FEWEST]
         similarity = target_similarity(target, bank, counts)
