@@ -14,7 +14,7 @@ from taskrsa.analysis.tables import read_affinity, with_groups
 from taskrsa.entry import run
 from taskrsa.io.files import read_table, write_table
 from taskrsa.rsa.comparison import compare, resampled
-from taskrsa.rsa.inference import resampled_similarity
+from taskrsa.rsa.inference import resampled_similarity, seed_means
 from taskrsa.rsa.measures import MEASURES
 from taskrsa.rsa.similarity import similarity_between
 from taskrsa.rsa.stacks import load_stacks, stack_rdms
@@ -59,7 +59,8 @@ def main(
     drawn = resampled_similarity(of_bank.rdms, counts, others=of_small.rdms)
     # The mean over the seeds of each task.
     found = np.concatenate([estimate[None], drawn])
-    found = found.reshape(1 + resamples, len(sources), -1, len(tasks)).mean(axis=2)
+    by_seed = found.reshape(1 + resamples, len(sources), -1, len(tasks)).transpose(0, 2, 3, 1)
+    found = seed_means(by_seed, seed).transpose(0, 2, 1)
     similarity = pd.DataFrame(found[0], sources, tasks)
     rows += selection_rows(
         kind, "rsa_small", SMALL_MODELS, similarity, found[1:], transfer, reference=reference

@@ -20,6 +20,7 @@ from taskrsa.rsa.similarity import ranked_rows, require_rdms
 
 LEVEL = 0.95  # of intervals
 
+_DIMENSIONS = 4  # in which trainings of one small model differ, as to similarities to a bank
 _FEW = 4  # RDMs that are moved themselves when labels are permuted
 _TOGETHER = 32  # permutations in one matrix product, and
 _MOVED = 16_000_000  # numbers at most that they hold
@@ -170,13 +171,91 @@ def confidence_interval(resamples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
+def agreement_interval(values: np.ndarray, limit: float = 1.0) -> tuple[float, float]:
+    """Return the bounds of a 95 % interval of how far similarities agree with something else.
+
+    Similarities from a sample of images are noisy, and noise lowers their correlation with anything
+    else: resamples lie below the estimate as the estimate lies below the truth, and a percentile
+    interval below both. So the resamples are moved up by their own bias, which centres them on the
+    estimate, and by up to as much again for the estimate's; the interval holds all of these. Its
+    coverage, and that of others, is measured by tests/benchmarks/coverage.py.
+
+    Parameters
+    ----------
+    values
+        (1 + R,) the estimate, then its resamples, some of which may be nan.
+    limit
+        The largest absolute value that there is.
+    """
+    low, high = confidence_interval(values[1:])
+    bias = np.nanmedian(values[1:]) - values[0]
+    ends = [min(low - bias, low - 2 * bias), max(high - bias, high - 2 * bias)]
+    return tuple(np.clip(ends, -limit, limit))
+
+
 def with_interval(name: str, values: np.ndarray) -> dict[str, float]:
     """Return a statistic as the columns `name`, `name`_low and `name`_high of a table.
 
-    `values` (1 + R,) are the estimate, then its resamples; the bounds are nan where there are none.
+    `values` (1 + R,) are the estimate, then its resamples; the bounds, of a percentile interval,
+    are nan where there are none.
     """
     low, high = confidence_interval(values[1:]) if len(values) > 1 else (np.nan, np.nan)
     return {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def with_agreement(name: str, values: np.ndarray, limit: float = 1.0) -> dict[str, float]:
+    """Return what `with_interval` does, with the bounds of `agreement_interval`."""
+    ends = agreement_interval(values, limit) if len(values) > 1 else (np.nan, np.nan)
+    return {name: float(values[0])} | {
+        f"{name}_{end}": float(value) for end, value in zip(("low", "high"), ends, strict=True)
+    }
+
+
+def retrained(draws: np.ndarray, seed: int | Sequence[int]) -> np.ndarray:
+    """Return resamples of the mean similarity over trainings, of images and of trainings.
+
+    Two or three seeds say little of how far trainings differ: drawing them with replacement gives
+    a handful of values, and the deviation of two is off by chance as often as not. So what the
+    seeds at hand differ by is shared by the networks, as the variances of genes are by moderated t
+    tests (Smyth 2004): half of the variance of a deviation is along those seen, half is the mean
+    over the networks, independent for each; the level that all share varies by what it was seen to
+    and that mean; and all are multiples of a t variable. Deviations of trainings have about four
+    dimensions (tests/benchmarks/coverage.py), so each seed after the first counts as four degrees
+    of freedom. Deviations are those of a mean over as many seeds.
+
+    Parameters
+    ----------
+    draws
+        (R, S, m) similarities of small models of S seeds to m networks, over resamples of images.
+
+    Returns
+    -------
+    (R, m); with one seed its draws as they are, over images alone.
+    """
+    n, n_seeds, m = draws.shape
+    if n_seeds == 1 or not n:
+        return draws.mean(axis=1)
+    rng = np.random.default_rng(seed)
+    values = np.nanmean(draws, axis=0)
+    deviations = values - values.mean(axis=0)
+    level = deviations.mean(axis=1, keepdims=True)
+    between = deviations - level  # what networks differ in
+    free = n_seeds - 1
+    spread = np.sqrt((between**2).sum() / free / max(m - 1, 1))
+    of_level = np.sqrt((level**2).sum() / free + spread**2)
+    noise = rng.normal(size=(n, n_seeds)) @ between / np.sqrt(free)
+    noise = np.sqrt(0.5) * (noise + spread * rng.normal(size=(n, m)))
+    noise += of_level * rng.normal(size=(n, 1))
+    degrees = free * min(_DIMENSIONS, m)
+    heavy = np.sqrt(degrees / rng.chisquare(degrees, size=(n, 1)))
+    return draws.mean(axis=1) + noise * heavy / np.sqrt(n_seeds)
+
+
+def seed_means(found: np.ndarray, seed: int) -> np.ndarray:
+    """Return means over seeds (1 + R, T, m) of (1 + R, S, T, m): of the estimate, which comes
+    first, and `retrained` for each of the T tasks."""
+    draws = [retrained(found[1:, :, t], [seed, t]) for t in range(found.shape[2])]
+    return np.concatenate([found[:1].mean(axis=1), np.stack(draws, axis=1)])
 
 
 def permutation_p(

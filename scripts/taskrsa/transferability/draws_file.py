@@ -14,7 +14,7 @@ _NO_LAYER = "-"  # of measures that are of no layer
 
 
 def write_draws(path: str | os.PathLike, draws: Mapping[tuple[str, str], np.ndarray]) -> None:
-    """Write draws (R,) by measure and layer; the same input gives the same bytes."""
+    """Write draws (R,) or (R, S) by measure and layer; the same input gives the same bytes."""
     import h5py
 
     with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="earliest") as file:

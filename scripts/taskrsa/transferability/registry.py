@@ -54,7 +54,7 @@ class Score:
     """What a measure says of a network: the higher, the better."""
 
     value: float
-    draws: np.ndarray | None = None  # (R,) over resamples of the images
+    draws: np.ndarray | None = None  # (R,) over resamples of images; (R, S) of S small models
     chance: float = np.nan  # what the best constant answer has; nan where there is none
 
 
