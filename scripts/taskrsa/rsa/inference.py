@@ -248,7 +248,7 @@ def retrained(draws: np.ndarray, seed: int | Sequence[int]) -> np.ndarray:
     noise += of_level * rng.normal(size=(n, 1))
     degrees = free * min(_DIMENSIONS, m)
     heavy = np.sqrt(degrees / rng.chisquare(degrees, size=(n, 1)))
-    return draws.mean(axis=1) + noise * heavy / np.sqrt(n_seeds)
+    return np.clip(draws.mean(axis=1) + noise * heavy / np.sqrt(n_seeds), -1.0, 1.0)
 
 
 def seed_means(found: np.ndarray, seed: int) -> np.ndarray:
