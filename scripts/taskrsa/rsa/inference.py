@@ -188,8 +188,13 @@ def agreement_interval(values: np.ndarray, limit: float = 1.0) -> tuple[float, f
         The largest absolute value that there is.
     """
     low, high = confidence_interval(values[1:])
-    bias = np.nanmedian(values[1:]) - values[0]
-    ends = [min(low - bias, low - 2 * bias), max(high - bias, high - 2 * bias)]
+    estimate = values[0]
+    bias = np.nanmedian(values[1:]) - estimate
+    # Rounding must not leave the estimate outside.
+    ends = (
+        np.min([low - bias, low - 2 * bias, estimate]),
+        np.max([high - bias, high - 2 * bias, estimate]),
+    )
     return tuple(np.clip(ends, -limit, limit))
 
 
