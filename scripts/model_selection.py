@@ -44,7 +44,7 @@ def main(
         stacked = stack_rdms(measures, name).only(sources)
         counts = stacked.counts(resamples, seed)
         similarity = pd.DataFrame(compare(name, stacked.rdms, names=sources), sources, sources)
-        draws = resampled(name, stacked.rdms, counts)
+        draws = resampled(name, stacked.rdms, counts, stacked.groups)
         rows += selection_rows(
             kind, name, measure.label, similarity, draws, transfer, reference=reference
         )
@@ -56,7 +56,7 @@ def main(
     counts = of_bank.counts(resamples, seed)
     names = {"names": sources, "other_names": of_small.models}
     estimate = similarity_between(of_bank.rdms, of_small.rdms, **names)
-    drawn = resampled_similarity(of_bank.rdms, counts, others=of_small.rdms)
+    drawn = resampled_similarity(of_bank.rdms, counts, others=of_small.rdms, groups=of_bank.groups)
     # The mean over the seeds of each task.
     found = np.concatenate([estimate[None], drawn])
     by_seed = found.reshape(1 + resamples, len(sources), -1, len(tasks)).transpose(0, 2, 3, 1)

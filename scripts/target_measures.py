@@ -48,7 +48,7 @@ def main(
         known |= {"layers": read.layers, "parameters": read.parameters}
     if rdms and target_rdms:
         network, small = load_stacks(rdms, target_rdms, layer, target_layer)
-        known["rdms"] = Rdms(network.rdms, small.rdms)
+        known["rdms"] = Rdms(network.rdms, small.rdms, network.groups)
         known["stimulus_counts"] = network.counts(resamples, seed)
     made = measure_all(Subject(model, labels, seed, **known), chosen, layers, drawn)
     write_draws(draws, made.draws)

@@ -7,11 +7,11 @@ Run from anywhere:
 
 Networks are made up of 20 latent variables of images, which they weigh as their type does and more
 or less of their own: similarities range as widely as those of the public bank. The truth is the
-mean similarity over four sets of 800 images. Affinities and scores are the true similarities and
-noise, so that the truth of their agreement is known as well. Small models are trained in earnest
-(`tests/small_trainings.py`). Every row is a share: of sets of images, or of trainings, in which an
-interval holds the truth (nominal .95) or a test finds what is not there (nominal .05); `error` is
-its standard error, as of independent sets.
+mean similarity over eight sets of 1,000 images, or over a hundred of scenes. Affinities and scores
+are the true similarities and noise, so that the truth of their agreement is known as well. Small
+models are trained in earnest (`tests/small_trainings.py`). Every row is a share: of sets of images,
+or of trainings, in which an interval holds the truth (nominal .95) or a test finds what is not
+there (nominal .05); `error` is its standard error, as of independent sets.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def shown(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
 
 def truth_of(weights: np.ndarray, seed: int) -> np.ndarray:
     rng = np.random.default_rng([99, seed])
-    return np.mean([similarity_matrix(shown(weights, 800, rng)) for _ in range(4)], axis=0)
+    return np.mean([similarity_matrix(shown(weights, 1000, rng)) for _ in range(8)], axis=0)
 
 
 # --- images ---
@@ -204,17 +204,24 @@ def over_groups(sets: int) -> Found:
     """Count intervals where three images show one scene, with and without drawing scenes."""
     found: Found = defaultdict(list)
     weights = world_of(0)[:4]
-    truth, upper = truth_of(weights, 0), np.triu_indices(4, 1)
-    scenes = np.repeat(np.arange(200 // FRAMES), FRAMES)
+    upper, scenes = np.triu_indices(4, 1), np.repeat(np.arange(200 // FRAMES), FRAMES)
+
+    def photographed(shared: float, of: int, at: int) -> np.ndarray:
+        rng = np.random.default_rng([of, round(100 * shared), at])
+        latent = np.sqrt(shared) * rng.normal(size=(scenes[-1] + 1, LATENT))[scenes]
+        latent += np.sqrt(1 - shared) * rng.normal(size=latent.shape)
+        return rdms_of(weights, latent, rng)
+
     for shared in (0.5, 0.8, 0.95):
+        # Pairs of one scene are alike for all networks: the truth is that of such sets.
+        others = [similarity_matrix(photographed(shared, 5, at)) for at in range(2 * sets)]
+        truth = np.mean(others, axis=0)
         for at in range(max(1, sets)):
-            rng = np.random.default_rng([4, round(100 * shared), at])
-            latent = np.sqrt(shared) * rng.normal(size=(scenes[-1] + 1, LATENT))[scenes]
-            latent += np.sqrt(1 - shared) * rng.normal(size=latent.shape)
-            rdms = rdms_of(weights, latent, rng)
+            rdms = photographed(shared, 4, at)
             for name, groups in (("images", None), ("scenes", scenes)):
                 counts = bootstrap_counts(len(scenes), 100, at, groups=groups)
-                low, high = confidence_interval(resampled_similarity(rdms, counts))
+                drawn = resampled_similarity(rdms, counts, groups=groups)
+                low, high = confidence_interval(drawn)
                 held = ((low <= truth) & (truth <= high))[upper].mean()
                 setting = f"{name} drawn, {shared:.0%} shared in a scene"
                 found["rs, three images a scene", setting, len(scenes)].append(held)

@@ -12,6 +12,7 @@ import pytest
 from labelled_files import photo
 from made_rdms import IMAGES, write
 from report_runs import bank
+from scipy.stats import spearmanr
 from taskrsa.analysis.tables import with_groups
 from taskrsa.analysis.taxonomy import similarity_table
 from taskrsa.data import rgbd, taskonomy
@@ -21,6 +22,7 @@ from taskrsa.data.view import SourceInfo
 from taskrsa.errors import DataError
 from taskrsa.io.files import read_table, write_table
 from taskrsa.report.answer import bank_answer, target_answer
+from taskrsa.rsa.inference import resampled_similarity
 from taskrsa.rsa.stacks import load_stacks, stack_rdms
 
 GROUPS = ["kitchen", "kitchen", "hall", "", "hall", "kitchen", "", "hall"]
@@ -177,3 +179,16 @@ def test_the_page_says_what_training_anew_may_change(seeds, words):
     tables = {**given.targets["mine"], "ranking": ranking}
     found = target_answer(replace(given, targets={"mine": tables}), "mine")
     assert words in " ".join(found.sentences)
+
+
+def test_pairs_of_a_scene_count_as_often_as_it_is_drawn():
+    rng = np.random.default_rng(0)
+    rdms = rng.uniform(size=(2, 15)).astype(np.float32)
+    groups, counts = np.array([0, 0, 1, 1, 2, 3]), np.array([[2, 2, 1, 1, 0, 1]])
+    a, b = np.triu_indices(6, 1)
+    weights = counts[0][a] * counts[0][b]
+    weights[groups[a] == groups[b]] = counts[0][a][groups[a] == groups[b]]
+    expected = spearmanr(*np.repeat(rdms, weights, axis=1)).statistic
+    found = resampled_similarity(rdms, counts, groups=groups)[0, 0, 1]
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert found != pytest.approx(resampled_similarity(rdms, counts)[0, 0, 1], abs=1e-4)

@@ -71,7 +71,7 @@ def target_similarity(target: RDMStack, bank: RDMStack, counts: np.ndarray) -> S
     values = similarity_between(
         target.rdms, bank.rdms, names=target.models, other_names=bank.models
     )
-    draws = resampled_similarity(target.rdms, counts, others=bank.rdms)
+    draws = resampled_similarity(target.rdms, counts, others=bank.rdms, groups=bank.groups)
     return Similarity(bank.models, values, draws)
 
 

@@ -92,7 +92,8 @@ def small_vs_bank(
     stack = np.concatenate([bank.rdms, small.rdms])
     # The estimate comes first, the resamples after it: every statistic is then one expression.
     estimate = similarity_matrix(stack, names=[*bank.models, *small.models])
-    found = np.concatenate([estimate[None], resampled_similarity(stack, counts)])
+    drawn = resampled_similarity(stack, counts, groups=bank.groups)
+    found = np.concatenate([estimate[None], drawn])
     to_bank = found[:, m:, :m].reshape(-1, n_seeds, n_tasks, m)
     own_to_bank = found[:, own, :m]
     blocks = [slice(m + s * n_tasks, m + (s + 1) * n_tasks) for s in range(n_seeds)]

@@ -16,7 +16,6 @@ from taskrsa.rsa.measures import measure_named
 from taskrsa.rsa.similarity import similarity_matrix
 
 _COMPARED = {"spearman": similarity_matrix, "alignment": alignment_matrix}
-_RESAMPLED = {"spearman": resampled_similarity, "alignment": resampled_alignment}
 
 
 def compare(name: str, matrices: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
@@ -28,12 +27,17 @@ def compare(name: str, matrices: np.ndarray, *, names: Sequence[str] | None = No
     return _COMPARED[measure_named(name).compare](matrices, names=names)
 
 
-def resampled(name: str, matrices: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def resampled(
+    name: str, matrices: np.ndarray, counts: np.ndarray, groups: np.ndarray | None = None
+) -> np.ndarray:
     """Return what `compare` gives for each resample: (R, m, m), of (R, n) counts of the images.
 
     The numbers of a pair are those of all images: where a measure subtracts a feature's mean or
     divides by its deviation, they are not recomputed for each resample, so the spread is that of
-    which images are compared, not of the normalisation. See `resampled_similarity` and
+    which images are compared, not of the normalisation. `groups` are those that the counts draw
+    whole; alignments take pairs of a group as those of two. See `resampled_similarity` and
     `resampled_alignment`.
     """
-    return _RESAMPLED[measure_named(name).compare](matrices, counts)
+    if measure_named(name).compare == "spearman":
+        return resampled_similarity(matrices, counts, groups=groups)
+    return resampled_alignment(matrices, counts)

@@ -53,12 +53,16 @@ def bootstrap_similarity(
     counts = bootstrap_counts(n_images_of(np.shape(rdms)[1]), n_resamples, seed, groups=groups)
     usable = np.count_nonzero(counts, axis=1) >= _FEWEST_IMAGES  # a chance draw is not a mistake
     result = np.full((n_resamples, len(rdms), len(rdms)), np.nan)
-    result[usable] = resampled_similarity(rdms, counts[usable])
+    result[usable] = resampled_similarity(rdms, counts[usable], groups=groups)
     return result
 
 
 def resampled_similarity(
-    rdms: np.ndarray, counts: np.ndarray, *, others: np.ndarray | None = None
+    rdms: np.ndarray,
+    counts: np.ndarray,
+    *,
+    others: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return Spearman similarities of RDMs over images taken as often as `counts` says.
 
@@ -75,6 +79,10 @@ def resampled_similarity(
         of the images.
     others
         (k, p) RDMs to compare with; by default `rdms` themselves.
+    groups
+        (n,) names of the groups that `counts` draws whole, where it does. Two images of a group
+        drawn c times make c pairs, not c c': those of two copies of a scene are as good as pairs
+        of an image with itself, and no two scenes of a larger set would be as alike.
 
     Returns
     -------
@@ -93,11 +101,15 @@ def resampled_similarity(
     left = [_sort(row) for row in rdms]
     right = None if others is None else [_sort(row) for row in require_rdms(others)]
     upper = np.triu_indices(n_images, 1)
+    together = np.empty(0, dtype=np.intp)
+    if groups is not None:
+        together = np.flatnonzero(np.equal(*np.asarray(groups)[np.array(upper)]))
     a = np.empty((len(left), len(upper[0])), dtype=np.float32)
     b = a if right is None else np.empty((len(right), len(upper[0])), dtype=np.float32)
     result = np.empty((len(counts), len(a), len(b)))
     for draw, count in enumerate(counts.astype(np.int32)):
         weights = count[upper[0]] * count[upper[1]]
+        weights[together] = count[upper[0][together]]
         root = np.sqrt(weights.astype(np.float32))
         _weighted_rank_rows(left, weights, root, out=a)
         if right is not None:

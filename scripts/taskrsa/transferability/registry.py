@@ -47,6 +47,7 @@ class Rdms:
 
     network: np.ndarray  # (1, p)
     small: np.ndarray  # (S, p) of the target's small models
+    groups: np.ndarray | None = None  # of the images, drawn whole by stimulus_counts
 
 
 @dataclass(frozen=True)
