@@ -103,9 +103,6 @@ def small_vs_bank(
 
     by_seed = small.rdms.reshape(n_seeds, n_tasks, -1)
     p = permutation_p(mid_ranks(by_seed).mean(axis=0), bank.rdms, permutations, seed)
-    ceilings = np.full((2, n_tasks), np.nan)
-    if n_seeds > 1:
-        ceilings = np.transpose([noise_ceiling(by_seed[:, t]) for t in range(n_tasks)])
     rankings = {
         "model": np.repeat(list(tasks), m),
         "other": np.tile(bank.models, n_tasks),
@@ -125,12 +122,22 @@ def small_vs_bank(
     }
     return SmallVsBank(
         rankings=pd.DataFrame(rankings),
-        agreement=_agreement(of_seeds, to_bank[0], own_to_bank, ceilings, tasks, bank.models),
+        agreement=_agreement(
+            of_seeds, to_bank[0], own_to_bank, _ceilings(by_seed), tasks, bank.models
+        ),
         pairs=pd.DataFrame(pairs),
         matrix_agreement=_matrix_agreement(
             small_pairs, among_small, among_bank, permutations, seed
         ),
     )
+
+
+def _ceilings(by_seed: np.ndarray) -> np.ndarray:
+    """Return the noise ceilings (2, T) of RDMs (S, T, p), nan with one seed."""
+    n_seeds, n_tasks = by_seed.shape[:2]
+    if n_seeds == 1:
+        return np.full((2, n_tasks), np.nan)
+    return np.transpose([noise_ceiling(by_seed[:, t]) for t in range(n_tasks)])
 
 
 def _agreement(
