@@ -10,12 +10,12 @@ def main(
     task: str, centre: bool, constant_images: str, stimuli: str, labels: str, rdms: str
 ) -> None:
     with Pack(stimuli) as pack:
-        conditions, digest = pack.ids, pack.digest
+        conditions, digest, groups = pack.ids, pack.digest, pack.groups
     about = label_attributes(labels)
     features = label_features(
         about["output"], *read_labels(labels, "stimuli"), about["n_outputs"], about.get("ab_bins")
     )
-    origin = Origin(task, task, conditions, digest, centre)
+    origin = Origin(task, task, conditions, digest, centre, groups=groups)
     make_rdms(rdms, {"labels": (features, centre)}, origin, constant_images)
 
 

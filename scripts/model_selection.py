@@ -10,11 +10,11 @@ their own tasks.
 import numpy as np
 import pandas as pd
 from taskrsa.analysis.selection import baseline_rows, selection_rows, with_published
-from taskrsa.analysis.tables import read_affinity
+from taskrsa.analysis.tables import read_affinity, with_groups
 from taskrsa.entry import run
 from taskrsa.io.files import read_table, write_table
 from taskrsa.rsa.comparison import compare, resampled
-from taskrsa.rsa.inference import bootstrap_counts, resampled_similarity
+from taskrsa.rsa.inference import resampled_similarity, seed_means
 from taskrsa.rsa.measures import MEASURES
 from taskrsa.rsa.similarity import similarity_between
 from taskrsa.rsa.stacks import load_stacks, stack_rdms
@@ -42,9 +42,9 @@ def main(
     rows, reference = [], None
     for name, measure in MEASURES.items():
         stacked = stack_rdms(measures, name).only(sources)
-        counts = bootstrap_counts(stacked.n_images, resamples, seed)
+        counts = stacked.counts(resamples, seed)
         similarity = pd.DataFrame(compare(name, stacked.rdms, names=sources), sources, sources)
-        draws = resampled(name, stacked.rdms, counts)
+        draws = resampled(name, stacked.rdms, counts, stacked.groups)
         rows += selection_rows(
             kind, name, measure.label, similarity, draws, transfer, reference=reference
         )
@@ -53,13 +53,14 @@ def main(
 
     of_bank, of_small = load_stacks(bank, small, layer, "compressed")
     of_bank = of_bank.only(sources)
-    counts = bootstrap_counts(of_bank.n_images, resamples, seed)
+    counts = of_bank.counts(resamples, seed)
     names = {"names": sources, "other_names": of_small.models}
     estimate = similarity_between(of_bank.rdms, of_small.rdms, **names)
-    drawn = resampled_similarity(of_bank.rdms, counts, others=of_small.rdms)
+    drawn = resampled_similarity(of_bank.rdms, counts, others=of_small.rdms, groups=of_bank.groups)
     # The mean over the seeds of each task.
     found = np.concatenate([estimate[None], drawn])
-    found = found.reshape(1 + resamples, len(sources), -1, len(tasks)).mean(axis=2)
+    by_seed = found.reshape(1 + resamples, len(sources), -1, len(tasks)).transpose(0, 2, 3, 1)
+    found = seed_means(by_seed, seed).transpose(0, 2, 1)
     similarity = pd.DataFrame(found[0], sources, tasks)
     rows += selection_rows(
         kind, "rsa_small", SMALL_MODELS, similarity, found[1:], transfer, reference=reference
@@ -69,7 +70,7 @@ def main(
     if quality:
         scores = read_table(quality).set_index("model")["error_removed"].loc[sources]
     rows += baseline_rows(kind, transfer, scores, reference=reference)
-    write_table(with_published(rows), selection)
+    write_table(with_groups(with_published(rows), of_bank.n_groups), selection)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,9 @@ def main(
     for values, path, files in zip(rows, weights, outputs, strict=True):
         row = Network.from_json(values)
         task = row.task or row.type or row.name
-        origin = Origin(row.name, task, pack.ids, pack.digest, choices["centre"])
+        origin = Origin(
+            row.name, task, pack.ids, pack.digest, choices["centre"], groups=pack.groups
+        )
         path = None if path == "-" else path
         if row.loader == RDMS:
             if any(files[1:]):

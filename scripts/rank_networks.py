@@ -5,11 +5,11 @@ Beside the similarity of each network stand those of untrained ones of its desig
 """
 
 from taskrsa.analysis.advice import rank_by_images, rank_networks
+from taskrsa.analysis.tables import with_groups
 from taskrsa.analysis.untrained import Untrained
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
 from taskrsa.paper.published import FIGURE8
-from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.stacks import common_images, stack_rdms
 
 
@@ -35,7 +35,7 @@ def main(
     read = [stack_rdms(bank, layer), stack_rdms(target, target_layer)]
     read += [stack_rdms(random, layer)] if random else []
     of_bank, of_target, *controls = common_images(*read)
-    counts = bootstrap_counts(of_bank.n_images, resamples, seed)
+    counts = of_bank.counts(resamples, seed)
     ranking = rank_networks(
         of_target,
         of_bank,
@@ -46,8 +46,9 @@ def main(
         published=FIGURE8 if published else (),
         untrained=Untrained(next(iter(controls), None), untrained or {}),
     )
-    write_table(rank_by_images(of_target, of_bank, sizes, resamples, seed), by_images)
-    write_table(ranking, table)
+    fewer = rank_by_images(of_target, of_bank, sizes, resamples, seed)
+    write_table(with_groups(fewer, of_bank.n_groups), by_images)
+    write_table(with_groups(ranking, of_bank.n_groups), table)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ similarity, its bootstrap interval over images, p of a randomisation of conditio
 similarities of untrained networks of the same designs: controls (random), or of the bank.
 """
 
+from taskrsa.analysis.tables import with_groups
 from taskrsa.analysis.taxonomy import similarity_table
 from taskrsa.analysis.untrained import Untrained
 from taskrsa.entry import run
@@ -33,7 +34,7 @@ def main(
     found = similarity_table(
         stacked, layer, resamples, permutations, seed, untrained=null, compare=compare
     )
-    write_table(found, table)
+    write_table(with_groups(found, stacked.n_groups), table)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ beside that in the bank (Figure S3, claim C6).
 """
 
 from taskrsa.analysis.small_models import small_vs_bank
+from taskrsa.analysis.tables import with_groups
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
-from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.stacks import common_images, stack_rdms
 
 
@@ -31,13 +31,16 @@ def main(
     read = [stack_rdms(bank, layer), stack_rdms(small, "compressed")]
     read += [stack_rdms(random, layer)] if random else []
     of_bank, of_small, *untrained = common_images(*read)
-    counts = bootstrap_counts(of_bank.n_images, resamples, seed)
+    counts = of_bank.counts(resamples, seed)
     null = next(iter(untrained), None)
     tables = small_vs_bank(of_small, of_bank, tasks, counts, permutations, seed, null)
-    write_table(tables.rankings, rankings)
-    write_table(tables.agreement, agreement)
-    write_table(tables.pairs, pairs)
-    write_table(tables.matrix_agreement, matrices)
+    for made, path in (
+        (tables.rankings, rankings),
+        (tables.agreement, agreement),
+        (tables.pairs, pairs),
+        (tables.matrix_agreement, matrices),
+    ):
+        write_table(with_groups(made, of_bank.n_groups), path)
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ def main(
         known |= {"layers": read.layers, "parameters": read.parameters}
     if rdms and target_rdms:
         network, small = load_stacks(rdms, target_rdms, layer, target_layer)
-        known["rdms"] = Rdms(network.rdms, small.rdms)
-        known["stimulus_counts"] = bootstrap_counts(network.n_images, resamples, seed)
+        known["rdms"] = Rdms(network.rdms, small.rdms, network.groups)
+        known["stimulus_counts"] = network.counts(resamples, seed)
     made = measure_all(Subject(model, labels, seed, **known), chosen, layers, drawn)
     write_draws(draws, made.draws)
     write_table(made.seconds, seconds)

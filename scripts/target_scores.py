@@ -6,10 +6,10 @@ by similarity gained.
 
 from taskrsa.analysis.advice import target_similarity
 from taskrsa.analysis.outcomes import Reference, choice_gain, prediction_rows, score_rows
+from taskrsa.analysis.tables import with_groups
 from taskrsa.entry import run
 from taskrsa.io.files import read_table, write_table
 from taskrsa.paper.published import FIGURE8, MIOU, TABLE2
-from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.stacks import load_stacks
 
 PASCAL = Reference(scores=MIOU, orders={"Table 2": TABLE2, "Figure 8": FIGURE8})
@@ -35,7 +35,7 @@ def main(
     the target is the paper's."""
     reference = PASCAL if published else None
     of_bank, of_target = load_stacks(bank, target, layer, target_layer)
-    counts = bootstrap_counts(of_bank.n_images, resamples, seed)
+    counts = of_bank.counts(resamples, seed)
     similarity = target_similarity(of_target, of_bank, counts)
     reached = read_table(runs)
     predicted = prediction_rows(similarity, reached, permutations, seed, reference)
@@ -45,8 +45,8 @@ def main(
             "different ones are needed"
         )
     gain = choice_gain(similarity, reached, seed, same_task=same_task, reference=reference)
-    write_table(predicted, prediction)
-    write_table(gain, choice)
+    write_table(with_groups(predicted, of_bank.n_groups), prediction)
+    write_table(with_groups(gain, of_bank.n_groups), choice)
     write_table(score_rows(reached, read_table(ranking), reference), table)
 
 

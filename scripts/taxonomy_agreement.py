@@ -7,7 +7,7 @@ matrices with intervals (Fig. 6, claim C4), the published one last.
 
 import pandas as pd
 from taskrsa.analysis.affinity import agreement_rows, published_agreement, transfer_similarity
-from taskrsa.analysis.tables import long_table, read_affinity
+from taskrsa.analysis.tables import long_table, read_affinity, with_groups
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
 from taskrsa.rsa.stacks import stack_rdms
@@ -33,7 +33,7 @@ def main(
         write_table(long_table(transfer, "model_a", "model_b", "rs"), similarity)
         found = agreement_rows(bank.only(names), matrix, resamples, permutations, seed)
         rows += [{"affinities": kind, **row} for row in found]
-    write_table([*rows, published_agreement()], agreement)
+    write_table(with_groups([*rows, published_agreement()], bank.n_groups), agreement)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from taskrsa.rsa.inference import (
     confidence_interval,
     permutation_p,
     resampled_similarity,
+    retrained,
 )
 from taskrsa.rsa.similarity import similarity_between
 from taskrsa.rsa.stacks import RDMStack
@@ -61,7 +62,7 @@ def test_the_ranking_is_the_mean_over_seeds_most_similar_first(ranked):
 def test_intervals_are_of_the_mean_and_of_its_rank(ranked):
     target, bank = stacks()
     table = ranked.set_index("model").loc[list(NETWORKS)]
-    means = resampled_similarity(target.rdms, COUNTS, others=bank.rdms).mean(axis=1)
+    means = retrained(resampled_similarity(target.rdms, COUNTS, others=bank.rdms), [1, 0])
     low, high = confidence_interval(means)
     np.testing.assert_allclose(table["ci_low"], low)
     np.testing.assert_allclose(table["ci_high"], high)

@@ -6,8 +6,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import squareform
 from scipy.stats import pearsonr, rankdata, spearmanr
+from taskrsa.analysis.ranking import ranking_agreement
 from taskrsa.errors import RepresentationError
 from taskrsa.rsa.inference import (
+    agreement_interval,
     bootstrap_counts,
     bootstrap_similarity,
     confidence_interval,
@@ -15,6 +17,8 @@ from taskrsa.rsa.inference import (
     noise_ceiling,
     permutation_p,
     resampled_similarity,
+    retrained,
+    seed_means,
 )
 from taskrsa.rsa.similarity import similarity_between, similarity_matrix
 
@@ -296,3 +300,114 @@ def test_rdms_that_cannot_be_ranked():
         permutation_p(unknown, None, 2, 0)
     with pytest.raises(RepresentationError, match="RDM 0: its RDM holds nan"):
         bootstrap_similarity(unknown, 2, 0)
+
+
+# --- groups of images ---
+
+
+def test_images_of_one_group_are_drawn_together():
+    groups = np.array([2, 0, 0, 1, 2, 2, 1, 3])
+    counts = bootstrap_counts(8, 400, seed=1, groups=groups)
+    for group in range(4):
+        of_group = counts[:, groups == group]
+        assert (of_group == of_group[:, :1]).all()
+    drawn = counts[:, [1, 3, 0, 7]]  # one image of each group
+    assert (drawn.sum(axis=1) == 4).all()
+    assert drawn.var() == pytest.approx(3 / 4, rel=0.1)
+
+
+def test_images_that_are_groups_of_their_own_are_drawn_as_without_groups():
+    plain = bootstrap_counts(30, 9, seed=2)
+    np.testing.assert_array_equal(bootstrap_counts(30, 9, seed=2, groups=np.arange(30)), plain)
+    fewer = bootstrap_counts(30, 9, seed=2, groups=np.repeat(np.arange(10), 3), size=15)
+    assert (fewer.sum(axis=1) == 15).all()
+    assert (bootstrap_counts(30, 9, seed=2, size=15).sum(axis=1) == 15).all()
+
+
+@pytest.mark.parametrize(("n_groups", "least"), [(None, 0.2), (25, 0.85)])
+def test_drawing_groups_restores_coverage(n_groups, least):
+    # A mean of 25 groups of four equal numbers varies twice as much as one of 100.
+    rng, held = np.random.default_rng(0), []
+    for at in range(200):
+        values = np.repeat(rng.normal(size=25), 4)
+        groups = None if n_groups is None else np.repeat(np.arange(25), 4)
+        counts = bootstrap_counts(100, 200, at, groups=groups)
+        low, high = confidence_interval(counts @ values / counts.sum(axis=1))
+        held.append(low <= 0 <= high)
+    assert np.mean(held) > least
+    assert (np.mean(held) > 0.85) == (n_groups is not None)
+
+
+# --- intervals of agreements ---
+
+
+def test_interval_of_an_agreement_by_hand():
+    draws = np.linspace(0.4, 0.6, 201)  # the median .1 below the estimate
+    low, high = agreement_interval(np.r_[0.6, draws])
+    assert (low, high) == pytest.approx((0.405 + 0.1, 0.595 + 0.2))
+    assert agreement_interval(np.r_[0.95, draws + 0.2])[1] == 1
+    assert agreement_interval(np.r_[0.95, draws + 0.2], limit=2)[1] > 1
+    unbiased = agreement_interval(np.r_[0.5, draws])
+    assert unbiased == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
+
+
+def test_noise_that_lowers_a_correlation_leaves_the_truth_inside():
+    # Similarities of 15 networks are seen with noise; the truth is their correlation without.
+    rng, held, plain = np.random.default_rng(0), [], []
+    for _ in range(150):
+        truth = rng.normal(size=15)
+        scores = truth + 0.4 * rng.normal(size=15)
+        seen = truth + 0.4 * rng.normal(size=15)
+        drawn = seen + 0.4 * rng.normal(size=(200, 15))
+        values = ranking_agreement(np.vstack([seen, drawn]), scores)["pearson"]
+        true = np.corrcoef(truth, scores)[0, 1]
+        for found, (low, high) in (
+            (held, agreement_interval(values)),
+            (plain, confidence_interval(values[1:])),
+        ):
+            found.append(low <= true <= high)
+    assert np.mean(held) > 0.9
+    assert np.mean(plain) < np.mean(held) - 0.05
+
+
+# --- trainings ---
+
+
+def test_trainings_are_drawn_around_the_mean_over_seeds():
+    rng = np.random.default_rng(0)
+    images = 0.01 * rng.normal(size=(4000, 1, 6))
+    seeds = 0.3 + np.array([[0.02], [-0.02]]) + 0.05 * rng.normal(size=(2, 6))
+    drawn = retrained(images + seeds, 1)
+    np.testing.assert_allclose(np.median(drawn, axis=0), seeds.mean(axis=0), atol=0.01)
+    deviation = np.abs(seeds[0] - seeds[1]) / 2  # of the mean of two
+    spread = np.diff(np.quantile(drawn, [0.16, 0.84], axis=0), axis=0)[0] / 2
+    assert (spread > 0.5 * np.mean(deviation)).all()  # also where two seeds happen to agree
+    assert np.abs(drawn).max() <= 1
+    np.testing.assert_array_equal(drawn, retrained(images + seeds, 1))
+    assert (drawn != retrained(images + seeds, 2)).any()
+
+
+def test_one_training_varies_with_its_images_alone():
+    draws = np.random.default_rng(0).normal(size=(9, 1, 4)) / 9
+    np.testing.assert_array_equal(retrained(draws, 3), draws[:, 0])
+
+
+def test_intervals_hold_what_more_trainings_have():
+    rng, held = np.random.default_rng(4), []
+    for at in range(200):
+        truth = rng.uniform(0.2, 0.6, size=8)
+        # Trainings differ in three directions and in their level.
+        directions = rng.normal(size=(3, 8))
+        seeds = 0.02 * (rng.normal(size=(2, 3)) @ directions + rng.normal(size=(2, 1)))
+        drawn = retrained(truth + seeds + 0.005 * rng.normal(size=(400, 1, 8)), at)
+        low, high = confidence_interval(drawn)
+        held.append(((low <= truth) & (truth <= high)).mean())
+    assert np.mean(held) > 0.92
+
+
+def test_means_over_seeds_begin_with_the_estimate():
+    found = np.random.default_rng(0).uniform(-0.5, 0.5, size=(11, 2, 3, 5))
+    means = seed_means(found, 7)
+    assert means.shape == (11, 3, 5)
+    np.testing.assert_allclose(means[0], found[0].mean(axis=0))
+    np.testing.assert_array_equal(means[1:, 1], retrained(found[1:, :, 1], [7, 1]))

@@ -23,7 +23,7 @@ from taskrsa.analysis.selection import (
     with_published,
 )
 from taskrsa.errors import DataError, RepresentationError
-from taskrsa.rsa.inference import bootstrap_similarity
+from taskrsa.rsa.inference import agreement_interval, bootstrap_similarity
 from taskrsa.rsa.similarity import similarity_matrix
 from taskrsa.tasks.dictionary import TASKS
 
@@ -222,10 +222,11 @@ def test_intervals_are_those_of_the_draws():
     tops = top_n(choice_ranks(Transfer(draws[:, :5], affinity.to_numpy(), SOURCES, targets)))
     mean = rows[-1]
     for how in ("pearson", "spearman"):
-        low, high = np.quantile(by_draw[how].mean(axis=1), [0.025, 0.975])
-        assert (mean[f"{how}_low"], mean[f"{how}_high"]) == pytest.approx((low, high))
+        ends = agreement_interval(np.r_[mean[how], by_draw[how].mean(axis=1)])
+        assert (mean[f"{how}_low"], mean[f"{how}_high"]) == pytest.approx(ends)
         for t in range(6):
-            assert rows[t][f"{how}_low"] == pytest.approx(np.quantile(by_draw[how][:, t], 0.025))
+            low, _ = agreement_interval(np.r_[rows[t][how], by_draw[how][:, t]])
+            assert rows[t][f"{how}_low"] == pytest.approx(low)
             assert rows[t][f"{how}_low"] <= rows[t][how] + 1e-9
             assert rows[t][how] <= rows[t][f"{how}_high"] + 1e-9
     for n in (1, 3, 5):
@@ -252,8 +253,9 @@ def test_difference_is_paired_over_the_same_targets():
     less = ours["spearman"].mean(axis=1) - theirs["spearman"].mean(axis=1)
     mean = rows[-1]
     assert mean["n_targets"] == 3
-    assert mean["spearman_less_rsa_low"] == pytest.approx(np.quantile(less, 0.025))
-    assert mean["spearman_less_rsa_high"] == pytest.approx(np.quantile(less, 0.975))
+    ends = agreement_interval(np.r_[mean["spearman_less_rsa"], less], limit=2)
+    assert mean["spearman_less_rsa_low"] == pytest.approx(ends[0])
+    assert mean["spearman_less_rsa_high"] == pytest.approx(ends[1])
     alone = selection_rows("measured", "rsa", "R", rsa[0][some], rsa[1][..., [1, 3, 5]], affinity)
     assert mean["spearman_less_rsa"] == pytest.approx(mean["spearman"] - alone[-1]["spearman"])
     itself = selection_rows("measured", "rsa", "R", *rsa, affinity, reference=rsa)[-1]

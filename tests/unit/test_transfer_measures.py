@@ -18,7 +18,7 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from taskrsa.analysis.advice import rank_networks
 from taskrsa.errors import ConfigError
-from taskrsa.rsa.inference import bootstrap_counts
+from taskrsa.rsa.inference import bootstrap_counts, retrained
 from taskrsa.rsa.stacks import RDMStack
 from taskrsa.transferability import alignments
 from taskrsa.transferability.cells import Labels
@@ -355,7 +355,14 @@ def test_rsa_is_the_similarity_of_the_ranking():
     ranking = rank_networks(target, bank, counts, permutations=9, seed=0).set_index("model")
     found = measure_all(subject(), named(["rsa"], "here"), ["tap"], ["rsa"])
     assert found.rows[0]["score"] == pytest.approx(ranking.loc["a", "rs"])
-    low, high = np.quantile(found.draws["rsa", ""], [0.025, 0.975])
+    drawn = retrained(found.draws["rsa", ""][..., None], 0)
+    assert found.draws["rsa", ""].shape == (20, 2)
+    assert drawn.std() > 1.2 * found.draws["rsa", ""].mean(axis=1).std()
+    of_one = rank_networks(target.only(["s0"]), bank, counts, permutations=9, seed=0)
+    one = subject(rdms=Rdms(known.network, known.small[:1]))
+    alone = measure_all(one, named(["rsa"], "here"), ["tap"], ["rsa"])
+    low, high = np.quantile(alone.draws["rsa", ""], [0.025, 0.975])
+    ranking = of_one.set_index("model")
     assert (low, high) == pytest.approx(tuple(ranking.loc["a", ["ci_low", "ci_high"]]))
 
 

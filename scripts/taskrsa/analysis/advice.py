@@ -8,8 +8,9 @@ Columns of a ranking, one row a network, most similar first:
 
 model, label, type
 rs          mean over the seeds of the Spearman similarity; ci_low and ci_high are its 95 %
-            percentile interval over resamples of the images; rs_sd the deviation between the seeds
-            (blank with one)
+            percentile interval over resamples of the images and, of two seeds or more, of the
+            trainings (`taskrsa.rsa.inference.retrained`): with one seed nothing is known of how far
+            another training would change it; rs_sd the deviation between the seeds (blank with one)
 p           one-sided, of a randomisation of the condition labels between the network's RDM and the
             seeds' mean rank RDM, the paper's test; q is p adjusted (Benjamini & Hochberg) over the
             networks
@@ -21,8 +22,8 @@ rank        1 for the most similar (equal ones share the better rank); rank_low 
             the same resamples
 n_seeds     of the small model
 behind      the similarity of the first less this one's; behind_low and behind_high are an interval
-            that holds for all networks at once with 95 % (bootstrap of the images; the largest of
-            the standardised deviations decides its width)
+            that holds for all networks at once with 95 % (the same resamples; the largest of the
+            standardised deviations decides its width)
 tied        "yes" where that interval reaches 0: such a network cannot be distinguished from the
             first, which is tied with itself
 rank_published  place in the published order, where there is one (blank for other networks)
@@ -39,7 +40,13 @@ import pandas as pd
 from taskrsa.analysis.ranking import FEWEST, ranking_agreement
 from taskrsa.analysis.untrained import Untrained, adjusted, stars, untrained_columns
 from taskrsa.errors import DataError
-from taskrsa.rsa.inference import LEVEL, confidence_interval, permutation_p, resampled_similarity
+from taskrsa.rsa.inference import (
+    LEVEL,
+    confidence_interval,
+    permutation_p,
+    resampled_similarity,
+    retrained,
+)
 from taskrsa.rsa.rdm import descending_ranks, mid_ranks
 from taskrsa.rsa.similarity import similarity_between
 from taskrsa.rsa.stacks import RDMStack
@@ -67,7 +74,7 @@ def target_similarity(target: RDMStack, bank: RDMStack, counts: np.ndarray) -> S
     values = similarity_between(
         target.rdms, bank.rdms, names=target.models, other_names=bank.models
     )
-    draws = resampled_similarity(target.rdms, counts, others=bank.rdms)
+    draws = resampled_similarity(target.rdms, counts, others=bank.rdms, groups=bank.groups)
     return Similarity(bank.models, values, draws)
 
 
@@ -91,7 +98,7 @@ def rank_networks(
     """
     styles, untrained = styles or {}, untrained or Untrained()
     similarity = target_similarity(target, bank.joined(untrained.controls), counts)
-    rs, means = similarity.values.mean(axis=0), similarity.draws.mean(axis=1)
+    rs, means = similarity.values.mean(axis=0), retrained(similarity.draws, [seed, 0])
     of = {name: untrained.of.get(name, ()) for name in bank.models}
     null = untrained_columns(similarity.networks, rs, means, of)
     rs, means = rs[: len(bank)], means[:, : len(bank)]
@@ -157,8 +164,9 @@ def rank_by_images(
     """Return how the ranking depends on the number of images.
 
     For each size, that many images are drawn with replacement from all (the m out of n bootstrap),
-    which gives the variation that a set of that size would have. Sizes beyond the number of images
-    are left out; DataError if a size is below 3, or none is left.
+    which gives the variation that a set of that size would have; of two seeds or more trainings
+    vary as well, as in the ranking. Sizes beyond the number of images are left out; DataError if a
+    size is below 3, or none is left.
 
     Returns
     -------
@@ -176,12 +184,11 @@ def rank_by_images(
         )
     by_size = {}
     for size in sorted({*sizes, n_images}):
-        rng = np.random.default_rng([seed, size])
-        counts = rng.multinomial(size, np.full(n_images, 1 / n_images), size=resamples)
+        counts = bank.counts(resamples, [seed, size], size)
         # A draw of too few different images has no ranking.
         counts = counts[(counts > 0).sum(axis=1) >= FEWEST]
         similarity = target_similarity(target, bank, counts)
-        by_size[size] = similarity.values.mean(axis=0), similarity.draws.mean(axis=1)
+        by_size[size] = similarity.values.mean(axis=0), retrained(similarity.draws, [seed, 0])
     rs, draws = by_size[n_images]
     tied = ~(behind_first(rs, draws)[1] > ROUNDING)
     return pd.DataFrame([_row_of_size(size, rs, by_size[size][1], tied) for size in sizes])

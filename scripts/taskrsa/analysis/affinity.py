@@ -17,7 +17,7 @@ from taskrsa.analysis.tables import CORRELATIONS
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.io.files import sha256_of
 from taskrsa.paper.published import values_of
-from taskrsa.rsa.inference import bootstrap_similarity, lower_triangles, mantel_p, with_interval
+from taskrsa.rsa.inference import bootstrap_similarity, lower_triangles, mantel_p, with_agreement
 from taskrsa.rsa.rdm import mid_ranks, standardise
 from taskrsa.rsa.similarity import similarity_matrix
 from taskrsa.rsa.stacks import RDMStack
@@ -184,7 +184,7 @@ def agreement_rows(
     """
     names = list(stacked.models)
     ours = similarity_matrix(stacked.rdms, names=names)
-    drawn = bootstrap_similarity(stacked.rdms, n_resamples, seed)
+    drawn = bootstrap_similarity(stacked.rdms, n_resamples, seed, groups=stacked.groups)
     rows = []
     off_diagonal = affinity.to_numpy()[~np.eye(len(affinity), dtype=bool)]
     for normalise in get_args(Normalise):
@@ -200,7 +200,7 @@ def agreement_rows(
         for method in CORRELATIONS:
             value, p = mantel_p(ours, theirs, n_permutations, seed, method=method)
             values = np.array([value, *(found[method] for found in resampled)])
-            row |= with_interval(method, values) | {f"{method}_p": p}
+            row |= with_agreement(method, values) | {f"{method}_p": p}
         rows.append(row)
     return rows
 

@@ -30,7 +30,7 @@ import pandas as pd
 from taskrsa.analysis.advice import Similarity
 from taskrsa.analysis.ranking import FEWEST, ranking_agreement
 from taskrsa.errors import DataError
-from taskrsa.rsa.inference import with_interval
+from taskrsa.rsa.inference import retrained, with_agreement, with_interval
 from taskrsa.rsa.rdm import descending_ranks, standardise
 
 OURS = "small model"  # the ranking of the run, in tables that hold published ones as well
@@ -152,12 +152,11 @@ def prediction_rows(
 ) -> pd.DataFrame:
     """Return how well the similarity of a network predicts the score it is fine-tuned to (C10).
 
-    Intervals are 95 % percentile intervals. Each resample takes other images, other seeds of the
-    small model, and, for every network separately, other runs of the fine-tuning; of S seeds it
-    draws S - 1 with replacement, whose mean varies as much as that of S new ones would. They do
-    not cover other validation images or networks. A resample is noisier than the data, so
-    correlations next to 1 may lie above their own interval. Runs and errors are as for
-    `score_rows`; networks without runs, and unranked models, are left out.
+    Intervals are those of `agreement_interval`. Each resample takes other images, other trainings
+    of the small model (`retrained`), and, for every network separately, other runs of the
+    fine-tuning; of S seeds it draws S - 1 with replacement, whose mean varies as much as that of S
+    new ones would. They do not cover other validation images or networks. Runs and errors are as
+    for `score_rows`; networks without runs, and unranked models, are left out.
 
     Returns
     -------
@@ -182,7 +181,7 @@ def prediction_rows(
         p = _permuted(x[0], y[0], permutations, seed)
         one_seed = correlations(singles[:, None], scores.T[None])
         for method in _METHODS:
-            row |= with_interval(method, found[method])
+            row |= with_agreement(method, found[method])
             row |= {f"{method}_p": p[method], f"{method}_one_seed": float(one_seed[method].mean())}
         row["seeds_agree"] = _agreement_of_seeds(scores)
     row |= {"n_models": len(networks), "n_seeds_small": len(singles), "n_seeds": scores.shape[1]}
@@ -352,13 +351,11 @@ def _similar(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the similarity to some networks: (1 + R, k), means over seeds, and (S, k).
 
-    The estimate comes first, then the resamples of images and seeds.
+    The estimate comes first, then the resamples of images and trainings.
     """
     keep = [similarity.networks.index(name) for name in networks]
     values, draws = similarity.values[:, keep], similarity.draws[..., keep]
-    taken = _drawn_seeds(len(values), (len(draws),), np.random.default_rng([seed, 0]))
-    means = np.take_along_axis(draws, taken[..., None], axis=1).mean(axis=1)
-    return np.concatenate([values.mean(axis=0)[None], means]), values
+    return np.concatenate([values.mean(axis=0)[None], retrained(draws, [seed, 0])]), values
 
 
 def _resampled_runs(scores: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:

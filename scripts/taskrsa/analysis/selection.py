@@ -20,7 +20,7 @@ from taskrsa.analysis.ranking import task_agreement
 from taskrsa.analysis.tables import CORRELATIONS
 from taskrsa.errors import DataError, RepresentationError
 from taskrsa.paper.published import values_of
-from taskrsa.rsa.inference import LEVEL, with_interval
+from taskrsa.rsa.inference import LEVEL, with_agreement, with_interval
 from taskrsa.rsa.rdm import descending_ranks, standardise
 
 TOPS = (1, 3, 5)
@@ -194,19 +194,19 @@ def selection_rows(
     for t, choice in enumerate(choices(replace(own, similarity=own.similarity[0]))):
         row = _blank(names | {"target": own.targets[t]})
         for name in CORRELATIONS:
-            row |= with_interval(name, correlations[name][:, t])
+            row |= with_agreement(name, correlations[name][:, t])
         row |= {"choice": choice, "choice_rank": int(ranks[0, t]), "n_sources": len(own.others(t))}
         rows.append(row)
     mean = _blank(names | {"target": "mean", "n_targets": len(rows)})
     for name in CORRELATIONS:
-        mean |= with_interval(name, correlations[name].mean(axis=-1))
+        mean |= with_agreement(name, correlations[name].mean(axis=-1))
     for n, counts in top_n(ranks).items():
         mean |= with_interval(f"top{n}", counts)
     if reference is not None:
         rsa = _compared("rsa", affinities, *reference, affinity[own.targets])[1]
         # A method without resamples does not vary.
         less = correlations["spearman"].mean(axis=-1) - rsa["spearman"].mean(axis=-1)
-        mean |= with_interval("spearman_less_rsa", less)
+        mean |= with_agreement("spearman_less_rsa", less, limit=2)
     return [*rows, mean]
 
 

@@ -1,10 +1,10 @@
 """Small models against the bank: do they rank it, and relate, as its own networks do?
 
-Dwivedi & Roig 2019, section 6.2 (claims C5 and C6), Fig. 7, S1 and S3. Every interval (_low, _high)
-is the 95 % percentile interval over the same resamples of the images; where there are several
-seeds, of the mean over the seeds. It says what other images would give, not other networks or
-tasks. A resample has fewer different images, so its rankings are noisier: an agreement next to 1
-may lie above its own interval.
+Dwivedi & Roig 2019, section 6.2 (claims C5 and C6), Fig. 7, S1 and S3. Every 95 % interval (_low,
+_high) is over the same resamples of the images; where there are several seeds, of the mean over the
+seeds, whose trainings vary as well (`taskrsa.rsa.inference.retrained`). It says what other images
+and trainings would give, not other networks or tasks. Of a similarity it is a percentile interval,
+of an agreement that of `agreement_interval`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from taskrsa.rsa.inference import (
     noise_ceiling,
     permutation_p,
     resampled_similarity,
-    with_interval,
+    seed_means,
+    with_agreement,
 )
 from taskrsa.rsa.rdm import mid_ranks
 from taskrsa.rsa.similarity import similarity_matrix
@@ -92,7 +93,8 @@ def small_vs_bank(
     every = bank.joined(small).joined(random)
     # The estimate comes first, the resamples after it: every statistic is then one expression.
     estimate = similarity_matrix(every.rdms, names=every.models)
-    found = np.concatenate([estimate[None], resampled_similarity(every.rdms, counts)])
+    drawn = resampled_similarity(every.rdms, counts, groups=bank.groups)
+    found = np.concatenate([estimate[None], drawn])
     named = [*range(m), *range(m + len(small), len(every))]  # the bank, then the untrained
     by_small = found[:, m : m + len(small)].reshape(-1, n_seeds, n_tasks, len(every))[..., named]
     by_bank = found[:, own][..., named]
@@ -100,6 +102,8 @@ def small_vs_bank(
     blocks = [slice(m + s * n_tasks, m + (s + 1) * n_tasks) for s in range(n_seeds)]
     among_small = np.stack([found[:, block, block] for block in blocks], axis=1)
     among_bank = own_to_bank[..., own]
+    by_mean = seed_means(by_small, seed)
+    of_seeds = by_mean[..., :m]
 
     by_seed = small.rdms.reshape(n_seeds, n_tasks, -1)
     p = permutation_p(mid_ranks(by_seed).mean(axis=0), bank.rdms, permutations, seed)
@@ -107,24 +111,29 @@ def small_vs_bank(
     rankings = {
         "model": np.repeat(names, m),
         "other": np.tile(bank.models, n_tasks),
-        **_flat_estimates("small", to_bank.mean(axis=1)),
+        **_flat_estimates("small", of_seeds),
         **_flat_estimates("bank", own_to_bank),
         **{"p_small": p.ravel(), "q_small": adjusted(p.ravel())},
-        **_beside_untrained("small", by_small.mean(axis=1), bank, random),
+        **_beside_untrained("small", by_mean, bank, random),
         **_beside_untrained("bank", by_bank, bank, random),
     }
     i, j = np.triu_indices(n_tasks, 1)
+    small_pairs = seed_means(among_small[:, :, None, i, j], seed)[:, 0]
     pairs = {
         "model_a": names[i],
         "model_b": names[j],
-        **_flat_estimates("small", among_small.mean(axis=1)[:, i, j]),
+        **_flat_estimates("small", small_pairs),
         **_flat_estimates("bank", among_bank[:, i, j]),
     }
     return SmallVsBank(
         rankings=pd.DataFrame(rankings),
-        agreement=_agreement(to_bank, own_to_bank, _ceilings(by_seed), tasks, bank.models),
+        agreement=_agreement(
+            of_seeds, to_bank[0], own_to_bank, _ceilings(by_seed), tasks, bank.models
+        ),
         pairs=pd.DataFrame(pairs),
-        matrix_agreement=_matrix_agreement(among_small, among_bank, permutations, seed),
+        matrix_agreement=_matrix_agreement(
+            small_pairs, among_small, among_bank, permutations, seed
+        ),
     )
 
 
@@ -137,25 +146,25 @@ def _ceilings(by_seed: np.ndarray) -> np.ndarray:
 
 
 def _agreement(
-    to_bank: np.ndarray,
+    of_seeds: np.ndarray,
+    by_seed: np.ndarray,
     own_to_bank: np.ndarray,
     ceilings: np.ndarray,
     tasks: Sequence[str],
     sources: Sequence[str],
 ) -> pd.DataFrame:
-    n_seeds, n_tasks = to_bank.shape[1:3]
+    """Return the table of agreement, of means over the seeds (1 + R, T, m) and each (S, T, m)."""
+    n_seeds, n_tasks = by_seed.shape[:2]
     own = [sources.index(task) for task in tasks]
     own_estimates = {
-        "rs_own": to_bank[0].mean(axis=0)[np.arange(n_tasks), own],
+        "rs_own": of_seeds[0][np.arange(n_tasks), own],
         "ceiling_low": ceilings[0],
         "ceiling_high": ceilings[1],
     }
     by_task, means = [[] for _ in tasks], []
     for leave_out in (True, False):
-        ranked = task_agreement(
-            to_bank.mean(axis=1), own_to_bank, tasks, sources, leave_out_own=leave_out
-        )
-        single = task_agreement(to_bank[0], own_to_bank[0], tasks, sources, leave_out_own=leave_out)
+        ranked = task_agreement(of_seeds, own_to_bank, tasks, sources, leave_out_own=leave_out)
+        single = task_agreement(by_seed, own_to_bank[0], tasks, sources, leave_out_own=leave_out)
         estimates = {f"{name}_one_seed": single[name].mean(axis=0) for name in CORRELATIONS}
         estimates |= own_estimates
         same = {"own_task": "left out" if leave_out else "included", "n_seeds": n_seeds}
@@ -176,18 +185,25 @@ def _agreement(
 
 
 def _matrix_agreement(
-    among_small: np.ndarray, among_bank: np.ndarray, permutations: int, seed: int
+    small_pairs: np.ndarray,
+    among_small: np.ndarray,
+    among_bank: np.ndarray,
+    permutations: int,
+    seed: int,
 ) -> pd.DataFrame:
+    """Return the table of C6, of means over the seeds by pair (1 + R, P) and the matrices of each,
+    (1 + R, S, T, T)."""
     n_seeds, n_tasks = among_small.shape[1:3]
-    lower = np.tril_indices(n_tasks, -1)
-    matrices = {"mean": among_small.mean(axis=1)}
-    matrices |= {str(s): among_small[:, s] for s in range(n_seeds)}
+    pairs = np.triu_indices(n_tasks, 1)
+    estimates = {"mean": among_small[0].mean(axis=0)}
+    estimates |= {str(s): among_small[0, s] for s in range(n_seeds)}
+    drawn = [small_pairs, *(among_small[:, s, *pairs] for s in range(n_seeds))]
     rows = []
-    for seeds, matrix in matrices.items():
+    for (seeds, matrix), found in zip(estimates.items(), drawn, strict=True):
         row = {"seeds": seeds}
         if n_tasks >= FEWEST:
-            row |= _with_intervals(ranking_agreement(matrix[:, *lower], among_bank[:, *lower]))
-            row["p"] = mantel_p(matrix[0], among_bank[0], permutations, seed)[1]
+            row |= _with_intervals(ranking_agreement(found, among_bank[:, *pairs]))
+            row["p"] = mantel_p(matrix, among_bank[0], permutations, seed)[1]
         rows.append(row | {"n_tasks": n_tasks})
     statistics = [f"{name}{end}" for name in CORRELATIONS for end in ("", "_low", "_high")]
     rows.append({"seeds": "published"} | values_of("C6", *CORRELATIONS, n="n_tasks"))
@@ -197,7 +213,7 @@ def _matrix_agreement(
 def _with_intervals(found: dict[str, np.ndarray]) -> dict[str, float]:
     row = {}
     for name, values in found.items():
-        row |= with_interval(name, values)
+        row |= with_agreement(name, values)
     return row
 
 

@@ -20,6 +20,21 @@ def _require_columns(table: pd.DataFrame, columns: Sequence[str], name: str) -> 
             raise DataError(f"{name} has no column {column}; make the table again")
 
 
+Rows = Sequence[dict] | pd.DataFrame
+
+
+def with_groups(rows: Rows, n_groups: int | None) -> Rows:
+    """Return a table with the column n_groups: of how many groups of images its resamples were
+    drawn, in the rows that have an interval, all where the table has none; as it is for None."""
+    if n_groups is None:
+        return rows
+    table = pd.DataFrame(rows)
+    ends = [column for column in table if column.endswith("_low")]
+    drawn = table[ends].notna().any(axis=1) if ends else pd.Series(True, table.index)
+    column = pd.Series(n_groups, table.index, dtype="Int64").where(drawn)
+    return table.assign(n_groups=column)
+
+
 # --- matrices ---
 
 

@@ -41,7 +41,9 @@ def similarity_table(
     models, untrained = stacked.models, untrained or Untrained()
     every = stacked.joined(untrained.controls)
     rs = similarity_matrix(every.rdms, names=every.models, compare=compare)
-    draws = bootstrap_similarity(every.rdms, n_resamples, seed, compare=compare)
+    draws = bootstrap_similarity(
+        every.rdms, n_resamples, seed, groups=stacked.groups, compare=compare
+    )
     low, high = confidence_interval(draws)
     p = permutation_p(stacked.rdms, None, n_permutations, seed)
     i, j = np.triu_indices(len(models), 1)

@@ -5,10 +5,12 @@ All of them are in split "train".
 
 from __future__ import annotations
 
+import csv
 import os
 from collections import Counter
+from collections.abc import Mapping
 from glob import glob, has_magic
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from taskrsa.data.images import centre_square, read_photograph
 from taskrsa.data.view import SourceInfo, View
@@ -19,6 +21,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", 
 # Photographs of formats that are not read, which must not be left out without a word.
 _UNREAD = (".heic", ".heif", ".avif", ".jxl", ".jp2", ".dng", ".cr2", ".nef", ".arw", ".psd")
 _OF_SYSTEMS = ("__MACOSX", "@eaDir")  # folders that archives and file servers add
+FOLDERS = "folders"  # option groups: every folder is a group
 
 
 def files(path: str | Path, pattern: str = "*", recursive: bool = True) -> list[str]:
@@ -106,15 +109,22 @@ class Folder:
     image_size : side of the views, pixels
     pattern : of a folder: glob for file names, such as "*.jpg"
     recursive : of a folder: look into subfolders
+    groups : a CSV file with the columns image (an id) and group, the scene or clip that it shows;
+        or "folders" where the photographs of each folder are a group, such as the frames of a clip
 
     Raises
     ------
     DataError
-        If there are no photographs, or two files would get one id.
+        If there are no photographs, two files would get one id, or the groups cannot be used.
     """
 
     def __init__(
-        self, path: str | Path, image_size: int = 256, pattern: str = "*", recursive: bool = True
+        self,
+        path: str | Path,
+        image_size: int = 256,
+        pattern: str = "*",
+        recursive: bool = True,
+        groups: str | None = None,
     ) -> None:
         self.size = image_size
         self.info = SourceInfo()
@@ -131,6 +141,8 @@ class Folder:
                 raise DataError(
                     f"{other} and {file} would both be image {image_id}; rename or remove one"
                 )
+
+        self._groups = _groups_of(groups, self._files)
 
     def ids(self, split: str) -> list[str]:
         """Return all ids for "train", in the order of `files`, and none for "val"; DataError that
@@ -151,9 +163,42 @@ class Folder:
         return list(self._files)
 
     def view(self, image_id: str) -> View:
-        """Return one photograph; nothing else is known about it."""
+        """Return one photograph; nothing but its group is known about it."""
         photograph = read_photograph(self._files[image_id], upright=True)
-        return View(image_id=image_id, rgb=centre_square(photograph, self.size))
+        rgb = centre_square(photograph, self.size)
+        return View(image_id=image_id, rgb=rgb, group=self._groups.get(image_id, ""))
+
+
+def _groups_of(groups: str | None, files: Mapping[str, Path]) -> dict[str, str]:
+    """Return the group of every image, those in no group left out."""
+    if groups is None:
+        return {}
+    if groups == FOLDERS:
+        return {image_id: str(PurePosixPath(image_id).parent) for image_id in files}
+    try:
+        with open(groups, newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            for column in ("image", "group"):
+                if column not in (reader.fieldnames or ()):
+                    raise DataError(f"{groups}: has no column {column}; give image and group")
+            found = {row["image"]: row["group"] or "" for row in reader}
+    except OSError:
+        raise DataError(
+            f"{groups}: file not found; set the option groups to a CSV file or to {FOLDERS}"
+        ) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{groups}: is not a CSV table ({error}); export it again") from None
+    # Rows may name files as they are called, and images that are not among the photographs.
+    known = {image: group for image, group in found.items() if image in files}
+    names = {f"{image_id}{file.suffix}": image_id for image_id, file in files.items()}
+    known |= {names[image]: group for image, group in found.items() if image in names}
+    lacking = [image_id for image_id in files if image_id not in known]
+    if lacking:
+        raise DataError(
+            f"{groups}: lists no group of {len(lacking)} of {len(files)} images: "
+            f"{first_few(lacking)}; add them, with an empty group where they are of none"
+        )
+    return known
 
 
 open_source = Folder

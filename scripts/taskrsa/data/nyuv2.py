@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,6 +23,7 @@ from PIL import Image
 from pydantic import Field, model_validator
 
 from taskrsa.data.images import load_mat, resize_depth, resize_nearest, resize_rgb
+from taskrsa.data.rgbd import place_of
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import DataError
 from taskrsa.io.files import atomic_folder, digest_of, sha256_of, write_table
@@ -202,7 +202,7 @@ def split_scenes(scenes: Sequence[str], val_share: float, seed: int) -> dict[int
     the share of the frames or just more; one scene at least is left to train on. DataError if
     there is only one.
     """
-    places = [re.sub(r"(?<=\d)[a-z]$", "", scene) for scene in scenes]
+    places = [place_of(scene) for scene in scenes]
     order = sorted(set(places))
     if len(order) < 2:
         raise DataError(

@@ -68,6 +68,7 @@ class _PackWriter:
             name: np.full((n, width), np.nan, kind) for name, (width, kind) in _SMALL.items()
         }
         self._scenes = np.full(n, -1, np.int32)
+        self._groups: list[str] = []
 
     def add(self, view: View) -> None:
         if view.image_id in self._digests:
@@ -89,6 +90,7 @@ class _PackWriter:
                 values[index] = astuple(part) if name == "camera" else part
         if view.scene_class is not None:
             self._scenes[index] = view.scene_class
+        self._groups.append(view.group)
         content = np.ascontiguousarray(view.rgb).tobytes()
         self._digests[view.image_id] = hashlib.sha256(content).hexdigest()
 
@@ -132,6 +134,8 @@ class _PackWriter:
                 file[name] = values
         if (self._scenes >= 0).any():
             file["scene_class"] = self._scenes
+        if any(self._groups):
+            file["groups"] = _strings(self._groups)
         for name in _INFO:
             file.attrs[name] = _strings(getattr(info, name))
         file.attrs["depth_smoothed"] = smoothed
@@ -191,6 +195,7 @@ class Pack:
     """The views of one split, read from a file that `write_pack` made. A context manager.
 
     digest: SHA-256 over ids and photographs, in order.
+    groups: the scene or clip of every view, "" where it has none; empty where nothing is known.
 
     Raises
     ------
@@ -202,6 +207,8 @@ class Pack:
         self.path = Path(path)
         self._file = _open(path, "taskrsa_pack", "pack of views")
         self.ids: list[str] = [value.decode() for value in self._file["ids"][()]]
+        stored = self._file["groups"][()] if "groups" in self._file else ()
+        self.groups: tuple[str, ...] = tuple(value.decode() for value in stored)
         names = {name: tuple(value.decode() for value in self._file.attrs[name]) for name in _INFO}
         self.info = SourceInfo(**names)
         self.digest: str = self._file.attrs["digest"]
@@ -280,8 +287,9 @@ class Photographs:
 
 
 def write_stimuli_table(table: str | Path, pack: str | Path, source: dict) -> None:
-    """Write image, path and sha256 of every stimulus; the hash is of its pixels as networks see
-    them, so that it shows whether two runs used the same images."""
+    """Write image, path and sha256 of every stimulus, and its group where groups are known; the
+    hash is of its pixels as networks see them, so that it shows whether two runs used the same
+    images."""
     with Pack(pack) as stimuli:
         rows = [
             {
@@ -291,6 +299,8 @@ def write_stimuli_table(table: str | Path, pack: str | Path, source: dict) -> No
             }
             for image_id, rgb in zip(stimuli.ids, stimuli.rgb(), strict=True)
         ]
+        for row, group in zip(rows, stimuli.groups, strict=False):
+            row["group"] = group
     write_table(rows, table)
 
 

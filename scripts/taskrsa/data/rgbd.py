@@ -2,7 +2,7 @@
 
 ::
 
-    images.csv            columns id and split
+    images.csv            columns id and split, and group or scene where these are known
     rgb/<id>.jpg|png      8-bit photographs
     depth/<id>.png        16-bit levels, 0 unknown (optional)
     semantic/<id>.png     8-bit class ids, 0 void (optional)
@@ -10,7 +10,8 @@
 
 Photographs and depth are resized to a square by the mean over each new pixel's area (depth over its
 known part, at least half of it), class ids by the nearest pixel; the camera scales along. Split
-"val" is the table's "val" or, where it has none, its "test".
+"val" is the table's "val" or, where it has none, its "test". Images of one group, or of one scene
+(kitchen_0029a and kitchen_0029b are one), are not independent: bootstraps draw them together.
 
 Depth that is stored in coarse steps (`depth_step_m`; 0.04 for NYU Depth v2 as exported in 8 bits)
 is handed on with `View.depth_step`: labels and packs smooth it before anything differentiates it.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,8 +60,8 @@ _SUFFIXES = (".jpg", ".jpeg", ".png")
 _CAMERA_KEYS = ("fx", "fy", "cx", "cy", "width", "height", "depth_unit_m")
 
 
-def _table(path: Path) -> dict[str, str]:
-    """Return the split of every id, in the table's order."""
+def _table(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the split and the group, "" for none, of every id, in the table's order."""
     table = path / "images.csv"
     try:
         with open(table, newline="") as stream:
@@ -67,13 +69,13 @@ def _table(path: Path) -> dict[str, str]:
             missing = {"id", "split"} - set(reader.fieldnames or ())
             if missing:
                 raise DataError(f"{table}: has no column {min(missing)}; give columns id and split")
-            rows = [(row["id"], row["split"]) for row in reader]
+            rows = [(row["id"], row["split"], _group(row)) for row in reader]
     except OSError:
         raise DataError(f"{table}: file not found; list id and split of every image") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: is not a CSV table ({error}); export it again") from None
     splits: dict[str, str] = {}
-    for image_id, split in rows:
+    for image_id, split, _ in rows:
         if image_id in splits:
             raise DataError(f"{table}: image {image_id} is listed twice; remove one row")
         if not image_id or split not in ("train", "val", "test"):
@@ -83,7 +85,16 @@ def _table(path: Path) -> dict[str, str]:
         splits[image_id] = split
     if not splits:
         raise DataError(f"{table}: lists no images; add rows")
-    return splits
+    return splits, {image_id: group for image_id, _, group in rows}
+
+
+def _group(row: dict) -> str:
+    return row.get("group") or place_of(row.get("scene") or "")
+
+
+def place_of(scene: str) -> str:
+    """Return the name of a scene without the letter of its part (kitchen_0029a, kitchen_0029b)."""
+    return re.sub(r"(?<=\d)[a-z]$", "", scene)
 
 
 def _photograph(path: Path, image_id: str) -> Path:
@@ -101,7 +112,7 @@ def files(path: str | Path, classes: str | Sequence[str] | None = None) -> list[
     missing."""
     root = Path(path)
     found = [root / "images.csv", root / "camera.json"]
-    for image_id in _table(root):
+    for image_id in _table(root)[0]:
         found.append(_photograph(root, image_id))
         found += [
             root / part / f"{image_id}.png"
@@ -177,7 +188,7 @@ class RgbdFolder:
         self.info = SourceInfo(
             semantic_classes=names, object_classes=tuple(name for name in names if name in things)
         )
-        self._splits = _table(self.path)
+        self._splits, self._groups = _table(self.path)
         self._read_camera()
         self._has_depth = (self.path / "depth").is_dir()
         self._has_semantic = bool(names) and (self.path / "semantic").is_dir()
@@ -226,6 +237,7 @@ class RgbdFolder:
             depth=depth,
             depth_step=self.depth_step if depth is not None else 0.0,
             semantic=semantic,
+            group=self._groups[image_id],
         )
 
     def _levels(self, part: str, image_id: str) -> np.ndarray:

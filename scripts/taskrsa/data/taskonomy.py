@@ -144,8 +144,12 @@ def room_in_camera(info: dict) -> tuple[np.ndarray, np.ndarray]:
 
 def _hash(image_id: str) -> int:
     """Return 64 bits that depend on the point of an image alone."""
-    point = image_id.rpartition("_view_")[0]
-    return int.from_bytes(hashlib.sha256(point.encode()).digest()[:8], "big")
+    return int.from_bytes(hashlib.sha256(_point(image_id).encode()).digest()[:8], "big")
+
+
+def _point(image_id: str) -> str:
+    """Return the building and point of an image: views of one point show the same place."""
+    return image_id.rpartition("_view_")[0]
 
 
 class _Domains:
@@ -285,7 +289,13 @@ class Taskonomy:
             semantic = self._semantic(found["segment_semantic"], pixels)
             if semantic is not None:
                 parts["semantic"] = semantic
-        return View(image_id=image_id, rgb=resize_rgb(full, self.size), official=official, **parts)
+        return View(
+            image_id=image_id,
+            rgb=resize_rgb(full, self.size),
+            official=official,
+            group=_point(image_id),
+            **parts,
+        )
 
     def _add_depth(self, domains: _Domains, parts: dict, official: dict) -> np.ndarray:
         """Add what depth and distance give; return where depth is known, (H, W) bool."""

@@ -43,6 +43,8 @@ class View:
     vanishing_points: np.ndarray | None = None  # (9,) float32: three unit vectors
     official: dict[str, np.ndarray] = field(default_factory=dict)
     """Labels the source publishes itself, by task id, in the units of `taskrsa.tasks.labels`."""
+    group: str = ""
+    """The scene or clip that it shows, where known: images of one group are not independent."""
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,10 @@ class FolderConfig(Section):
     path: Path = None
     pattern: str = "*"
     recursive: bool = True
+    groups: str | None = Field(
+        None,
+        description="CSV file with columns image and group (scene, clip), or folders: each is one.",
+    )
 
 
 class ChoicesConfig(Section):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskrsa.data import nyuv2, sources
+from taskrsa.data.folder import FOLDERS
 from taskrsa.errors import ConfigError
 from taskrsa.io.assets import taskonomy_domains
 from taskrsa.plan.config import Config, expanded, parse_section
@@ -150,7 +151,10 @@ class Data:
             ]
         if kind == "rgbd" and self.nyuv2_is_converted:
             return [f"{self.nyuv2_folder}/images.csv", *self.nyuv2_classes.values()]
-        return sources.source_files(kind, self.options(kind, of_stimuli).get("path"))
+        options = self.options(kind, of_stimuli)
+        groups = options.get("groups") if kind == "folder" else None
+        listed = [groups] if groups and groups != FOLDERS else []
+        return [*sources.source_files(kind, options.get("path")), *listed]
 
     def reasons(self) -> dict[str, str]:
         """Map every task of the config to "" or to the reason why the source cannot label it."""

@@ -39,6 +39,11 @@ def is_of_rsa(inputs: Inputs, target: str) -> bool:
     return advice.empty or RSA in measures_of(advice)
 
 
+def trainings(ranking: pd.DataFrame) -> int:
+    """Return of how many seeds the small model is that a ranking is by, 0 if that is not known."""
+    return int(ranking["n_seeds"].iloc[0]) if "n_seeds" in ranking and len(ranking) else 0
+
+
 def at_layer(inputs: Inputs, target: str) -> pd.DataFrame:
     """Return the measures at the layer of the advice, and those that know no layers."""
     measures = inputs.table("measures", target)
@@ -124,12 +129,15 @@ def _probed(inputs: Inputs, target: str, models: Sequence[str]) -> Said:
 def _as_good(inputs: Inputs, target: str, choice: Choice) -> Said:
     if not choice.is_sure:
         return Said(["The advice is not resampled, so how certain its order is remains unknown."])
+    drawn = "With the images resampled"
+    if is_of_rsa(inputs, target) and trainings(inputs.table("ranking", target)) > 1:
+        drawn += " and the small models trained anew"
     if not choice.others:
-        return Said(["With the images resampled, no other network may be as good (95 %)."])
+        return Said([f"{drawn}, no other network may be as good (95 %)."])
     names = names_of(inputs, choice.others)
-    said = f"With the images resampled, {names} may be as good (95 %)."
+    said = f"{drawn}, {names} may be as good (95 %)."
     if choice.none_differs:
-        said = "With the images resampled, any of the networks may be the best (95 %)."
+        said = f"{drawn}, any of the networks may be the best (95 %)."
     return Said([said, *cheapest_said(inputs, target, choice)])
 
 

@@ -86,7 +86,7 @@ def bank_answer(inputs: Inputs) -> Answer:
     """Return the answer of a run without a target: do types separate, what is alike."""
     headline, sentences = about_bank(inputs)
     lacking = "This run has no target (targets in its config), so it does not rank the networks."
-    return Answer(headline, [*sentences, lacking])
+    return Answer(headline, [*sentences, *filter(None, [inputs.grouped]), lacking])
 
 
 def about_bank(inputs: Inputs) -> tuple[str, list[str]]:

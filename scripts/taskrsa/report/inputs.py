@@ -85,6 +85,18 @@ class Inputs:
         return tables.get(name, pd.DataFrame())
 
     @cached_property
+    def grouped(self) -> str:
+        """A sentence where groups of images were drawn for intervals, of how many; "" elsewhere."""
+        similarity = self.table("similarity")
+        if "n_groups" not in similarity:
+            return ""
+        row = similarity.loc[similarity["n_groups"].idxmax()]
+        return (
+            f"The {row['n_images']:.0f} stimuli show {row['n_groups']:.0f} scenes or clips; "
+            "intervals draw these, not single images."
+        )
+
+    @cached_property
     def ranked(self) -> list[str]:
         """The targets for which the bank was ranked."""
         return [name for name in self.targets if len(self.table("ranking", name))]

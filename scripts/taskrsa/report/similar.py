@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from taskrsa.analysis.outcomes import has_learnt
-from taskrsa.report.advised import is_of_rsa, measures_of
+from taskrsa.report.advised import is_of_rsa, measures_of, trainings
 from taskrsa.report.choice import SIMILARITY, Choice
 from taskrsa.report.inputs import SMALL, Inputs
 from taskrsa.report.words import Said, metric_of, names_of, ordinal, together
@@ -21,9 +21,10 @@ def similar(inputs: Inputs, target: str, choice: Choice) -> Said:
     parts = [_first(ranking, inputs, target), _learnt(inputs, target), _exceeds(ranking)]
     parts.append(_beyond_untrained(ranking))
     if choice.basis == SIMILARITY:
-        parts.insert(1, _as_good(inputs, choice))
+        parts.insert(1, _as_good(inputs, choice, ranking))
         parts.insert(2, Said(_by_images(inputs.table("ranking_images", target))))
     parts.append(Said(_predicted(inputs.table("prediction", target))))
+    parts.append(Said(_drawn(inputs, ranking, target)))
     if not is_of_rsa(inputs, target):
         # What speaks against RSA does not speak against an advice that does not rest on it.
         parts = [Said([*part.sentences, *part.cautions]) for part in parts]
@@ -40,7 +41,7 @@ def _first(ranking: pd.DataFrame, inputs: Inputs, target: str) -> Said:
         return Said(
             [
                 f"Of {len(ranking)} networks, {name} is the most similar to {query}: "
-                f"{similarity} (95 % interval over images)."
+                f"{similarity} (95 % interval over {_over(ranking)})."
             ]
         )
     ours = advice["model"].iloc[0]
@@ -52,8 +53,28 @@ def _first(ranking: pd.DataFrame, inputs: Inputs, target: str) -> Said:
     for row in ranking[ranking["model"] == ours].to_dict("records"):
         said += f", and {inputs.label(ours)} {ordinal(row['rank'])} of {len(ranking)}"
         if row["tied"] == "yes":
-            said += ", but these images cannot tell the two apart"
+            said += f", but these {_over(ranking)} cannot tell the two apart"
     return Said([f"{said}."])
+
+
+def _over(ranking: pd.DataFrame) -> str:
+    """Name what intervals of a ranking are over."""
+    return "images and trainings" if trainings(ranking) > 1 else "images"
+
+
+def _drawn(inputs: Inputs, ranking: pd.DataFrame, target: str) -> list[str]:
+    """Say what the order by RSA may change with, beyond the images drawn."""
+    said = [inputs.grouped] if inputs.grouped else []
+    seeds = trainings(ranking)
+    if not seeds or inputs.config.targets[target].network:
+        return said  # nothing is trained for it here
+    if seeds == 1:
+        return [
+            "RSA ranks by one small model: training it anew may change the order "
+            "(more small.seeds of the target tell).",
+            *said,
+        ]
+    return [f"Intervals of RSA allow for training its {seeds} small models anew.", *said]
 
 
 def _exceeds(ranking: pd.DataFrame) -> Said:
@@ -98,12 +119,13 @@ def _beyond_untrained(ranking: pd.DataFrame) -> Said:
     )
 
 
-def _as_good(inputs: Inputs, choice: Choice) -> Said:
+def _as_good(inputs: Inputs, choice: Choice, ranking: pd.DataFrame) -> Said:
     if not choice.others:
         return Said(["Every other network is less similar (95 % confidence over all comparisons)."])
     return Said(
         [
-            f"These images cannot distinguish it from {names_of(inputs, choice.others)} (95 %): "
+            f"These {_over(ranking)} cannot distinguish it from "
+            f"{names_of(inputs, choice.others)} (95 %): "
             f"any of these {len(choice.others) + 1} networks may be the best choice."
         ]
     )

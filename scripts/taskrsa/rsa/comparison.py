@@ -21,11 +21,6 @@ _COMPARED = {
     "rho_a": partial(similarity_matrix, compare="rho_a"),
     "alignment": alignment_matrix,
 }
-_RESAMPLED = {
-    "spearman": resampled_similarity,
-    "rho_a": partial(resampled_similarity, compare="rho_a"),
-    "alignment": resampled_alignment,
-}
 
 
 def compare(name: str, matrices: np.ndarray, *, names: Sequence[str] | None = None) -> np.ndarray:
@@ -37,12 +32,18 @@ def compare(name: str, matrices: np.ndarray, *, names: Sequence[str] | None = No
     return _COMPARED[measure_named(name).compare](matrices, names=names)
 
 
-def resampled(name: str, matrices: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def resampled(
+    name: str, matrices: np.ndarray, counts: np.ndarray, groups: np.ndarray | None = None
+) -> np.ndarray:
     """Return what `compare` gives for each resample: (R, m, m), of (R, n) counts of the images.
 
     The numbers of a pair are those of all images: where a measure subtracts a feature's mean or
     divides by its deviation, they are not recomputed for each resample, so the spread is that of
-    which images are compared, not of the normalisation. See `resampled_similarity` and
+    which images are compared, not of the normalisation. `groups` are those that the counts draw
+    whole; alignments take pairs of a group as those of two. See `resampled_similarity` and
     `resampled_alignment`.
     """
-    return _RESAMPLED[measure_named(name).compare](matrices, counts)
+    how = measure_named(name).compare
+    if how == "alignment":
+        return resampled_alignment(matrices, counts)
+    return resampled_similarity(matrices, counts, groups=groups, compare=how)

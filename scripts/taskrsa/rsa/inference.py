@@ -7,6 +7,7 @@ labels).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,7 @@ from taskrsa.rsa.similarity import RankCorrelation, ranked_rows, require_rdms, s
 
 LEVEL = 0.95  # of intervals
 
+_DIMENSIONS = 4  # in which trainings of one small model differ, as to similarities to a bank
 _FEW = 4  # RDMs that are moved themselves when labels are permuted
 _TOGETHER = 32  # permutations in one matrix product, and
 _MOVED = 16_000_000  # numbers at most that they hold
@@ -40,7 +42,12 @@ class _Sorted:
 
 
 def bootstrap_similarity(
-    rdms: np.ndarray, n_resamples: int, seed: int, *, compare: RankCorrelation = "spearman"
+    rdms: np.ndarray,
+    n_resamples: int,
+    seed: int,
+    *,
+    groups: np.ndarray | None = None,
+    compare: RankCorrelation = "spearman",
 ) -> np.ndarray:
     """Return similarities of (m, p) RDMs over images drawn with replacement: (R, m, m).
 
@@ -48,10 +55,11 @@ def bootstrap_similarity(
     gives the same resamples for every layer. nan, too, where a resample has too few different
     images, which happens with very few images only.
     """
-    counts = bootstrap_counts(n_images_of(np.shape(rdms)[1]), n_resamples, seed)
+    counts = bootstrap_counts(n_images_of(np.shape(rdms)[1]), n_resamples, seed, groups=groups)
     usable = np.count_nonzero(counts, axis=1) >= _FEWEST_IMAGES  # a chance draw is not a mistake
     result = np.full((n_resamples, len(rdms), len(rdms)), np.nan)
-    result[usable] = resampled_similarity(rdms, counts[usable], compare=compare)
+    drawn = resampled_similarity(rdms, counts[usable], compare=compare, groups=groups)
+    result[usable] = drawn
     return result
 
 
@@ -61,6 +69,7 @@ def resampled_similarity(
     *,
     others: np.ndarray | None = None,
     compare: RankCorrelation = "spearman",
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return similarities of RDMs over images taken as often as `counts` says.
 
@@ -79,6 +88,10 @@ def resampled_similarity(
         of the images.
     others
         (k, p) RDMs to compare with; by default `rdms` themselves.
+    groups
+        (n,) names of the groups that `counts` draws whole, where it does. Two images of a group
+        drawn c times make c pairs, not c c': those of two copies of a scene are as good as pairs
+        of an image with itself, and no two scenes of a larger set would be as alike.
 
     Returns
     -------
@@ -97,11 +110,15 @@ def resampled_similarity(
     left = [_sort(row) for row in rdms]
     right = None if others is None else [_sort(row) for row in require_rdms(others)]
     upper = np.triu_indices(n_images, 1)
+    together = np.empty(0, dtype=np.intp)
+    if groups is not None:
+        together = np.flatnonzero(np.equal(*np.asarray(groups)[np.array(upper)]))
     a = np.empty((len(left), len(upper[0])), dtype=np.float32)
     b = a if right is None else np.empty((len(right), len(upper[0])), dtype=np.float32)
     result = np.empty((len(counts), len(a), len(b)))
     for draw, count in enumerate(counts.astype(np.int32)):
         weights = count[upper[0]] * count[upper[1]]
+        weights[together] = count[upper[0][together]]
         root = np.sqrt(weights.astype(np.float32))
         _weighted_rank_rows(left, weights, root, out=a)
         if right is not None:
@@ -138,13 +155,35 @@ def require_counts(counts: np.ndarray, n_images: int, fewest: int) -> None:
         )
 
 
-def bootstrap_counts(n_images: int, n_resamples: int, seed: int) -> np.ndarray:
+def bootstrap_counts(
+    n_images: int,
+    n_resamples: int,
+    seed: int | Sequence[int],
+    *,
+    groups: np.ndarray | None = None,
+    size: int | None = None,
+) -> np.ndarray:
     """Return how often each image is drawn in each resample: (n_resamples, n_images) int64.
 
-    Every row sums to `n_images`: that many images drawn with replacement.
+    Parameters
+    ----------
+    groups
+        (n_images,) whatever names the scene or clip that an image is of. Images of one group are
+        not independent, so whole groups are drawn, as many as there are, with replacement (the
+        cluster bootstrap; Davison & Hinkley 1997, section 3.8). By default each image is its own.
+    size
+        How many images are drawn, by default all (the m out of n bootstrap where fewer); of groups
+        the same share is drawn, so that rows have this sum only on average.
     """
+    units, of = (n_images, slice(None)) if groups is None else _numbered(groups)
+    drawn = units if size is None else max(1, round(size * units / n_images))
     rng = np.random.default_rng(seed)
-    return rng.multinomial(n_images, np.full(n_images, 1 / n_images), size=n_resamples)
+    return rng.multinomial(drawn, np.full(units, 1 / units), size=n_resamples)[:, of]
+
+
+def _numbered(groups: np.ndarray) -> tuple[int, np.ndarray]:
+    names, of = np.unique(groups, return_inverse=True)
+    return len(names), of
 
 
 def confidence_interval(resamples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -154,13 +193,96 @@ def confidence_interval(resamples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
+def agreement_interval(values: np.ndarray, limit: float = 1.0) -> tuple[float, float]:
+    """Return the bounds of a 95 % interval of how far similarities agree with something else.
+
+    Similarities from a sample of images are noisy, and noise lowers their correlation with anything
+    else: resamples lie below the estimate as the estimate lies below the truth, and a percentile
+    interval below both. So the resamples are moved up by their own bias, which centres them on the
+    estimate, and by up to as much again for the estimate's; the interval holds all of these. Its
+    coverage, and that of others, is measured by tests/benchmarks/coverage.py.
+
+    Parameters
+    ----------
+    values
+        (1 + R,) the estimate, then its resamples, some of which may be nan.
+    limit
+        The largest absolute value that there is.
+    """
+    low, high = confidence_interval(values[1:])
+    estimate = values[0]
+    bias = np.nanmedian(values[1:]) - estimate
+    # Rounding must not leave the estimate outside.
+    ends = (
+        np.min([low - bias, low - 2 * bias, estimate]),
+        np.max([high - bias, high - 2 * bias, estimate]),
+    )
+    return tuple(np.clip(ends, -limit, limit))
+
+
 def with_interval(name: str, values: np.ndarray) -> dict[str, float]:
     """Return a statistic as the columns `name`, `name`_low and `name`_high of a table.
 
-    `values` (1 + R,) are the estimate, then its resamples; the bounds are nan where there are none.
+    `values` (1 + R,) are the estimate, then its resamples; the bounds, of a percentile interval,
+    are nan where there are none.
     """
     low, high = confidence_interval(values[1:]) if len(values) > 1 else (np.nan, np.nan)
     return {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def with_agreement(name: str, values: np.ndarray, limit: float = 1.0) -> dict[str, float]:
+    """Return what `with_interval` does, with the bounds of `agreement_interval`."""
+    ends = agreement_interval(values, limit) if len(values) > 1 else (np.nan, np.nan)
+    return {name: float(values[0])} | {
+        f"{name}_{end}": float(value) for end, value in zip(("low", "high"), ends, strict=True)
+    }
+
+
+def retrained(draws: np.ndarray, seed: int | Sequence[int]) -> np.ndarray:
+    """Return resamples of the mean similarity over trainings, of images and of trainings.
+
+    Two or three seeds say little of how far trainings differ: drawing them with replacement gives
+    a handful of values, and the deviation of two is off by chance as often as not. So what the
+    seeds at hand differ by is shared by the networks, as the variances of genes are by moderated t
+    tests (Smyth 2004): half of the variance of a deviation is along those seen, half is the mean
+    over the networks, independent for each; the level that all share varies by what it was seen to
+    and that mean; and all are multiples of a t variable. Deviations of trainings have about four
+    dimensions (tests/benchmarks/coverage.py), so each seed after the first counts as four degrees
+    of freedom. Deviations are those of a mean over as many seeds.
+
+    Parameters
+    ----------
+    draws
+        (R, S, m) similarities of small models of S seeds to m networks, over resamples of images.
+
+    Returns
+    -------
+    (R, m); with one seed its draws as they are, over images alone.
+    """
+    n, n_seeds, m = draws.shape
+    if n_seeds == 1 or not n:
+        return draws.mean(axis=1)
+    rng = np.random.default_rng(seed)
+    values = np.nanmean(draws, axis=0)
+    deviations = values - values.mean(axis=0)
+    level = deviations.mean(axis=1, keepdims=True)
+    between = deviations - level  # what networks differ in
+    free = n_seeds - 1
+    spread = np.sqrt((between**2).sum() / free / max(m - 1, 1))
+    of_level = np.sqrt((level**2).sum() / free + spread**2)
+    noise = rng.normal(size=(n, n_seeds)) @ between / np.sqrt(free)
+    noise = np.sqrt(0.5) * (noise + spread * rng.normal(size=(n, m)))
+    noise += of_level * rng.normal(size=(n, 1))
+    degrees = free * min(_DIMENSIONS, m)
+    heavy = np.sqrt(degrees / rng.chisquare(degrees, size=(n, 1)))
+    return np.clip(draws.mean(axis=1) + noise * heavy / np.sqrt(n_seeds), -1.0, 1.0)
+
+
+def seed_means(found: np.ndarray, seed: int) -> np.ndarray:
+    """Return means over seeds (1 + R, T, m) of (1 + R, S, T, m): of the estimate, which comes
+    first, and `retrained` for each of the T tasks."""
+    draws = [retrained(found[1:, :, t], [seed, t]) for t in range(found.shape[2])]
+    return np.concatenate([found[:1].mean(axis=1), np.stack(draws, axis=1)])
 
 
 def permutation_p(

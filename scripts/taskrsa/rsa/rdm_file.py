@@ -4,7 +4,7 @@
 /dissimilarities         (n_layers, n_pairs) float32, condensed upper triangles; nan: dropped image
 /descriptors             attributes: model, task, stimuli_digest, centre, n_dropped, and others
 /rdm_descriptors         model, task, layer, n_dropped, index: one value per RDM
-/pattern_descriptors     image, index: one value per image
+/pattern_descriptors     image, index, group where groups are known: one value per image
 attribute dissimilarity_measure = "correlation"
 ```
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +37,8 @@ class Origin:
     conditions: Sequence[str]  # the n image ids
     stimuli_digest: str  # of the list of stimuli; RDMs of different lists are never compared
     centre: bool  # each feature's mean over the images was subtracted first
+    # The scene or clip of each image, "" where it has none; empty where nothing is known of groups.
+    groups: Sequence[str] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def write_rdms(
         group = file.create_group("pattern_descriptors")
         group["image"] = _text(conditions)
         group["index"] = np.arange(len(conditions), dtype=np.int64)
+        if any(origin.groups):
+            group["group"] = _text(origin.groups)
 
 
 def make_rdms(
@@ -173,6 +177,8 @@ def read_rdms(path: str | os.PathLike, layers: Sequence[str] | None = None) -> R
         values = np.array([dataset[row] for row in rows], dtype=np.float32)
         values = values.reshape(len(rows), dataset.shape[1])
         conditions = tuple(_strings(file["pattern_descriptors/image"]))
+        grouped = "pattern_descriptors/group" in file
+        groups = tuple(_strings(file["pattern_descriptors/group"])) if grouped else ()
         descriptors = file["descriptors"].attrs
         model, task, digest = (str(descriptors[key]) for key in ("model", "task", "stimuli_digest"))
         centre = bool(descriptors["centre"])
@@ -182,7 +188,8 @@ def read_rdms(path: str | os.PathLike, layers: Sequence[str] | None = None) -> R
             f"again"
         )
     dropped = _dropped_by_layer(values, wanted, len(conditions), f"{path}: layer")
-    return RDMs(model, task, conditions, digest, centre, values, tuple(wanted), dropped)
+    made = (model, task, conditions, digest, centre, values, tuple(wanted), dropped)
+    return RDMs(*made, groups=groups)
 
 
 @contextmanager

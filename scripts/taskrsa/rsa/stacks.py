@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from taskrsa.errors import DataError, RepresentationError
+from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.rdm import condensed, n_images_of, pairs_among, square_form
 from taskrsa.rsa.rdm_file import RDMs, layers_of, read_rdms
 from taskrsa.text import first_few
@@ -25,6 +26,8 @@ class RDMStack:
     kept_images: np.ndarray | None = None  # their indices in the list of stimuli; None for all
     n_dropped: int = 0  # images dropped in at least one network
     stimuli_digest: str = ""
+    # (n_images,) number of the scene or clip of each image; None where all are independent.
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.models)
@@ -36,6 +39,17 @@ class RDMStack:
     @property
     def images(self) -> np.ndarray:  # their (n_images,) indices in the list of stimuli
         return np.arange(self.n_images) if self.kept_images is None else self.kept_images
+
+    @property
+    def n_groups(self) -> int | None:
+        """How many groups the images are of; None where all are independent."""
+        return None if self.groups is None else len(np.unique(self.groups))
+
+    def counts(
+        self, n_resamples: int, seed: int | Sequence[int], size: int | None = None
+    ) -> np.ndarray:
+        """Return how often each image is in each resample of `bootstrap_counts`, (R, n_images)."""
+        return bootstrap_counts(self.n_images, n_resamples, seed, groups=self.groups, size=size)
 
     def only(self, models: Sequence[str]) -> RDMStack:
         """Return the RDMs of some models, in the order given, or say which one is missing."""
@@ -60,7 +74,8 @@ class RDMStack:
         if len(keep) == self.n_images:
             return self
         rdms = [condensed(square_form(rdm)[np.ix_(keep, keep)]) for rdm in self.rdms]
-        return replace(self, rdms=np.array(rdms), kept_images=self.images[keep])
+        groups = None if self.groups is None else self.groups[keep]
+        return replace(self, rdms=np.array(rdms), kept_images=self.images[keep], groups=groups)
 
 
 def having_layer(paths: Sequence[str | os.PathLike], layer: str) -> list[Path]:
@@ -109,6 +124,7 @@ def stack_rdms(paths: Sequence[str | os.PathLike], layer: str) -> RDMStack:
         kept_images=np.flatnonzero(kept),
         n_dropped=int(n - kept.sum()),
         stimuli_digest=stack[0].stimuli_digest,
+        groups=_numbered_groups(stack[0].groups, kept),
     )
 
 
@@ -141,6 +157,17 @@ def stack_subjects(path: str | os.PathLike, patterns: Sequence[str]) -> RDMStack
     stacks = dict(zip(layers, read, strict=True))
     means = [np.mean([stacks[layer].rdms[0] for layer in found], axis=0) for found in named]
     return replace(stacks[layers[0]], models=tuple(patterns), rdms=np.stack(means))
+
+
+def _numbered_groups(groups: Sequence[str], kept: np.ndarray) -> np.ndarray | None:
+    """Return the number of the group of each kept image, one of its own where it has none; None
+    where no two are of one group."""
+    if not any(groups):
+        return None
+    names = [(name, "") if name else ("", str(at)) for at, name in enumerate(groups)]
+    numbers: dict[tuple[str, str], int] = {}
+    found = [numbers.setdefault(names[at], len(numbers)) for at in np.flatnonzero(kept)]
+    return np.array(found) if len(numbers) < len(found) else None
 
 
 def common_images(*stacks: RDMStack) -> list[RDMStack]:

@@ -6,7 +6,8 @@ model, label, type
 untrained   "yes" for a network whose weights are random
 mean_rank   mean of its ranks by the measures, equal scores sharing the mean of their ranks
 rank        1 for the best mean rank (equal ones share the better rank); rank_low and rank_high are
-            its 95 % percentile interval over resamples of the images
+            its 95 % percentile interval over resamples of the images and, by measures of several
+            small models, of their trainings (`taskrsa.rsa.inference.retrained`)
 tied        "yes" where the simultaneous 95 % interval of how far its mean rank is behind that of
             the first reaches 0, as in a ranking (`taskrsa.analysis.advice`)
 rank_<measure>  rank by each of the measures
@@ -27,10 +28,12 @@ from scipy.stats import rankdata
 
 from taskrsa.analysis.advice import ROUNDING, behind_first
 from taskrsa.errors import DataError
-from taskrsa.rsa.inference import confidence_interval
+from taskrsa.rsa.inference import confidence_interval, retrained
 from taskrsa.rsa.rdm import descending_ranks
 
-Draws = Mapping[tuple[str, str], np.ndarray]  # (R,) by network and measure
+_SEED = 0  # of trainings; images were drawn with the run's
+
+Draws = Mapping[tuple[str, str], np.ndarray]  # (R,) or (R, S) by network and measure
 
 
 def advise(
@@ -100,8 +103,9 @@ def _drawn_ranks(values: pd.Series, draws: Draws, measure: str) -> np.ndarray | 
     found = [draws.get((model, measure)) for model in with_score]
     if any(one is None for one in found):
         return None
+    by_seed = np.stack([one.reshape(len(one), -1) for one in found], axis=-1)
     scores = np.full((len(found[0]), len(values)), np.nan)
-    scores[:, values.notna().to_numpy()] = np.transpose(found)
+    scores[:, values.notna().to_numpy()] = retrained(by_seed, _SEED)
     ranks = _ranks(scores)
     ranks[np.isnan(scores[:, values.notna().to_numpy()]).any(axis=1)] = np.nan
     return ranks

@@ -14,8 +14,7 @@ _NO_LAYER = "-"  # of measures that are of no layer
 
 
 def write_draws(path: str | os.PathLike, draws: Mapping[tuple[str, str], np.ndarray]) -> None:
-    """Write draws (R,) by measure and layer; the same input gives the same bytes."""
-
+    """Write draws (R,) or (R, S) by measure and layer; the same input gives the same bytes."""
     with written_hdf5(path, libver="earliest") as file:
         for (measure, layer), values in draws.items():
             file[f"{measure}/{layer or _NO_LAYER}"] = np.asarray(values, dtype=np.float64)
@@ -23,7 +22,6 @@ def write_draws(path: str | os.PathLike, draws: Mapping[tuple[str, str], np.ndar
 
 def read_draws(path: str | os.PathLike) -> dict[tuple[str, str], np.ndarray]:
     """Read what `write_draws` wrote; DataError if the file is missing or damaged."""
-
     try:
         with opened_hdf5(path) as file:
             return {

@@ -156,6 +156,8 @@ def _checked(found: Score | float, subject: Subject) -> Score:
         draws = np.asarray(draws, dtype=np.float64)
         counts = (subject.counts, subject.stimulus_counts)
         numbers = [len(one) for one in counts if one is not None] or [draws.size]
-        if draws.shape not in [(number,) for number in numbers]:
+        small = [] if subject.rdms is None else [len(subject.rdms.small)]
+        allowed = [(number, *more) for number in numbers for more in ([], small)]
+        if draws.shape not in allowed:
             raise ValueError(f"draws have the shape {draws.shape}, and not {(numbers[0],)}")
     return replace(score, value=float(score.value), draws=draws)

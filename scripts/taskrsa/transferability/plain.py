@@ -18,8 +18,11 @@ def rsa(rdms: Rdms, stimulus_counts: np.ndarray | None) -> Score:
     value = similarity_between(rdms.small, rdms.network).mean()
     if stimulus_counts is None:
         return Score(float(value))
-    draws = resampled_similarity(rdms.small, stimulus_counts, others=rdms.network)
-    return Score(float(value), draws.mean(axis=(1, 2)))
+    draws = resampled_similarity(
+        rdms.small, stimulus_counts, others=rdms.network, groups=rdms.groups
+    )
+    # Of several small models each is kept: the advice draws their trainings as well.
+    return Score(float(value), draws[:, 0, 0] if len(rdms.small) == 1 else draws[..., 0])
 
 
 @measure("size", label="size")

@@ -47,6 +47,7 @@ class Rdms:
 
     network: np.ndarray  # (1, p)
     small: np.ndarray  # (S, p) of the target's small models
+    groups: np.ndarray | None = None  # of the images, drawn whole by stimulus_counts
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Score:
     """What a measure says of a network: the higher, the better."""
 
     value: float
-    draws: np.ndarray | None = None  # (R,) over resamples of the images
+    draws: np.ndarray | None = None  # (R,) over resamples of images; (R, S) of S small models
     chance: float = np.nan  # what the best constant answer has; nan where there is none
 
 
