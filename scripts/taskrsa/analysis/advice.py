@@ -22,6 +22,8 @@ behind      the similarity of the first less this one's; behind_low and behind_h
 tied        "yes" where that interval reaches 0: such a network cannot be distinguished from the
             first, which is tied with itself
 rank_published  place in the published order, where there is one (blank for other networks)
+rs_bank         the same similarity over the run's stimuli, where the others are over images of the
+                target; rs_bank_low, rs_bank_high and rank_bank as rs has them
 """
 
 from __future__ import annotations
@@ -121,6 +123,15 @@ def rank_networks(
         order = {name: place for place, name in enumerate(published, start=1)}
         table["rank_published"] = table["model"].map(order)
     return table.sort_values("rs", ascending=False, kind="stable", ignore_index=True)
+
+
+def beside_run_stimuli(own: pd.DataFrame, bank: pd.DataFrame) -> pd.DataFrame:
+    """Return a ranking over images of the target with what that of the same networks over the
+    run's stimuli says; both are of `rank_networks`."""
+    names = {"rs": "rs_bank", "ci_low": "rs_bank_low", "ci_high": "rs_bank_high"}
+    names["rank"] = "rank_bank"
+    columns = bank.set_index("model")[list(names)].rename(columns=names)
+    return own.join(columns, on="model")
 
 
 def behind_first(rs: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from taskrsa.analysis.ranking import FEWEST, ranking_agreement
 from taskrsa.report.advised import is_of_rsa, measures_of
 from taskrsa.report.choice import SIMILARITY, Choice
 from taskrsa.report.inputs import SMALL, Inputs
@@ -21,6 +22,7 @@ def similar(inputs: Inputs, target: str, choice: Choice) -> Said:
     """Return what the ranking by RSA says, beside the advice where there is one."""
     ranking = inputs.table("ranking", target).sort_values("rank", kind="stable")
     parts = [_first(ranking, inputs, target), _learnt(inputs, target), _exceeds(ranking)]
+    parts.insert(1, _shown(ranking, inputs, target))
     if choice.basis == SIMILARITY:
         parts.insert(1, _as_good(inputs, choice))
         parts.insert(2, Said(_by_images(inputs.table("ranking_images", target))))
@@ -55,6 +57,24 @@ def _first(ranking: pd.DataFrame, inputs: Inputs, target: str) -> Said:
         if row["tied"] == "yes":
             said += ", but these images cannot tell the two apart"
     return Said([f"{said}."])
+
+
+def _shown(ranking: pd.DataFrame, inputs: Inputs, target: str) -> Said:
+    """Say that networks were ranked on images of the target, and whether the run's stimuli agree,
+    where they are compared on these as well."""
+    n = len(inputs.table("stimuli", target))
+    if not n:
+        return Said()
+    said = [f"RSA rests on {n} training images of the target."]
+    if "rs_bank" in ranking:
+        first = ranking.sort_values("rank_bank", kind="stable")["model"].iloc[0]
+        is_same = first == ranking["model"].iloc[0]
+        puts = f"put {inputs.label(first)} first{' as well' if is_same else ' instead'}"
+        agree = ranking_agreement(ranking["rs"], ranking["rs_bank"])["spearman"]
+        is_shown = len(ranking) >= FEWEST and is_known(agree)
+        shown = f" (Spearman of the two rankings {number(agree)})" if is_shown else ""
+        said.append(f"The run's stimuli {puts}{shown}.")
+    return Said(said)
 
 
 def _exceeds(ranking: pd.DataFrame) -> Said:

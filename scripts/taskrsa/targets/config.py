@@ -123,6 +123,12 @@ class TargetConfig(TargetData):
     test_list: str = Field("test", description="A devkit's list of images to submit.")
     network: str | None = Field(None, description="For kind network, the name of the row.")
     n_train: Positive | None = Field(None, description="Training images; null for all.")
+    stimuli: Literal["own", "bank", "both"] | None = Field(
+        None,
+        description="What the bank is ranked on: own, training images of the target; bank, the "
+        "run's stimuli; both, of which its own decide. Null for own; for bank where it has none.",
+    )
+    n_stimuli: int = Field(200, ge=4, description="Of its own images, at most.")
     same_task: str | None = Field(
         None, description="The network trained for the same task in another domain."
     )
@@ -149,6 +155,8 @@ class TargetConfig(TargetData):
                 raise ValueError("kind network needs network, the name of a row of the table")
             if self.finetune != "none":
                 raise ValueError("a network has no labels to fine-tune on; set finetune to none")
+        if self.kind not in KINDS and self.stimuli not in (None, "bank"):
+            raise ValueError(f"kind {self.kind} has no images of its own; leave stimuli out")
         if self.finetune == "race":
             if len(self.seeds) > 1:
                 raise ValueError("a race is run once; give seeds one number")
