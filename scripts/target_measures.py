@@ -33,23 +33,29 @@ def main(
     features: str | None = None,
     rdms: list[str] | None = None,
     target_rdms: list[str] | None = None,
+    bank_rdms: list[str] | None = None,
+    bank_target_rdms: list[str] | None = None,
     layer: str = "",
     target_layer: str = "",
     prior: float | None = None,
 ) -> None:
     """`layers` are those of the features that are measured, `drawn` the measures that are
     resampled; `rdms` is one file, of which `layer` is compared with `target_layer` of the
-    target's."""
+    target's, and `bank_rdms` another, of the run's stimuli where the first is of the target's."""
     chosen = named(measures, "measures")
     labels = read_cells(cells).labels
     known = {"prior": prior, "counts": bootstrap_counts(labels.n_images, resamples, seed)}
     if features is not None:
         read = read_features(features, layers)
         known |= {"layers": read.layers, "parameters": read.parameters}
-    if rdms and target_rdms:
-        network, small = load_stacks(rdms, target_rdms, layer, target_layer)
-        known["rdms"] = Rdms(network.rdms, small.rdms, network.groups)
-        known["stimulus_counts"] = network.counts(resamples, seed)
+    for need, drawn_by, one, others in (
+        ("rdms", "stimulus_counts", rdms, target_rdms),
+        ("bank_rdms", "bank_counts", bank_rdms, bank_target_rdms),
+    ):
+        if one and others:
+            network, small = load_stacks(one, others, layer, target_layer)
+            known[need] = Rdms(network.rdms, small.rdms, network.groups)
+            known[drawn_by] = network.counts(resamples, seed)
     made = measure_all(Subject(model, labels, seed, **known), chosen, layers, drawn)
     write_draws(draws, made.draws)
     write_table(made.seconds, seconds)

@@ -4,13 +4,20 @@ Writes the scores in the order of the ranking, how well similarity predicts them
 by similarity gained.
 """
 
-from taskrsa.analysis.advice import target_similarity
-from taskrsa.analysis.outcomes import Reference, choice_gain, prediction_rows, score_rows
+import pandas as pd
+from taskrsa.analysis.advice import Similarity, target_similarity
+from taskrsa.analysis.outcomes import (
+    ON_RUN_STIMULI,
+    Reference,
+    choice_gain,
+    prediction_rows,
+    score_rows,
+)
 from taskrsa.analysis.tables import with_groups
 from taskrsa.entry import run
 from taskrsa.io.files import read_table, write_table
 from taskrsa.paper.published import FIGURE8, MIOU, TABLE2
-from taskrsa.rsa.stacks import load_stacks
+from taskrsa.rsa.stacks import RDMStack, load_stacks
 
 PASCAL = Reference(scores=MIOU, orders={"Table 2": TABLE2, "Figure 8": FIGURE8})
 
@@ -30,15 +37,25 @@ def main(
     choice: str,
     same_task: str | None = None,
     published: bool = False,
+    bank_beside: list[str] | None = None,
+    target_beside: list[str] | None = None,
 ) -> None:
     """`same_task` is the network of the target's own task in another domain; `published` says that
-    the target is the paper's."""
+    the target is the paper's. `bank_beside` and `target_beside` are RDMs over the run's stimuli
+    where the others are over images of the target."""
     reference = PASCAL if published else None
+
+    def similarity_of(bank: RDMStack, target: RDMStack) -> Similarity:
+        return target_similarity(target, bank, bank.counts(resamples, seed))
+
     of_bank, of_target = load_stacks(bank, target, layer, target_layer)
-    counts = of_bank.counts(resamples, seed)
-    similarity = target_similarity(of_target, of_bank, counts)
-    reached = read_table(runs)
+    similarity, reached = similarity_of(of_bank, of_target), read_table(runs)
     predicted = prediction_rows(similarity, reached, permutations, seed, reference)
+    if bank_beside and target_beside:
+        other = similarity_of(*load_stacks(bank_beside, target_beside, layer, target_layer))
+        row = prediction_rows(other, reached, permutations, seed)
+        row["ranking"] = ON_RUN_STIMULI
+        predicted = pd.concat([predicted[:1], row, predicted[1:]], ignore_index=True)
     if predicted["spearman"].isna().iloc[0]:
         print(
             "prediction: no correlation of similarities and scores; at least three networks with "

@@ -21,6 +21,7 @@ from test_target_run import CONFIG, RUN, table, with_target, write_config
 pytestmark = pytest.mark.workflow
 
 RACE = {"finetune": "race", "budget": 2, "recipe": {"steps": 12, "batch_size": 4, "device": "cpu"}}
+RACE["stimuli"] = "bank"
 ROUNDS = [Round(4, 0, 2), Round(2, 2, 8), Round(1, 8, 12)]
 
 

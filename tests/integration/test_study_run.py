@@ -14,6 +14,7 @@ pytestmark = pytest.mark.workflow
 
 HEAD = {"width": 8, "rates": [1]}
 TRAINED = {
+    "stimuli": "bank",
     "finetune": "all",
     "head": HEAD,
     # Long enough that some networks are better than chance.

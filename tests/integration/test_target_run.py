@@ -10,6 +10,7 @@ import pytest
 import yaml
 from conftest import PROFILE, Project, copy_project
 from PIL import Image
+from taskrsa.rsa.rdm_file import read_rdms
 
 pytestmark = pytest.mark.workflow
 
@@ -100,7 +101,7 @@ def test_the_run_ranks_and_verifies(ran):
     assert scores["model"].tolist() == [*ranking["model"].iloc[:3], "random_small", "small"]
     assert set(scores["metric"]) == {"accuracy"}
     assert scores["chance_score"].iloc[0] == pytest.approx(1 / 3)
-    assert table(ran, "kinds/ranking_images")["n_images"].tolist() == [10, 20]
+    assert table(ran, "kinds/ranking_images")["n_images"].tolist() == [10]
     cost = table(ran, "kinds/cost")
     assert len(cost) == 4
     assert (cost["seconds"] > 0).all()
@@ -130,6 +131,29 @@ def test_the_advice_is_the_mean_of_ranks_of_measured_networks(ran):
     assert rsa.to_dict() == pytest.approx(ranking.to_dict(), abs=1e-5)
 
 
+def test_the_ranking_is_made_on_the_target_s_own_training_images(ran, tmp_path):
+    images, stimuli = table(ran, "kinds/images"), table(ran, "kinds/stimuli")
+    assert stimuli["image"].tolist() == images.loc[images["split"] == "train", "id"].tolist()
+    folder = ran.path / "results/mine/targets/kinds"
+    for path in (folder / "rdms/net3.h5", folder / "small/s1/rdms.h5"):
+        assert list(read_rdms(path).conditions) == stimuli["image"].tolist()
+    assert not (ran.path / "results/mine/rdms/target_kinds").exists()
+    page = (ran.path / "results/mine/report.html").read_text()
+    assert f"RSA rests on {len(stimuli)} training images of the target." in page
+
+    # With the run's stimuli beside, what is made on the target's own stays as it is.
+    project = Project(tmp_path / "copy")
+    shutil.copytree(ran.path, project.path, symlinks=True)
+    write_config(project, stimuli="both")
+    paths = [f"results/mine/targets/kinds/{name}.csv" for name in ("ranking", "measures/net3")]
+    project.snakemake(*RUN, "--", *paths)
+    own, both = table(ran, "kinds/ranking"), table(project, "kinds/ranking")
+    pd.testing.assert_frame_equal(both[own.columns], own)
+    measures = pd.read_csv(project.path / paths[1]).set_index("measure")["score"]
+    beside = both.set_index("model").loc["net3", ["rs", "rs_bank"]]
+    assert measures[["rsa", "rsa_bank"]].tolist() == pytest.approx(beside.tolist(), abs=1e-5)
+
+
 def test_a_network_stands_for_a_target(ran):
     ranking = table(ran, "like/ranking")
     assert sorted(ranking["model"]) == ["net3", "net6", "net8"]
@@ -148,6 +172,7 @@ def test_what_changes_is_made_again_and_nothing_else(ran, tmp_path):
     Image.fromarray(255 - np.asarray(Image.open(photo))).save(photo)
     stale = project.planned(*RUN)
     assert {"prepare_target", "train_target_model", "rank_networks", "report_page"} <= stale
+    assert {"target_stimuli", "own_rdms", "own_target_rdms"} <= stale
     assert not stale & {"network_rdms", "prepare_stimuli", "similarity"}
     write_config(ran, recipe={"steps": 5})
     try:
@@ -156,6 +181,7 @@ def test_what_changes_is_made_again_and_nothing_else(ran, tmp_path):
         write_config(ran)
     assert {"finetune", "target_scores", "target_cost"} <= stale
     assert not stale & {"prepare_target", "train_target_model", "network_rdms", "rank_networks"}
+    assert not stale & {"target_stimuli", "own_rdms", "own_target_rdms"}
 
 
 def test_tables_are_the_same_with_one_core(ran, tmp_path):

@@ -69,6 +69,14 @@ def test_a_ranking_took_the_networks_and_the_target_s_own_small_models():
     assert ranking_seconds([Job("rdms_bank_a", 1.0, None, None)], "voc") == 0.0
 
 
+def test_a_ranking_on_own_images_took_the_rdms_of_these():
+    names = ["train_target_voc_s0", "rdms_own_voc.a", "rdms_own_voc.b", "rdms_own_voc.small.s0"]
+    others = ["rdms_bank_a", "rdms_target_voc_s0", "rdms_own_voc_2.a"]
+    jobs = [Job(name, 3.0, 1.0, 1) for name in [*names, *others]]
+    assert ranking_seconds(iter(jobs), "voc") == 4.0
+    assert ranking_seconds(jobs, "pets") == 1.0
+
+
 def test_an_advice_and_fine_tuning_took_the_jobs_of_their_target():
     names = ["target_features_voc_a", "measures_voc_a", "measures_voc_2_a", "measures_voc_b"]
     tuned = ["finetune_voc_block4_a_s0", "finetune_voc_race_a_round1", "finetune_voc_2_block4_a_s0"]

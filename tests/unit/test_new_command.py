@@ -117,8 +117,11 @@ def test_stimuli_of_a_split_are_those_to_train_on():
     assert values["folder"] == {"path": "data/streets/train/images"}
     assert values["stimuli"]["n"] == 5
     assert "val_share" not in values["targets"]["streets"]
+    # They are its own images; others are not, and it is ranked on its own as well.
+    assert values["targets"]["streets"]["stimuli"] == "bank"
     new("other", WORDS, "data/streets", stimuli="data/pets/c*/*.png")
     assert config("other")["folder"] == {"path": "data/pets/c*/*.png"}
+    assert "stimuli" not in config("other")["targets"]["streets"]
 
 
 def test_environment_variables_stay_in_paths(monkeypatch, tmp_path):

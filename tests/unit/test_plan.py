@@ -429,7 +429,8 @@ def test_a_network_is_measured_by_what_the_measures_need(bank, tmp_path):
     folder = "results/mine/targets/mine"
     assert found.features("one") == [f"{folder}/features/one.h5"]
     assert found.measured("draws.h5") == [f"{folder}/draws/{name}.h5" for name in ("one", "two")]
-    assert found.compared_rdms("one") == (["results/mine/rdms/bank/one.h5"], found.rdms)
+    assert found.compared_rdms("one") == ([f"{folder}/rdms/one.h5"], found.rdms)
+    assert found.compared_rdms("one", "bank_rdms") == ([], [])
     assert [row["untrained"] for row in found.advised.values()] == ["no", "yes"]
     quick = mine(also=["size"], all_layers=True, layer="last")
     assert quick.measures == ["probe", "knn", "cka", "size"]
@@ -471,6 +472,133 @@ def test_advice_needs_a_measure_for_the_kind_of_the_target():
     assert "hscore" not in line.partition("add ")[2]
     target["advice"] = {"measures": ["hscore", "knn"]}
     assert plan(tasks=TASKS, targets={"mine": target}).targets["mine"].measures[0] == "hscore"
+
+
+def test_a_target_is_ranked_on_its_own_images_or_the_run_s(bank):
+    keys = {"networks": bank(factory("one"), factory("two")), "stimuli": {"source": "simulated"}}
+    keys["robustness"] = {"images": [50, 100, 300]}
+
+    def mine(**target):
+        target = {"kind": "classification", "path": "x"} | target
+        return plan(**keys, targets={"mine": target}).targets["mine"]
+
+    folder = "results/mine/targets/mine"
+    on_own = [f"{folder}/rdms/{name}.h5" for name in ("one", "two")]
+    small_on_own = [f"{folder}/small/s{seed}/rdms.h5" for seed in range(3)]
+    on_bank = [f"results/mine/rdms/bank/{name}.h5" for name in ("one", "two")]
+    small_on_bank = [f"results/mine/rdms/target_mine/s{seed}.h5" for seed in range(3)]
+
+    own = mine()
+    assert own.stimuli == ("own",)
+    assert own.compared("own") == (on_own, small_on_own)
+    assert own.rdms == small_on_own
+    assert own.beside == ([], [])
+    assert own.image_counts([9]) == [50, 100]
+    assert mine(n_stimuli=20).image_counts([9]) == [20]
+    assert f"{folder}/stimuli.csv" in own.tables()
+    assert "rsa_bank" not in own.measures
+
+    run = mine(stimuli="bank")
+    assert run.stimuli == ("bank",)
+    assert run.compared("bank") == (on_bank, small_on_bank)
+    assert run.rdms == small_on_bank
+    assert run.image_counts([9]) == [9]
+    assert f"{folder}/stimuli.csv" not in run.tables()
+    assert "rsa_bank" not in run.measures
+
+    both = mine(stimuli="both")
+    assert both.stimuli == ("own", "bank")
+    assert both.beside == (on_bank, small_on_bank)
+    assert both.compared_rdms("one") == (on_own[:1], small_on_own)
+    assert both.compared_rdms("one", "bank_rdms") == (on_bank[:1], small_on_bank)
+    assert {"rsa", "rsa_bank"} < set(both.measures)
+    assert both.image_counts([9]) == [50, 100]
+
+
+@pytest.mark.parametrize("name", ["demo", "smoke", "nyuv2", "paper"])
+def test_the_paper_s_configurations_rank_on_the_run_s_stimuli(name):
+    (target,) = config(name)["targets"].values()
+    assert target["stimuli"] == "bank"
+
+
+def rdm_row(path: Path, name: str = "brain", **arrays) -> dict:
+    """Return a row of a table of networks whose RDMs are made up."""
+    rng = np.random.default_rng(0)
+    n = len(next(iter(arrays.values()))) if arrays else 4
+    np.savez(path / f"{name}.npz", last=rng.random(n * (n - 1) // 2), **arrays)
+    return {"name": name, "loader": "rdms", "weights": str(path / f"{name}.npz")}
+
+
+def classified(folder: Path, n: int = 6) -> list[str]:
+    """Write a CSV file of two classes, with images to train on and to score on; return the ids of
+    the former."""
+    names = [f"photo{at}" for at in range(n)]
+    for name in (*names, "held", "also"):
+        (folder / f"{name}.png").write_bytes(b"not opened by a plan")
+    rows = [f"{name}.png,{'ab'[at % 2]},train" for at, name in enumerate(names)]
+    rows += ["held.png,a,val", "also.png,b,val"]
+    (folder / "labels.csv").write_text("\n".join(["image,label,split", *rows]) + "\n")
+    return names
+
+
+def test_rdms_of_other_images_are_left_out_of_a_ranking_on_own_images(bank, tmp_path):
+    rows = [factory("one"), factory("two"), rdm_row(tmp_path)]
+    target = {"kind": "classification", "path": "x"}
+    keys = {"networks": bank(*rows), "stimuli": {"source": "simulated"}}
+    found = plan(**keys, targets={"mine": target})
+    mine = found.targets["mine"]
+    assert mine.ranked == ["one", "two", "brain"]
+    assert [Path(path).stem for path in mine.compared("own")[0]] == ["one", "two"]
+    assert mine.compared_rdms("brain") == ([], [])
+    line = "target mine, ranking on its own images: brain, whose RDMs are of other images"
+    assert line in outputs.lacking(found)
+
+    # Both: ranks are of the same networks; the measures compare whatever there is.
+    both = plan(**keys, targets={"mine": target | {"stimuli": "both"}}).targets["mine"]
+    assert [Path(path).stem for path in both.beside[0]] == ["one", "two"]
+    assert both.compared_rdms("brain", "bank_rdms")[0] == ["results/mine/rdms/bank/brain.h5"]
+
+    on_run = plan(**keys, targets={"mine": target | {"stimuli": "bank"}})
+    names = [Path(path).stem for path in on_run.targets["mine"].compared("bank")[0]]
+    assert names == ["one", "two", "brain"]
+    assert not any("own images" in line for line in outputs.lacking(on_run))
+
+
+def test_rdms_of_the_target_s_own_images_are_ranked_on_these(bank, tmp_path):
+    names = classified(tmp_path)
+    rows = [factory("one"), factory("two"), rdm_row(tmp_path, images=names[::-1])]
+    target = {"kind": "classification", "path": str(tmp_path / "labels.csv")}
+    keys = {"networks": bank(*rows), "stimuli": {"source": "simulated"}}
+
+    def ranked(**more) -> list[str]:
+        mine = plan(**keys, targets={"mine": target | more}).targets["mine"]
+        return [Path(path).stem for path in mine.compared("own")[0]]
+
+    assert ranked() == ["one", "two", "brain"]
+    # Fewer of these images, or of the training images, are others.
+    assert ranked(n_stimuli=4) == ranked(n_train=4) == ["one", "two"]
+
+
+def test_a_bank_of_rdms_alone_is_ranked_on_the_run_s_stimuli(bank, tmp_path):
+    rows = [rdm_row(tmp_path, name) for name in ("v1", "it")]
+    keys = {"stimuli": {"source": "folder", "n": 4}, "folder": {"path": "photos"}}
+    target = {"kind": "classification", "path": "x"}
+    found = plan(networks=bank(*rows), targets={"mine": target}, **keys)
+    assert found.targets["mine"].stimuli == ("bank",)
+    assert any(
+        line.startswith("target mine, ranking on its own images: of 2 networks, 0 can be shown")
+        for line in outputs.lacking(found)
+    )
+
+
+def test_what_has_no_images_has_no_own_stimuli():
+    target = {"kind": "network", "network": "edge2d"}
+    mine = plan(tasks=TASKS, targets={"mine": target}).targets["mine"]
+    assert mine.stimuli == ("bank",)
+    line = refused(tasks=TASKS, targets={"mine": target | {"stimuli": "own"}})
+    assert line == (
+        "config, targets.mine: kind network has no images of its own; leave stimuli out"
+    )
 
 
 def test_a_race_has_rounds_that_the_table_before_decides(tmp_path):

@@ -210,6 +210,19 @@ def test_untrained_networks_are_said_beside_the_first():
     assert (none in said(given)[1], none in said(given)[2]) == (True, False)
 
 
+def test_what_rsa_rests_on_and_whether_the_run_s_stimuli_agree_is_said():
+    assert "RSA rests" not in said(untuned())[1]
+    shown = having(untuned(), stimuli=pd.DataFrame({"image": range(24)}))
+    assert "RSA rests on 24 training images of the target." in said(shown)[1]
+    assert "run's stimuli" not in said(shown)[1]
+    same = changed(shown, "ranking", rs_bank=[0.7, 0.6, 0.5], rank_bank=[1, 2, 3])
+    line = "The run's stimuli put Net A first as well (Spearman of the two rankings 1.00)."
+    assert line in said(same)[1]
+    other = changed(shown, "ranking", rs_bank=[0.6, 0.5, 0.7], rank_bank=[2, 3, 1])
+    line = "The run's stimuli put Net C first instead (Spearman of the two rankings \N{MINUS SIGN}"
+    assert f"{line}0.50)." in said(other)[1]
+
+
 def test_similarities_that_do_not_exceed_chance_are_said():
     assert "does not exceed chance (q 0.40)" in said(changed(untuned(), "ranking", q=0.4))[1]
     given = changed(bank(targets=NETWORK), "ranking", q=0.4)

@@ -338,9 +338,11 @@ def rdms(seed=0, n=12):
 def subject(kind="values", **known) -> Subject:
     features, labels = made(kind)
     counts = bootstrap_counts(N_IMAGES, 20, seed=0)
-    known = {"layers": {"tap": features}, "rdms": rdms(), "parameters": 1000, "prior": 2.5} | known
-    stimulus_counts = bootstrap_counts(12, 20, seed=0)
-    return Subject("a", labels, 0, counts=counts, stimulus_counts=stimulus_counts, **known)
+    known = {"layers": {"tap": features}, "parameters": 1000, "prior": 2.5} | known
+    known = {"rdms": rdms(), "bank_rdms": rdms(2, n=15)} | known
+    drawn = {"stimulus_counts": 12, "bank_counts": 15}
+    known = {name: bootstrap_counts(n, 20, seed=0) for name, n in drawn.items()} | known
+    return Subject("a", labels, 0, counts=counts, **known)
 
 
 def rows_of(made_rows) -> dict:
@@ -366,6 +368,15 @@ def test_rsa_is_the_similarity_of_the_ranking():
     assert (low, high) == pytest.approx(tuple(ranking.loc["a", ["ci_low", "ci_high"]]))
 
 
+def test_rsa_on_the_run_s_stimuli_is_the_same_over_these():
+    found = measure_all(subject(), named(["rsa", "rsa_bank"], "here"), ["tap"], ["rsa_bank"])
+    same = subject(rdms=rdms(2, n=15), stimulus_counts=bootstrap_counts(15, 20, seed=0))
+    expected = measure_all(same, named(["rsa"], "here"), ["tap"], ["rsa"])
+    own, bank = (row["score"] for row in found.rows)
+    assert bank == expected.rows[0]["score"] != own
+    np.testing.assert_array_equal(found.draws["rsa_bank", ""], expected.draws["rsa", ""])
+
+
 def test_every_measure_has_a_score_or_a_reason():
     found = measure_all(subject(), MEASURES.values(), ["tap"], ["probe", "knn", "cka"])
     rows = rows_of(found.rows)
@@ -384,11 +395,12 @@ def test_every_measure_has_a_score_or_a_reason():
 
 
 def test_what_a_network_lacks_is_the_reason():
-    given = {"layers": {}, "rdms": None, "parameters": None, "prior": None}
+    given = {"layers": {}, "rdms": None, "bank_rdms": None, "parameters": None, "prior": None}
     rows = rows_of(measure_all(subject(**given), MEASURES.values(), ["tap"], []).rows)
     for name in ("probe", "knn", "cka", "parc", "logme"):
         assert rows[name]["reason"] == "it has no features: only its RDMs are known"
-    assert rows["rsa"]["reason"] == "no small models were trained"
+    assert rows["rsa"]["reason"] == "it has no RDM of the images that networks are ranked on"
+    assert rows["rsa_bank"]["reason"] == "networks are not ranked on the run's stimuli as well"
     assert rows["size"]["reason"] == "its number of parameters is not known"
     assert rows["prior"]["reason"] == "the table of networks has no prior for it"
     assert 0 <= rows["random"]["score"] < 1

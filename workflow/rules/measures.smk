@@ -62,8 +62,12 @@ rule measures:
     input:
         cells=f"{RUN}/targets/{{target}}/cells.h5",
         features=of_network(lambda target, network: target.features(network)),
-        rdms=of_network(lambda target, network: target.compared_rdms(network)[0]),
-        target_rdms=of_network(lambda target, network: target.compared_rdms(network)[1]),
+        rdms=of_network(lambda target, network: target.compared_rdms(network, "rdms")[0]),
+        target_rdms=of_network(lambda target, network: target.compared_rdms(network, "rdms")[1]),
+        bank_rdms=of_network(lambda target, network: target.compared_rdms(network, "bank_rdms")[0]),
+        bank_target_rdms=of_network(
+            lambda target, network: target.compared_rdms(network, "bank_rdms")[1]
+        ),
     output:
         table=f"{RUN}/targets/{{target}}/measures/{{network}}.csv",
         draws=f"{RUN}/targets/{{target}}/draws/{{network}}.h5",
@@ -91,7 +95,7 @@ rule measures:
         command(
             "target_measures",
             wildcards="model=network",
-            input="cells rdms target_rdms",
+            input="cells rdms target_rdms bank_rdms bank_target_rdms",
             params="features measures drawn layers resamples seed layer target_layer prior",
             output="table draws seconds",
         )

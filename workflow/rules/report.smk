@@ -74,7 +74,7 @@ rule reference:
                 *outputs.target_tables(PLAN),
                 *outputs.trees(PLAN),
             )
-            if Path(path).name not in ("cost.csv", "images.csv")
+            if Path(path).name not in ("cost.csv", "images.csv", "stimuli.csv")
         ],
         pictures=outputs.pictures(PLAN),
     output:

@@ -83,11 +83,77 @@ use rule other_rdms as target_rdms with:
         "Making the RDMs of the small model of {wildcards.target}, seed {wildcards.seed}"
 
 
+# Of its training images, as networks are shown them for RSA.
+rule target_stimuli:
+    input:
+        data=f"{RUN}/targets/{{target}}/data.h5",
+    output:
+        pack=f"{RUN}/targets/{{target}}/stimuli.h5",
+        table=table("targets/{target}/stimuli", "Targets"),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=code_of("target_stimuli"),
+        n=of_target(lambda target: target.config.n_stimuli),
+        n_train=of_target(lambda target: as_json(target.config.n_train)),
+        side=CONFIG.image_size,
+        seed=CONFIG.seed,
+    message:
+        "Taking images of {wildcards.target} to rank networks on"
+    shell:
+        command(
+            "target_stimuli",
+            wildcards="target",
+            input="data",
+            params="n n_train side seed",
+            output="pack table",
+        )
+
+
+rule own_rdms:
+    input:
+        stimuli=f"{RUN}/targets/{{target}}/stimuli.h5",
+        weights=asked(lambda wildcards: PLAN.weights(wildcards.network)),
+        beside=beside,
+    output:
+        rdms=f"{RUN}/targets/{{target}}/rdms/{{network}}.h5",
+    benchmark:
+        f"{RUN}/benchmarks/rdms_own_{{target}}.{{network}}.tsv"
+    wildcard_constraints:
+        network=among(PLAN.bank.all),
+    resources:
+        **needs(CONFIG.rsa),
+    params:
+        **RDM_PARAMS,
+        code=code_of("network_rdms"),
+        rows=lambda wildcards: [as_json(PLAN.bank.all[wildcards.network])],
+    message:
+        "Making the RDMs of {wildcards.network} on images of {wildcards.target}"
+    shell:
+        command("network_rdms", USER_MODULES, **RDM_FLAGS, output="rdms")
+
+
+use rule target_rdms as own_target_rdms with:
+    input:
+        stimuli=f"{RUN}/targets/{{target}}/stimuli.h5",
+        weights=f"{RUN}/targets/{{target}}/small/s{{seed}}/encoder.safetensors",
+    output:
+        rdms=f"{RUN}/targets/{{target}}/small/s{{seed}}/rdms.h5",
+    benchmark:
+        f"{RUN}/benchmarks/rdms_own_{{target}}.small.s{{seed}}.tsv"
+    message:
+        "Making the RDMs of the small model of {wildcards.target}, seed {wildcards.seed}, on its images"
+
+
+# Where both are at hand, the run's stimuli stand beside the target's own images, which decide.
 rule rank_networks:
     input:
-        bank=of_target(lambda target: target.bank.rdms(target.ranked)),
+        bank=of_target(lambda target: target.compared(target.stimuli[0])[0]),
         target=of_target(lambda target: target.rdms),
-        random=of_target(lambda target: target.bank.rdms(target.controls, "random")),
+        random=of_target(lambda target: target.control_rdms),
+        bank_beside=of_target(lambda target: target.beside[0]),
+        target_beside=of_target(lambda target: target.beside[1]),
     output:
         table=table("targets/{target}/ranking", "Targets"),
         by_images=table("targets/{target}/ranking_images", "Targets"),
@@ -102,7 +168,7 @@ rule rank_networks:
         untrained=of_target(lambda target: as_json(target.untrained)),
         layer=PLAN.bank.layer,
         target_layer=of_target(lambda target: target.layer),
-        sizes=PLAN.image_counts,
+        sizes=of_target(lambda target: target.image_counts(PLAN.image_counts)),
         resamples=CONFIG.rsa.bootstraps,
         permutations=CONFIG.rsa.type_permutations,
         seed=CONFIG.seed,
@@ -112,7 +178,7 @@ rule rank_networks:
     shell:
         command(
             "rank_networks",
-            input="bank target random",
+            input="bank target random bank_beside target_beside",
             params="networks untrained layer target_layer sizes resamples permutations seed published",
             output="table by_images",
         )
@@ -161,8 +227,10 @@ rule target_scores:
     input:
         ranking=f"{RUN}/targets/{{target}}/ranking.csv",
         runs=f"{RUN}/targets/{{target}}/runs.csv",
-        bank=of_target(lambda target: target.bank.rdms(target.ranked)),
+        bank=of_target(lambda target: target.compared(target.stimuli[0])[0]),
         target=of_target(lambda target: target.rdms),
+        bank_beside=of_target(lambda target: target.beside[0]),
+        target_beside=of_target(lambda target: target.beside[1]),
     output:
         table=table("targets/{target}/scores", "Targets"),
         prediction=table("targets/{target}/prediction", "Targets"),
@@ -186,7 +254,7 @@ rule target_scores:
     shell:
         command(
             "target_scores",
-            input="ranking runs bank target",
+            input="ranking runs bank target bank_beside target_beside",
             params="layer target_layer same_task resamples permutations seed published",
             output="table prediction choice",
         )

@@ -27,6 +27,8 @@ behind      the similarity of the first less this one's; behind_low and behind_h
 tied        "yes" where that interval reaches 0: such a network cannot be distinguished from the
             first, which is tied with itself
 rank_published  place in the published order, where there is one (blank for other networks)
+rs_bank         the same similarity over the run's stimuli, where the others are over images of the
+                target; rs_bank_low, rs_bank_high and rank_bank as rs has them
 """
 
 from __future__ import annotations
@@ -142,6 +144,15 @@ def rank_networks(
 
 def _deviation(values: np.ndarray) -> np.ndarray | float:
     return values.std(axis=0, ddof=1) if len(values) > 1 else np.nan
+
+
+def beside_run_stimuli(own: pd.DataFrame, bank: pd.DataFrame) -> pd.DataFrame:
+    """Return a ranking over images of the target with what that of the same networks over the
+    run's stimuli says; both are of `rank_networks`."""
+    names = {"rs": "rs_bank", "ci_low": "rs_bank_low", "ci_high": "rs_bank_high"}
+    names["rank"] = "rank_bank"
+    columns = bank.set_index("model")[list(names)].rename(columns=names)
+    return own.join(columns, on="model")
 
 
 def behind_first(rs: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

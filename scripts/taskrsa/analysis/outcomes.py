@@ -34,6 +34,7 @@ from taskrsa.rsa.inference import retrained, with_agreement, with_interval
 from taskrsa.rsa.rdm import descending_ranks, standardise
 
 OURS = "small model"  # the ranking of the run, in tables that hold published ones as well
+ON_RUN_STIMULI = f"{OURS}, the run's stimuli"  # where OURS is over images of the target
 SMALL = "small"
 RANDOM = {"random": "random, bank encoder", "random_small": "random, small encoder"}
 UNRANKED = {**RANDOM, SMALL: OURS}

@@ -25,6 +25,7 @@ STAGES = (
     ("train_", "training of the networks"),
     ("rdms_bank_", "RDMs of the networks"),
     ("rdms_target_", "small models of the targets"),
+    ("rdms_own_", "RDMs on images of the targets"),
     ("rdms_random_", "RDMs of untrained encoders"),
     ("target_features_", "measures of transfer"),
     ("measures_", "measures of transfer"),
@@ -78,9 +79,14 @@ def stage_of(job: str) -> str:
 def ranking_seconds(jobs: Iterable[Job], target: str, gpu: bool = False) -> float:
     """Return the seconds that ranking the bank for a target took, its small models included.
 
-    Of the CPU, or of the wall clock where jobs had a GPU.
+    Of the CPU, or of the wall clock where jobs had a GPU. Where networks were ranked on images of
+    the target, the RDMs are those of these images.
     """
-    return _seconds(jobs, rf"rdms_bank_.*|(train|rdms)_target_{re.escape(target)}(_s\d+)?", gpu)
+    jobs, name = list(jobs), re.escape(target)
+    rdms = rf"rdms_own_{name}\..*"
+    if not any(re.fullmatch(rdms, job.name) for job in jobs):
+        rdms = rf"rdms_bank_.*|rdms_target_{name}(_s\d+)?"
+    return _seconds(jobs, rf"{rdms}|train_target_{name}(_s\d+)?", gpu)
 
 
 def advice_seconds(

@@ -71,6 +71,7 @@ def new(
         side=_side(found, rows),
         target=_key(Path(target), suffix=Path(full_path(target)).is_dir()),
         data=_data(found),
+        are_own=not stimuli,
     )
     table, config = table_text(rows), config_text(settings)
     # What only a run would refuse, such as a single network, is refused here.

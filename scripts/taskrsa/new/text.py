@@ -38,6 +38,7 @@ class Settings:
     n : of the stimuli that are shown
     side : of the images, pixels
     data : keys of the target that its data need
+    are_own : whether the stimuli are images of the target
     """
 
     command: str
@@ -48,6 +49,7 @@ class Settings:
     side: int
     target: str
     data: Mapping[str, Any]
+    are_own: bool = False
 
 
 def table_text(rows: Sequence[Proposal]) -> str:
@@ -75,6 +77,10 @@ def config_text(of: Settings) -> str:
     name = _yaml({of.target: {}}, indent=2).replace("{}", "").rstrip()
     choices = get_args(TargetConfig.model_fields["finetune"].annotation)
     described = "; ".join(f"{choice}: {FINETUNE[choice]}" for choice in choices)
+    of_target = [
+        _comment("What it is ranked on: the stimuli above, which are images of it already.", 4),
+        _yaml({"stimuli": "bank"}, indent=4),
+    ] * of.are_own
     parts = [
         _comment("Keys that are left out have the defaults in workflow/schemas/config.schema.yaml; "
                  "config/README.md explains them. Paths are from the folder that Snakemake is "
@@ -94,6 +100,7 @@ def config_text(of: Settings) -> str:
         "\n",
         f"targets:\n{name}\n",
         _yaml(of.data, indent=4),
+        *of_target,
         _comment(f"{described}. cost.csv of the first run says what it takes.", indent=4),
         _yaml({"finetune": "none"}, indent=4),
         _comment("The small models that RSA compares the networks with. Raise steps if their "

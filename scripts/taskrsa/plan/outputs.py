@@ -8,13 +8,15 @@ from pathlib import Path
 from taskrsa.figures.registry import Registration, left_out, wanted
 from taskrsa.plan.networks import FEWEST
 from taskrsa.plan.plan import Plan
-from taskrsa.plan.targets import Target
+from taskrsa.plan.targets import BANK, OWN, Target
+from taskrsa.text import first_few
 
 _ROBUSTNESS = ("images", "width", "stage")
 # Tables that only list, of the bank and of targets.
 _LISTS = ("quality", "networks", "tasks", "presets", "affinity_measured", "robustness_seed")
 _LISTS += (
     "images",
+    "stimuli",
     "measures",
     "advice",
     "cost",
@@ -145,6 +147,22 @@ def cheap(plan: Plan) -> list[str]:
     ]
 
 
+def _not_on_own(target: Target) -> list[str]:
+    """Say which networks a ranking on a target's own images lacks, or that there is none."""
+    if target.config.stimuli == BANK or not target.is_labelled:
+        return []
+    others = [name for name in target.ranked if name not in target.own_ranked]
+    if OWN not in target.stimuli:
+        return [
+            f"ranking on its own images: of {len(target.ranked)} networks, "
+            f"{len(target.own_ranked)} can be shown them, and the others are RDMs of other images; "
+            "it is made on the run's stimuli"
+        ]
+    if not others:
+        return []
+    return [f"ranking on its own images: {first_few(others)}, whose RDMs are of other images"]
+
+
 def notes(plan: Plan) -> list[str]:
     """Return lines that a run prints at its start: what it leaves out and why."""
     return [*filter(None, [plan.fetching.note]), *(f"left out: {line}" for line in lacking(plan))]
@@ -169,6 +187,7 @@ def lacking(plan: Plan) -> list[str]:
         # A labelled target does not lack what is of rows of the table.
         has = target.has | {"row"}
         lines += [f"target {name}, {line}" for line in left_out(has, per_target=True)]
+        lines += [f"target {name}, {line}" for line in _not_on_own(target)]
         n, all_of = target.rounds[0].entrants if target.rounds else 0, len(target.trainable)
         if 0 < n < all_of:
             rest = all_of - n

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
-from taskrsa.errors import ConfigError
-from taskrsa.networks.network import RDMS, Network
+from taskrsa.errors import ConfigError, TaskrsaError
+from taskrsa.networks.network import RDMS, Network, weights_file
 from taskrsa.networks.table import styles
 from taskrsa.plan.config import Config, EncoderConfig, expanded
 from taskrsa.plan.fetching import Fetching
 from taskrsa.plan.networks import BASELINES, Bank
 from taskrsa.plan.small import small_encoder
 from taskrsa.recipes import HeadConfig
+from taskrsa.rsa.given_rdms import read_given
 from taskrsa.targets.config import TargetConfig, TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, devkit_root, is_devkit
 from taskrsa.targets.prepare import files_of
@@ -23,6 +25,8 @@ from taskrsa.transferability import TAP, measures
 from taskrsa.transferability.race import Round, race_rounds
 
 TOP = 3  # networks that are fine-tuned for `finetune: top3`
+FEWEST_OWN = 2  # networks that can be compared on a target's own images
+OWN, BANK = "own", "bank"  # stimuli: a target's own images, those of the run
 
 
 @dataclass(frozen=True)
@@ -116,13 +120,6 @@ class Target:
         return [f"{self.folder}/small/s{seed}/scores.csv" for seed in self.small_seeds]
 
     @property
-    def rdms(self) -> list[str]:
-        """The RDMs that rank the bank: of its small models, or of a network that stands for it."""
-        if not self.is_labelled:
-            return self.bank.rdms([self.config.network])
-        return [f"{self.bank.run}/rdms/target_{self.name}/s{seed}.h5" for seed in self.small_seeds]
-
-    @property
     def layer(self) -> str:
         return "compressed" if self.is_labelled else self.bank.layer
 
@@ -141,17 +138,90 @@ class Target:
         return self.bank.controls(self.bank.layer)
 
     @property
+    def control_rdms(self) -> list[str]:
+        if self.stimuli[0] == BANK:
+            return self.bank.rdms(self.controls, "random")
+        return self._rdms_of(self.controls, OWN)
+
+    @property
     def untrained(self) -> dict[str, list[str]]:
         """For each network that is ranked, the untrained ones of its design."""
         there, of = {*self.ranked, *self.controls}, self.bank.untrained_of
         return {name: [other for other in of[name] if other in there] for name in self.ranked}
+
+    # --- the images that networks are ranked on ---
+
+    @property
+    def stimuli(self) -> tuple[str, ...]:
+        """What networks are ranked on, `OWN` or `BANK` or both; the first decides."""
+        asked = self.config.stimuli
+        if asked == BANK or not self.is_labelled or len(self.own_ranked) < FEWEST_OWN:
+            return (BANK,)
+        return (OWN, BANK) if asked == "both" else (OWN,)
+
+    @cached_property
+    def own_ranked(self) -> list[str]:
+        """The networks that can be compared on its own images: those that are shown images, and
+        files of RDMs that are of just these images."""
+        return [name for name in self.ranked if self._sees_own(self.bank.networks[name])]
+
+    def _sees_own(self, row: Network) -> bool:
+        if row.loader != RDMS:
+            return True
+        # Half a second of SciPy, which runs without such files are spared.
+        from taskrsa.transferability.stimuli import are_conditions
+
+        config = self.config
+        try:
+            given, data = read_given(weights_file(row)), self.data()
+        except TaskrsaError:
+            return False  # where they are needed, one line says what is wrong
+        return are_conditions(given, data, config.n_train, config.n_stimuli, self.run.seed)
+
+    def compared(self, stimuli: str) -> tuple[list[str], list[str]]:
+        """Return the RDMs, over one kind of stimuli, of the networks that are ranked and of what
+        ranks them. With both kinds the networks are the same, so that ranks can be compared."""
+        networks = self.own_ranked if OWN in self.stimuli else self.ranked
+        return self._rdms_of(networks, stimuli), self._ranking_rdms(stimuli)
+
+    @property
+    def beside(self) -> tuple[list[str], list[str]]:
+        """The same over the stimuli that do not decide; none without such."""
+        return self.compared(self.stimuli[1]) if len(self.stimuli) > 1 else ([], [])
+
+    @property
+    def rdms(self) -> list[str]:
+        """The RDMs that rank the bank: of its small models, or of a network that stands for it."""
+        return self._ranking_rdms(self.stimuli[0])
+
+    def _ranking_rdms(self, stimuli: str) -> list[str]:
+        if not self.is_labelled:
+            return self.bank.rdms([self.config.network])
+        if stimuli == OWN:
+            return [f"{self.folder}/small/s{seed}/rdms.h5" for seed in self.small_seeds]
+        return [f"{self.bank.run}/rdms/target_{self.name}/s{seed}.h5" for seed in self.small_seeds]
+
+    def _rdms_of(self, networks: Iterable[str], stimuli: str) -> list[str]:
+        if stimuli == BANK:
+            return self.bank.rdms(networks)
+        return [f"{self.folder}/rdms/{name}.h5" for name in networks]
+
+    def image_counts(self, of_bank: list[int]) -> list[int]:
+        """Return the numbers of images to rank from; `of_bank` are those of the run's stimuli."""
+        if self.stimuli[0] == BANK:
+            return of_bank
+        n = self.config.n_stimuli
+        return [count for count in self.run.robustness.images if count <= n] or [n]
 
     # --- measures of transfer ---
 
     @property
     def measures(self) -> list[str]:
         """The measures that are made: those of the advice, then the others asked for."""
-        also = measures.MEASURES if self.config.advice.also == "all" else self.config.advice.also
+        also = self.config.advice.also
+        if also == "all":
+            found = measures.MEASURES.items()
+            also = [name for name, one in found if self.beside[0] or "bank_rdms" not in one.needs]
         return list(dict.fromkeys([*self.config.advice.measures, *also]))
 
     @property
@@ -171,10 +241,14 @@ class Target:
         asked = self._needs("features") and network in self.trainable
         return [f"{self.folder}/features/{network}.h5"] if asked else []
 
-    def compared_rdms(self, network: str) -> tuple[list[str], list[str]]:
-        """Return the RDMs of a network and of the target's small models, where a measure compares
-        them."""
-        return (self.bank.rdms([network]), self.rdms) if self._needs("rdms") else ([], [])
+    def compared_rdms(self, network: str, need: str = "rdms") -> tuple[list[str], list[str]]:
+        """Return the RDMs of a network and of the target's small models that a measure needs as
+        "rdms", over the stimuli that decide, or "bank_rdms", over those beside them."""
+        places = self.stimuli[:1] if need == "rdms" else self.stimuli[1:]
+        for stimuli in places if self._needs(need) else ():
+            if stimuli == BANK or network in self.own_ranked:
+                return self._rdms_of([network], stimuli), self._ranking_rdms(stimuli)
+        return [], []
 
     def _needs(self, what: str) -> bool:
         chosen = measures.named(self.measures, f"config, targets.{self.name}.advice")
@@ -201,6 +275,7 @@ class Target:
 
     def tables(self) -> list[str]:
         names = ["ranking", "ranking_images"]
+        names += ["stimuli"] if OWN in self.stimuli else []
         names += ["images", "measures", "advice"] if self.is_labelled else []
         # Where everything is fine-tuned, what it takes is seen.
         names += ["cost"] if self.is_labelled and self.config.finetune != "all" else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from taskrsa.analysis.outcomes import has_learnt
+from taskrsa.analysis.ranking import FEWEST, ranking_agreement
 from taskrsa.report.advised import is_of_rsa, measures_of, trainings
 from taskrsa.report.choice import SIMILARITY, Choice
 from taskrsa.report.inputs import SMALL, Inputs
@@ -20,6 +21,7 @@ def similar(inputs: Inputs, target: str, choice: Choice) -> Said:
     ranking = inputs.table("ranking", target).sort_values("rank", kind="stable")
     parts = [_first(ranking, inputs, target), _learnt(inputs, target), _exceeds(ranking)]
     parts.append(_beyond_untrained(ranking))
+    parts.insert(1, _shown(ranking, inputs, target))
     if choice.basis == SIMILARITY:
         parts.insert(1, _as_good(inputs, choice, ranking))
         parts.insert(2, Said(_by_images(inputs.table("ranking_images", target))))
@@ -75,6 +77,24 @@ def _drawn(inputs: Inputs, ranking: pd.DataFrame, target: str) -> list[str]:
             *said,
         ]
     return [f"Intervals of RSA allow for training its {seeds} small models anew.", *said]
+
+
+def _shown(ranking: pd.DataFrame, inputs: Inputs, target: str) -> Said:
+    """Say that networks were ranked on images of the target, and whether the run's stimuli agree,
+    where they are compared on these as well."""
+    n = len(inputs.table("stimuli", target))
+    if not n:
+        return Said()
+    said = [f"RSA rests on {n} training images of the target."]
+    if "rs_bank" in ranking:
+        first = ranking.sort_values("rank_bank", kind="stable")["model"].iloc[0]
+        is_same = first == ranking["model"].iloc[0]
+        puts = f"put {inputs.label(first)} first{' as well' if is_same else ' instead'}"
+        agree = ranking_agreement(ranking["rs"], ranking["rs_bank"])["spearman"]
+        is_shown = len(ranking) >= FEWEST and is_known(agree)
+        shown = f" (Spearman of the two rankings {number(agree)})" if is_shown else ""
+        said.append(f"The run's stimuli {puts}{shown}.")
+    return Said(said)
 
 
 def _exceeds(ranking: pd.DataFrame) -> Said:

@@ -144,6 +144,12 @@ class TargetConfig(TargetData):
         "is their mean; they give the noise ceiling.",
     )
     n_train: Positive | None = Field(None, description="Training images; null for all.")
+    stimuli: Literal["own", "bank", "both"] | None = Field(
+        None,
+        description="What the bank is ranked on: own, training images of the target; bank, the "
+        "run's stimuli; both, of which its own decide. Null for own; for bank where it has none.",
+    )
+    n_stimuli: int = Field(200, ge=4, description="Of its own images, at most.")
     same_task: str | None = Field(
         None, description="The network trained for the same task in another domain."
     )
@@ -174,6 +180,8 @@ class TargetConfig(TargetData):
             raise ValueError("subjects are of a row of the table; set kind to network")
         if len(self.subjects) == 1:
             raise ValueError("one subject has no noise ceiling; name several, or none")
+        if self.kind not in KINDS and self.stimuli not in (None, "bank"):
+            raise ValueError(f"kind {self.kind} has no images of its own; leave stimuli out")
         if self.finetune == "race":
             if len(self.seeds) > 1:
                 raise ValueError("a race is run once; give seeds one number")

@@ -17,7 +17,7 @@ from taskrsa.transferability.cells import Labels
 from taskrsa.transferability.registry import LACKING, Inapplicable, Measure, Rdms, Score
 
 # What every measure can have; of the rest a network may lack something.
-_OPTIONAL = ("rdms", "parameters", "prior")
+_OPTIONAL = ("rdms", "bank_rdms", "parameters", "prior")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Subject:
     prior: float | None = None
     counts: np.ndarray | None = None  # of resamples of the labelled images
     stimulus_counts: np.ndarray | None = None
+    bank_rdms: Rdms | None = None
+    bank_counts: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ def _called(subject: Subject, one: Measure, layer: str, drawn: bool) -> Score:
         "seed": subject.seed,
         "rng": np.random.default_rng([subject.seed, zlib.crc32(subject.model.encode())]),
         "rdms": subject.rdms,
+        "bank_rdms": subject.bank_rdms,
+        "bank_counts": subject.bank_counts if drawn else None,
         "parameters": subject.parameters,
         "prior": subject.prior,
     }
@@ -154,7 +158,7 @@ def _checked(found: Score | float, subject: Subject) -> Score:
     draws = score.draws
     if draws is not None:
         draws = np.asarray(draws, dtype=np.float64)
-        counts = (subject.counts, subject.stimulus_counts)
+        counts = (subject.counts, subject.stimulus_counts, subject.bank_counts)
         numbers = [len(one) for one in counts if one is not None] or [draws.size]
         small = [] if subject.rdms is None else [len(subject.rdms.small)]
         allowed = [(number, *more) for number in numbers for more in ([], small)]

@@ -15,12 +15,20 @@ from taskrsa.transferability.registry import Rdms, Score, measure
 def rsa(rdms: Rdms, stimulus_counts: np.ndarray | None) -> Score:
     """Mean Spearman correlation of the network's RDM with those of the target's small models
     (Dwivedi & Roig 2019, section 6.3), at the layer of the rankings."""
+    return _compared(rdms, stimulus_counts)
+
+
+@measure("rsa_bank", label="RSA, the run's stimuli")
+def rsa_bank(bank_rdms: Rdms, bank_counts: np.ndarray | None) -> Score:
+    """The same over the run's stimuli, where `rsa` is over images of the target."""
+    return _compared(bank_rdms, bank_counts)
+
+
+def _compared(rdms: Rdms, counts: np.ndarray | None) -> Score:
     value = similarity_between(rdms.small, rdms.network).mean()
-    if stimulus_counts is None:
+    if counts is None:
         return Score(float(value))
-    draws = resampled_similarity(
-        rdms.small, stimulus_counts, others=rdms.network, groups=rdms.groups
-    )
+    draws = resampled_similarity(rdms.small, counts, others=rdms.network, groups=rdms.groups)
     # Of several small models each is kept: the advice draws their trainings as well.
     return Score(float(value), draws[:, 0, 0] if len(rdms.small) == 1 else draws[..., 0])
 

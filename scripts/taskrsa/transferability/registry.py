@@ -5,8 +5,11 @@ labels              `taskrsa.transferability.cells.Labels` of the places, not al
 counts              (R, N) how often each image is in each resample; None where no draws are wanted
 seed                of everything random that must be the same for every network
 rng                 random numbers of this network's own
-rdms                `Rdms`, of the network and of the target's small models over the stimuli
-stimulus_counts     as `counts`, of the stimuli
+rdms                `Rdms`, of the network and of the target's small models over the stimuli of the
+                    ranking: images of the target, or those of the run
+stimulus_counts     as `counts`, of these stimuli
+bank_rdms           as `rdms`, over the run's stimuli, where the ranking is made on both
+bank_counts         as `counts`, of the run's stimuli
 parameters          number of parameters of the network
 prior               the network's cell in the table's column of that name
 """
@@ -29,8 +32,10 @@ LACKING = {
     "counts": "",
     "seed": "",
     "rng": "",
-    "rdms": "no small models were trained",
+    "rdms": "it has no RDM of the images that networks are ranked on",
     "stimulus_counts": "",
+    "bank_rdms": "networks are not ranked on the run's stimuli as well",
+    "bank_counts": "",
     "parameters": "its number of parameters is not known",
     "prior": "the table of networks has no prior for it",
 }

@@ -19,6 +19,7 @@ STEPS = {
     "small models": "train_target_",
     "RDMs of the networks": "rdms_bank_",
     "RDMs of the small models": "rdms_target_",
+    "RDMs on images of the targets": "rdms_own_",
     "fine-tuning, all networks and seeds": "finetune_",
 }
 
@@ -62,4 +63,4 @@ def _is_of(job: str, beginning: str, targets: Iterable[str]) -> bool:
         return False
     if beginning == STEPS["RDMs of the networks"]:
         return True
-    return any(job.startswith(f"{beginning}{name}_") for name in targets)
+    return any(job.startswith((f"{beginning}{name}_", f"{beginning}{name}.")) for name in targets)
