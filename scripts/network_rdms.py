@@ -44,8 +44,9 @@ def main(
     same."""
     torch.set_num_threads(threads)
     pack = Pack(stimuli)
-    # Several networks read the images once; one need not hold them.
-    images = pack.photographs if len(rows) == 1 else pack.rgb()
+    # Several networks read the images once; one need not hold them, and RDMs come without any.
+    several = len(rows) > 1 and any(row["loader"] != RDMS for row in rows)
+    images = pack.rgb() if several else None
     options = {
         "batch_size": batch_size,
         "precision": precision,
@@ -64,7 +65,8 @@ def main(
                 raise ConfigError(f"{row.where('loader')}: RDMs have no variants and no measures")
             write_given(files[0], given_layers(row, path, pack.ids), origin, constant_images)
             continue
-        made, compared = _representations(row, path, images, layer, any(files[1:]), options)
+        shown = pack.photographs if images is None else images
+        made, compared = _representations(row, path, shown, layer, any(files[1:]), options)
         _write(made, compared, choices, variants or {}, files, (origin, constant_images))
 
 

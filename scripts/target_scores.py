@@ -5,14 +5,11 @@ by similarity gained.
 """
 
 from taskrsa.analysis.advice import target_similarity
-from taskrsa.analysis.outcomes import Reference, choice_gain, prediction_rows, score_rows
+from taskrsa.analysis.outcomes import PASCAL, choice_gain, prediction_rows, score_rows
 from taskrsa.entry import run
 from taskrsa.io.files import read_table, write_table
-from taskrsa.paper.published import FIGURE8, MIOU, TABLE2
 from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.stacks import load_stacks
-
-PASCAL = Reference(scores=MIOU, orders={"Table 2": TABLE2, "Figure 8": FIGURE8})
 
 
 def main(

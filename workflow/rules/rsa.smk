@@ -159,7 +159,7 @@ rule type_separation:
     input:
         bank=PLAN.bank.rdms(),
         random=PLAN.bank.rdms(PLAN.bank.random, "random"),
-        pixels=f"{RUN}/rdms/pixels/pixels.h5",
+        **({} if PLAN.data.given else {"pixels": f"{RUN}/rdms/pixels/pixels.h5"}),
         labels=PLAN.label_rdms,
     output:
         table=table("tables/type_separation", "Taxonomy"),
@@ -178,7 +178,7 @@ rule type_separation:
     shell:
         command(
             "type_separation",
-            input="bank random pixels labels",
+            input="bank random labels" + " pixels" * (not PLAN.data.given),
             params="layers types clusters permutations seed",
             output="table",
         )

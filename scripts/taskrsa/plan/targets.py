@@ -6,8 +6,9 @@ import csv
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from taskrsa.errors import ConfigError
+from taskrsa.errors import ConfigError, DataError
 from taskrsa.networks.network import RDMS, Network
 from taskrsa.networks.table import styles
 from taskrsa.plan.config import Config, EncoderConfig, expanded
@@ -15,7 +16,7 @@ from taskrsa.plan.fetching import Fetching
 from taskrsa.plan.networks import BASELINES, Bank
 from taskrsa.plan.small import small_encoder
 from taskrsa.recipes import HeadConfig
-from taskrsa.targets.config import TargetConfig, TargetData
+from taskrsa.targets.config import UNLABELLED, TargetConfig, TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, devkit_root, is_devkit
 from taskrsa.targets.prepare import files_of
 from taskrsa.tasks.dictionary import TASKS
@@ -43,6 +44,8 @@ class Target:
     def is_pascal(self) -> bool:
         """Whether it is Pascal VOC, so that published values can be set beside its own."""
         data = self.config.data
+        if self.is_given_pascal:
+            return True
         if data.kind != "segmentation" or data.source == "outdoor":
             return False
         if data.source == "voc2012":
@@ -52,11 +55,26 @@ class Target:
     @property
     def has(self) -> set[str]:
         """What figures of a target may need (`taskrsa.figures.registry.NEEDS`)."""
-        return {"fine-tuning"} if self.is_compared else set()
+        return {"fine-tuning"} if self.has_scores else set()
 
     @property
     def is_labelled(self) -> bool:
-        return self.config.kind != "network"
+        return self.config.kind not in UNLABELLED
+
+    @property
+    def is_given(self) -> bool:
+        """Whether its similarities to the networks come from a file."""
+        return self.config.kind == "similarities"
+
+    @property
+    def is_given_pascal(self) -> bool:
+        """Whether they are set beside the published scores on Pascal VOC."""
+        return self.config.scores == "voc2012"
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether it is known what several networks reach, which shows what a ranking is worth."""
+        return self.is_compared or self.config.scores is not None
 
     # --- data ---
 
@@ -73,7 +91,7 @@ class Target:
     def data(self) -> TargetData:
         """Return what its images are read from, or raise ConfigError where nothing is named."""
         data = self.config.data
-        if data.source == "outdoor" or data.kind == "network":
+        if data.source == "outdoor" or data.kind in UNLABELLED:
             return data
         if self.is_fetched:
             unpacked = {"path": f"{self.fetching.folder}/voc2012/VOCdevkit/VOC2012"}
@@ -86,6 +104,13 @@ class Target:
 
     def files(self) -> list[str]:
         """List the files that it is read from, so that changed data make its results stale."""
+        if self.is_given:
+            if not Path(self.config.path).is_file():
+                raise DataError(
+                    f"config, targets.{self.name}.path: there is no file {self.config.path}; "
+                    "correct the path"
+                )
+            return [self.config.path]
         if self.is_fetched:
             lists = [f"{self.fetching.folder}/voc2012.csv"]
             return [*lists, *[f"{self.fetching.folder}/sbd.csv"] * self._sbd_is_fetched]
@@ -113,7 +138,7 @@ class Target:
     def rdms(self) -> list[str]:
         """The RDMs that rank the bank: of its small models, or of a network that stands for it."""
         if not self.is_labelled:
-            return self.bank.rdms([self.config.network])
+            return self.bank.rdms(filter(None, [self.config.network]))
         return [f"{self.bank.run}/rdms/target_{self.name}/s{seed}.h5" for seed in self.small_seeds]
 
     @property
@@ -183,10 +208,10 @@ class Target:
     # --- fine-tuning ---
 
     def tables(self) -> list[str]:
-        names = ["ranking", "ranking_images"]
+        names = ["ranking", *["ranking_images"] * (not self.is_given)]
         names += ["images", "measures", "advice", "cost"] if self.is_labelled else []
-        names += ["scores"] if self.is_finetuned else []
-        names += ["prediction", "choice"] if self.is_compared else []
+        names += ["scores"] if self.is_finetuned or self.has_scores else []
+        names += ["prediction", "choice"] if self.has_scores else []
         names += ["race"] if self.is_raced else []
         names += ["taps"] if self.compared_taps else []
         return [f"{self.folder}/{name}.csv" for name in names]
@@ -345,7 +370,7 @@ def _check_networks(section: str, target: TargetConfig, networks: Mapping[str, N
 def _check_advice(section: str, target: TargetConfig, bank: Bank) -> None:
     advice, where = target.advice, f"config, {section}.advice"
     chosen = measures.named(advice.measures, f"{where}.measures")
-    if target.kind != "network" and not any(target.kind in one.kinds for one in chosen):
+    if target.kind not in UNLABELLED and not any(target.kind in one.kinds for one in chosen):
         fit = [name for name, one in measures.MEASURES.items() if target.kind in one.kinds]
         raise ConfigError(
             f"{where}.measures: none of {', '.join(advice.measures)} is for targets of kind "

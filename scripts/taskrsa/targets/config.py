@@ -40,6 +40,7 @@ KINDS = {
     "regression": Kind("error_removed", is_dense=True, is_of_classes=False),
     "values": Kind("error_removed", is_dense=False, is_of_classes=False),
 }
+UNLABELLED = ("network", "similarities")  # kinds of targets that nothing is trained for
 
 
 class OutdoorConfig(Section):
@@ -88,9 +89,12 @@ class TargetData(Section):
     Apart from the rest of the target, so that another recipe does not read them again.
     """
 
-    kind: Literal["segmentation", "classification", "regression", "values", "network"] = Field(
+    kind: Literal[
+        "segmentation", "classification", "regression", "values", "network", "similarities"
+    ] = Field(
         description="What is labelled: pixels or images, with classes (segmentation, "
-        "classification) or numbers (regression, values); network: none, a row of the table."
+        "classification) or numbers (regression, values). None: network, a row of the table; "
+        "similarities, numbers made elsewhere."
     )
     source: Literal["folder", "voc2012", "outdoor"] = Field(
         "folder", description="path; Pascal VOC 2012, fetched; or the simulated outdoor world."
@@ -111,7 +115,10 @@ class TargetData(Section):
     @model_validator(mode="after")
     def _has_data(self) -> TargetData:
         if self.kind != "network" and self.source == "folder" and not self.path:
-            raise ValueError(f"kind {self.kind} needs path, a labelled folder or CSV file")
+            needed = "an .npz file" if self.kind == "similarities" else "a labelled folder or CSV file"
+            raise ValueError(f"kind {self.kind} needs path, {needed}")
+        if self.kind == "similarities" and self.source != "folder":
+            raise ValueError("similarities are read from path; leave source out")
         if self.source != "folder" and self.kind != "segmentation":
             raise ValueError(f"source {self.source} is a segmentation; set kind to segmentation")
         return self
@@ -122,6 +129,16 @@ class TargetConfig(TargetData):
 
     test_list: str = Field("test", description="A devkit's list of images to submit.")
     network: str | None = Field(None, description="For kind network, the name of the row.")
+    arrays: Names = Field(
+        (),
+        description="For kind similarities, arrays of the file, with wildcards: the first ranks, "
+        "all are set beside the scores.",
+    )
+    scores: Literal["voc2012"] | None = Field(
+        None,
+        description="For kind similarities, what networks reached: voc2012 for the published mIoU "
+        "of Taskonomy's on Pascal VOC 2012.",
+    )
     n_train: Positive | None = Field(None, description="Training images; null for all.")
     same_task: str | None = Field(
         None, description="The network trained for the same task in another domain."
@@ -147,8 +164,12 @@ class TargetConfig(TargetData):
         if self.kind == "network":
             if not self.network:
                 raise ValueError("kind network needs network, the name of a row of the table")
-            if self.finetune != "none":
-                raise ValueError("a network has no labels to fine-tune on; set finetune to none")
+        if self.kind in UNLABELLED and self.finetune != "none":
+            raise ValueError(f"a target of kind {self.kind} has no labels; set finetune to none")
+        if self.kind == "similarities" and not self.arrays:
+            raise ValueError("kind similarities needs arrays, names of arrays of the file")
+        if self.kind != "similarities" and (self.arrays or self.scores):
+            raise ValueError("arrays and scores are for kind similarities; leave them out")
         if self.finetune == "race":
             if len(self.seeds) > 1:
                 raise ValueError("a race is run once; give seeds one number")
