@@ -1,11 +1,11 @@
 """Ask whether the similarity of networks predicts transfer (section 6.3, claims C7 and C8).
 
-Reads tables of transfer, the bank's matrices under every measure of similarity, and the RDMs of bank
-and small models; of a bank of RDM files these alone. Writes for each table of transfer one row for
-every measure and target: the correlation over sources of similarity with transfer and the rank of
-the first choice; then their means. Beside the measures stand the small models as queries, similarity
-matrices made elsewhere, a random order and, where it is known, the sources' quality at their own
-tasks.
+Reads tables of transfer, the bank's matrices under every measure of similarity, and the RDMs of
+bank and small models; of a bank of RDM files these alone. Writes for each table of transfer one row
+for every measure and target: the correlation over sources of similarity with transfer and the rank
+of the first choice; then their means. Beside the measures stand the small models as queries,
+similarity matrices made elsewhere, a random order and, where it is known, the sources' quality at
+their own tasks.
 """
 
 from dataclasses import dataclass
@@ -34,6 +34,7 @@ class Method:
     label: str
     similarity: pd.DataFrame
     draws: np.ndarray | None = None  # (R, m, T) over resamples of the images
+    is_given: bool = False  # made elsewhere: of many such methods the means say enough
 
 
 def main(
@@ -52,8 +53,8 @@ def main(
     where: dict | None = None,
     targets: list[str] | None = None,
 ) -> None:
-    """`kinds` says what the tables `affinity` are: measured, published, win rates; `small` holds the
-    files of all `tasks` of the first seed, then of the next; `quality` is what the sources have
+    """`kinds` says what the tables `affinity` are: measured, published, win rates; `small` holds
+    the files of all `tasks` of the first seed, then of the next; `quality` is what the sources have
     learnt, where they were trained here; `where` says which of the rows of `matrices` to take;
     `targets` are tables of rows to add, about targets of which the similarities are given."""
     transfers = dict(zip(kinds, map(read_affinity, affinity), strict=True))
@@ -68,7 +69,7 @@ def main(
     for path in matrices or ():
         given = matrices_of(read_table(path), where or {})
         methods += [
-            Method(name, f"{name.replace('_', ', ')} (from a file)", matrix)
+            Method(name, f"{name.replace('_', ', ')} (from a file)", matrix, is_given=True)
             for name, matrix in given.items()
         ]
     scores = None
@@ -91,7 +92,8 @@ def _rows(
     rows = []
     for at, one in enumerate(methods):
         known = (kind, one.name, one.label, one.similarity, one.draws, transfer)
-        rows += selection_rows(*known, reference=reference if at else None)
+        found = selection_rows(*known, reference=reference if at else None)
+        rows += found[-1:] if one.is_given else found
     return rows + baseline_rows(kind, transfer, quality, reference=reference)
 
 

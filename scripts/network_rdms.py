@@ -13,9 +13,10 @@ import torch
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
 from taskrsa.errors import ConfigError
+from taskrsa.networks.given import given_layers
 from taskrsa.networks.loading import tap_network
 from taskrsa.networks.network import RDMS, Network
-from taskrsa.networks.representations import Representations, given_layers
+from taskrsa.networks.representations import Representations
 from taskrsa.rsa.rdm_file import Origin, make_rdms, write_given
 
 
@@ -44,9 +45,8 @@ def main(
     same."""
     torch.set_num_threads(threads)
     pack = Pack(stimuli)
-    # Several networks read the images once; one need not hold them, and RDMs come without any.
-    several = len(rows) > 1 and any(row["loader"] != RDMS for row in rows)
-    images = pack.rgb() if several else None
+    # Several networks read the images once; one need not hold them.
+    images = pack.photographs if len(rows) == 1 else pack.rgb()
     options = {
         "batch_size": batch_size,
         "precision": precision,
@@ -65,8 +65,7 @@ def main(
                 raise ConfigError(f"{row.where('loader')}: RDMs have no variants and no measures")
             write_given(files[0], given_layers(row, path, pack.ids), origin, constant_images)
             continue
-        shown = pack.photographs if images is None else images
-        made, compared = _representations(row, path, shown, layer, any(files[1:]), options)
+        made, compared = _representations(row, path, images, layer, any(files[1:]), options)
         _write(made, compared, choices, variants or {}, files, (origin, constant_images))
 
 

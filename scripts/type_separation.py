@@ -1,7 +1,7 @@
 """Test, layer by layer, whether networks of one type are more alike than those of different types.
 
-Reads the RDMs of the networks and, where there are any, of the pixels, of random-weight networks and
-of labels. Writes one row for every layer and set of controls: none; the pixel RDM, the mean
+Reads the RDMs of the networks and, where there are any, of pixels, of random-weight networks and of
+labels. Writes one row for every layer and set of controls: none; the pixel RDM, the mean
 random-weight RDM, or both partialled out.
 """
 

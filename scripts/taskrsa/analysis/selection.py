@@ -26,7 +26,8 @@ from taskrsa.rsa.rdm import descending_ranks, standardise
 TOPS = (1, 3, 5)
 _ENDS = ("", "_low", "_high")
 _PAIR = ("task_a", "task_b", "similarity")  # columns of a table of similarity matrices
-WIN_RATES = "win rates"  # among the affinities of a table; "published", "measured" are the others
+WIN_RATES = "win rates"
+TRUTHS = ("measured", "published", WIN_RATES)  # what transfer is known by, in the first column
 
 COLUMNS = (
     *("affinities", "method", "label", "target"),

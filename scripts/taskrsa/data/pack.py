@@ -151,7 +151,7 @@ def write_pack(path: str | Path, views: Iterable[View], info: SourceInfo, n: int
 
 
 def write_names(path: str | Path, names: Sequence[str], digests: Sequence[str]) -> None:
-    """Write a pack of images that are not at hand: their names, and hashes that stand for theirs."""
+    """Write a pack of images that are not at hand: names, and hashes that stand for theirs."""
     with atomic_path(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         file["ids"] = _strings(names)
         for name in _INFO:

@@ -96,7 +96,8 @@ MIOU = {row["network"]: float(row["miou"]) for row in _ROWS if row["miou"]}
 FIGURE8 = _in_order("figure8")  # all 20, most similar first
 TABLE2 = _in_order("table2")  # six, most similar first
 FOLLOW_UP = {
-    (row["measure"], row["with"]): float(row["spearman"]) for row in read_rows(_HERE / "followup.tsv")
+    (row["measure"], row["with"]): float(row["spearman"])
+    for row in read_rows(_HERE / "followup.tsv")
 }
 
 

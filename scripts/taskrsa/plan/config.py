@@ -219,6 +219,7 @@ class Config(Section):
     """A run of taskrsa."""
 
     run: Name = Field(description="Its files lie in results/<run>.")
+    note: str = Field("", description="A line for the report: what to know of this run.")
     seed: int = Field(0, ge=0, le=2**31, description="Seed of everything random.")
     extensions: Names = Field((), description="Python files (config/EXTENDING.md).")
     source: str | None = Field(

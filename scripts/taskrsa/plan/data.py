@@ -12,8 +12,8 @@ from pathlib import Path
 from taskrsa.data import nyuv2, sources
 from taskrsa.errors import ConfigError
 from taskrsa.io.assets import taskonomy_domains
-from taskrsa.plan.config import Config, expanded, parse_section
 from taskrsa.networks.network import RDMS, Network, weights_file
+from taskrsa.plan.config import Config, expanded, parse_section
 from taskrsa.plan.fetching import Fetching
 from taskrsa.rsa.given_rdms import read_given
 from taskrsa.targets.config import UNLABELLED

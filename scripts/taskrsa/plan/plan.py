@@ -228,7 +228,7 @@ class Plan:
 
     @property
     def have_queries(self) -> bool:
-        """Whether tasks can rank the bank: by small models, or where there are but RDMs by these."""
+        """Whether tasks rank the bank: by small models or, where there are only RDMs, by these."""
         return bool(self.small.tasks) or self.bank.all_given
 
     @property
@@ -250,9 +250,8 @@ class Plan:
         chosen = (
             name
             for name, target in self.targets.items()
-            if target.is_given_pascal or (
-                target.config.kind == "segmentation" and target.is_compared
-            )
+            if target.is_given_pascal
+            or (target.config.kind == "segmentation" and target.is_compared)
         )
         return next(chosen, "") if self.have_claims else ""
 

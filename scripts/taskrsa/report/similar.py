@@ -36,6 +36,7 @@ def _first(ranking: pd.DataFrame, inputs: Inputs, target: str) -> Said:
     first, advice = ranking.iloc[0], inputs.table("advice", target)
     name, config = inputs.label(first["model"]), inputs.config.targets[target]
     query = inputs.label(config.network) if config.network else "the target's small model"
+    query = "the target's model" if config.arrays else query
     similarity = estimate(first["rs"], first["ci_low"], first["ci_high"])
     if advice.empty or measures_of(advice) == ["rsa"]:
         return Said(
@@ -59,7 +60,7 @@ def _first(ranking: pd.DataFrame, inputs: Inputs, target: str) -> Said:
 
 def _exceeds(ranking: pd.DataFrame) -> Said:
     q = ranking["q"].iloc[0]
-    if q < ALPHA:
+    if q < ALPHA or not is_known(q):  # given similarities have no test
         return Said()
     return Said(
         (),

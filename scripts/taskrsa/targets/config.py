@@ -115,7 +115,8 @@ class TargetData(Section):
     @model_validator(mode="after")
     def _has_data(self) -> TargetData:
         if self.kind != "network" and self.source == "folder" and not self.path:
-            needed = "an .npz file" if self.kind == "similarities" else "a labelled folder or CSV file"
+            is_given = self.kind == "similarities"
+            needed = "an .npz file" if is_given else "a labelled folder or CSV file"
             raise ValueError(f"kind {self.kind} needs path, {needed}")
         if self.kind == "similarities" and self.source != "folder":
             raise ValueError("similarities are read from path; leave source out")
@@ -161,9 +162,8 @@ class TargetConfig(TargetData):
 
     @model_validator(mode="after")
     def _consistent(self) -> TargetConfig:
-        if self.kind == "network":
-            if not self.network:
-                raise ValueError("kind network needs network, the name of a row of the table")
+        if self.kind == "network" and not self.network:
+            raise ValueError("kind network needs network, the name of a row of the table")
         if self.kind in UNLABELLED and self.finetune != "none":
             raise ValueError(f"a target of kind {self.kind} has no labels; set finetune to none")
         if self.kind == "similarities" and not self.arrays:
