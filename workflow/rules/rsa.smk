@@ -181,9 +181,9 @@ rule tree:
 
 rule type_separation:
     input:
+        **({} if PLAN.data.given else {"pixels": f"{RUN}/rdms/pixels/pixels.h5"}),
         bank=PLAN.bank.rdms(),
         random=PLAN.bank.rdms(PLAN.bank.random, "random"),
-        **({} if PLAN.data.given else {"pixels": f"{RUN}/rdms/pixels/pixels.h5"}),
         labels=PLAN.label_rdms,
     output:
         table=table("tables/type_separation", "Taxonomy"),
