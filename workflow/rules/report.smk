@@ -13,7 +13,7 @@ rule claims:
         code=code_of("claims"),
         # No timings: tables are the same bytes in every run. The page has a section on cost.
         same_task=PLAN.same_task or "none",
-        bank="taskonomy" if PLAN.bank.is_public else "trained",
+        bank="taskonomy" if PLAN.is_taskonomy else "trained",
     message:
         "Judging the paper's claims"
     shell:

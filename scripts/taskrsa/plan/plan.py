@@ -245,6 +245,12 @@ class Plan:
         return len(self.task_networks) >= FEWEST and self.have_queries
 
     @property
+    def is_taskonomy(self) -> bool:
+        """Whether the networks are Taskonomy's own, to which the published affinities belong."""
+        by_rdms = self.bank.all_given and self.config.affinities.use == "published"
+        return self.bank.is_public or by_rdms
+
+    @property
     def paper_target(self) -> str:
         """The target that the claims are about, of the paper's kind; "" if there is none."""
         chosen = (
