@@ -56,6 +56,9 @@ if PLAN.bank.given:
             weights=asked(lambda wildcards: list(map(PLAN.weights, PLAN.bank.given))),
         output:
             rdms=PLAN.bank.rdms(PLAN.bank.given),
+        resources:
+            mem_mb=CONFIG.rsa.mem_mb,
+            runtime=60,
         params:
             code=code_of("given_rdms"),
             rows=[as_json(PLAN.bank.networks[name]) for name in PLAN.bank.given],
