@@ -24,7 +24,8 @@ def similar(inputs: Inputs, target: str, choice: Choice) -> Said:
     if choice.basis == SIMILARITY:
         parts.insert(1, _as_good(inputs, choice))
         parts.insert(2, Said(_by_images(inputs.table("ranking_images", target))))
-    parts.append(Said(_predicted(inputs.table("prediction", target))))
+    ranking_by = "similarity" if inputs.config.targets[target].arrays else "RSA"
+    parts.append(Said(_predicted(inputs.table("prediction", target), ranking_by)))
     if not is_of_rsa(inputs, target):
         # What speaks against RSA does not speak against an advice that does not rest on it.
         parts = [Said([*part.sentences, *part.cautions]) for part in parts]
@@ -119,7 +120,7 @@ def _learnt(inputs: Inputs, target: str) -> Said:
     return Said((), [f"{had} RSA cannot tell here; train it longer or on more images."])
 
 
-def _predicted(frame: pd.DataFrame) -> list[str]:
+def _predicted(frame: pd.DataFrame, ranking_by: str = "RSA") -> list[str]:
     """Say whether the ranking agrees with the scores of all networks fine-tuned."""
     row = frame.iloc[0] if len(frame) else {"n_models": 0}
     if row["n_models"] < FEW or not is_known(row["spearman"]):
@@ -129,6 +130,6 @@ def _predicted(frame: pd.DataFrame) -> list[str]:
     if row["spearman"] > 0:
         did = "predicts" if row["spearman_low"] > 0 else "does not reliably predict"
     return [
-        f"Over the {row['n_models']:.0f} networks fine-tuned, the ranking by RSA {did} the scores: "
-        f"Spearman {shown}."
+        f"Over the {row['n_models']:.0f} networks fine-tuned, the ranking by {ranking_by} {did} "
+        f"the scores: Spearman {shown}."
     ]
