@@ -13,9 +13,10 @@ import torch
 from taskrsa.data.pack import Pack
 from taskrsa.entry import run
 from taskrsa.errors import ConfigError
+from taskrsa.networks.given import given_layers
 from taskrsa.networks.loading import tap_network
 from taskrsa.networks.network import RDMS, Network
-from taskrsa.networks.representations import Representations, given_layers
+from taskrsa.networks.representations import Representations
 from taskrsa.rsa.rdm_file import Origin, make_rdms, write_given
 
 

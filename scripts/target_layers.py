@@ -3,7 +3,6 @@
 from taskrsa.analysis.layers import layer_table
 from taskrsa.entry import run
 from taskrsa.io.files import write_table
-from taskrsa.rsa.inference import bootstrap_counts
 from taskrsa.rsa.stacks import common_images, having_layer, stack_rdms, stack_subjects
 
 
@@ -25,7 +24,7 @@ def main(
     stacks = {layer: stack_rdms(paths, layer) for layer, paths in having.items() if paths}
     of_target = stack_subjects(target, subjects) if subjects else stack_rdms([target], target_layer)
     of_target, *of_layers = common_images(of_target, *stacks.values())
-    counts = bootstrap_counts(of_target.n_images, resamples, seed)
+    counts = of_target.counts(resamples, seed)
     found = layer_table(
         of_target,
         dict(zip(stacks, of_layers, strict=True)),

@@ -8,7 +8,7 @@ import pandas as pd
 from taskrsa.analysis.advice import Similarity, target_similarity
 from taskrsa.analysis.outcomes import (
     ON_RUN_STIMULI,
-    Reference,
+    PASCAL,
     choice_gain,
     prediction_rows,
     score_rows,
@@ -16,10 +16,7 @@ from taskrsa.analysis.outcomes import (
 from taskrsa.analysis.tables import with_groups
 from taskrsa.entry import run
 from taskrsa.io.files import read_table, write_table
-from taskrsa.paper.published import FIGURE8, MIOU, TABLE2
 from taskrsa.rsa.stacks import RDMStack, load_stacks
-
-PASCAL = Reference(scores=MIOU, orders={"Table 2": TABLE2, "Figure 8": FIGURE8})
 
 
 def main(

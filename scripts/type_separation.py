@@ -1,7 +1,7 @@
 """Test, layer by layer, whether networks of one type are more alike than those of different types.
 
-Reads the RDMs of the networks, of the pixels, and where there are any of random-weight networks and
-of labels. Writes one row for every layer and set of controls: none; the pixel RDM, the mean
+Reads the RDMs of the networks and, where there are any, of pixels, of random-weight networks and of
+labels. Writes one row for every layer and set of controls: none; the pixel RDM, the mean
 random-weight RDM, or both partialled out.
 """
 
@@ -19,13 +19,13 @@ def main(
     permutations: int,
     seed: int,
     bank: list[str],
-    pixels: str,
     table: str,
+    pixels: str | None = None,
     random: list[str] | None = None,
     labels: list[str] | None = None,
 ) -> None:
     """`types` gives the type of every network and label; those of no type ("") are left out."""
-    pixel_rdm = stack_rdms([pixels], "pixels")
+    pixel_rdm = stack_rdms([pixels], "pixels") if pixels else None
     rows = []
     for layer in [*layers, *(["labels"] if labels else [])]:
         of_labels = layer == "labels"

@@ -17,6 +17,7 @@ from taskrsa.io.files import read_tables
 from taskrsa.paper.claims import Run, judge_all
 from taskrsa.plan.config import parse
 from taskrsa.report.inputs import Inputs, Picture, Tree
+from taskrsa.targets.config import UNLABELLED
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "results/reference/demo"
@@ -112,7 +113,7 @@ def target_tables(networks: pd.DataFrame, config: dict) -> dict[str, pd.DataFram
             {"n_images": [8, 24], "draws": 40, **shares, "spearman": [0.8, 0.9]}
         ),
     }
-    if config["kind"] == "network":
+    if config["kind"] in UNLABELLED:
         return found
     tuned = ranking[["model", "label", "type", "rs", "rank", "tied"]].assign(
         score=np.linspace(0.5, 0.3, n), score_rank=np.arange(1, n + 1)

@@ -46,8 +46,8 @@ def error_lines(printed: str) -> list[str]:
 def test_the_complete_dag_is_built_without_any_data(project):
     jobs = counts(project, *PAPER, *ACCEPT)
     expected = {
-        # The encoders, affinities, VOC and SBD.
-        "fetch_asset": 23,
+        # The encoders, affinities, win rates, VOC and SBD.
+        "fetch_asset": 24,
         # 12 domains of hanson, the photographs of five buildings for the stimuli.
         "unpack_building": 12 + 5,
         "network_rdms": 20,

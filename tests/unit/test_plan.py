@@ -147,7 +147,7 @@ def test_taskonomy_s_networks_are_fetched_and_compared_at_their_own_layers(in_pr
     assert name.startswith("edge_texture_encoder-be2d686a6a4d")
     assert not found.bank.trained
     assert not found.have_quality
-    assert len(found.hashes) == 21  # the encoders and the affinities
+    assert len(found.hashes) == 22  # the encoders, affinities and win rates
     # The photographs come without labels.
     assert not found.have_labels
     assert found.has == {
@@ -801,3 +801,92 @@ def test_braces_in_the_name_of_a_file_are_one_line(tmp_path, bank):
             ask()
         assert str(error.value).startswith(where)
         assert "has braces, which Snakemake takes for wildcards; rename it" in str(error.value)
+
+
+# --- files of RDMs alone ---
+
+
+@pytest.fixture
+def given(bank, tmp_path, monkeypatch):
+    """A table of three tasks' RDMs of 12 conditions, and one of similarities to them."""
+    monkeypatch.setenv("HERE", str(tmp_path))
+    rng = np.random.default_rng(0)
+    tasks = ["edge2d", "curvature", "rgb2depth"]
+    np.savez(tmp_path / "rdms.npz", rdms=rng.uniform(size=(3, 66)), tasks=tasks)
+    np.savez(tmp_path / "similar.npz", tasks=tasks, z=rng.uniform(size=(5, 3)))
+    cells = {"loader": "rdms", "weights": "$HERE/rdms.npz"}
+    rows = [{"name": t, "task": t, "layers": f"compressed={t}"} | cells for t in tasks]
+    return {"networks": bank(*rows), "layers": ["compressed"]}
+
+
+def test_files_of_rdms_alone_need_no_images(given, tmp_path):
+    found = plan(given)
+    assert (found.data.stimuli, found.data.n_stimuli) == ("", 12)
+    assert found.data.given == (str(tmp_path / "rdms.npz"),)
+    assert found.image_counts == [12]
+    assert found.task_networks == ["edge2d", "curvature", "rgb2depth"]
+    assert found.tasks == []
+    assert found.bank.types["edge2d"] == "2D"
+    assert "results/mine/tables/robustness_images.csv" in outputs.everything(found)
+    assert plan(given, stimuli={"n": 12}).data.n_stimuli == 12
+    assert "holds RDMs of 12 conditions" in refused(given, stimuli={"n": 500})
+    folder = tmp_path / "flowers/tulip"
+    folder.mkdir(parents=True)
+    labelled = {"kind": "classification", "path": str(folder.parent)}
+    said = refused(given, targets={"flowers": labelled})
+    assert "stimuli.source: is not set; the small models of target flowers" in said
+    # Controls are shown images, too.
+    assert "stimuli.source: is not set" in refused(given, n_random=2)
+
+
+def test_win_rates_and_given_matrices_are_judged_where_published_affinities_are(given, tmp_path):
+    for name in ("a.pkl", "w.pkl", "m.csv"):
+        (tmp_path / name).touch()
+    affinities = {
+        "use": "published",
+        "path": "$HERE/a.pkl",
+        "win_rates": "$HERE/w.pkl",
+        "matrices": {"path": "$HERE/m.csv"},
+    }
+    found = plan(given, affinities=affinities)
+    assert found.have_selection
+    assert found.truths == ["affinity", "win_rates"]
+    assert found.matrices == [str(tmp_path / "m.csv")]
+    assert "Taskonomy's win rates" in found.hashes
+    assert plan(given, affinities=affinities | {"win_rates": None}).truths == ["affinity"]
+    measured = plan(given, affinities=affinities | {"use": "measured"})
+    assert (measured.have_selection, measured.win_rates) == (False, None)
+
+
+def test_a_target_of_given_similarities_is_ranked_without_training(given, tmp_path):
+    voc = {"kind": "similarities", "path": "$HERE/similar.npz", "arrays": ["z"]}
+    found = plan(given, targets={"voc": voc})
+    target = found.targets["voc"]
+    assert (target.is_labelled, target.is_given, target.rdms) == (False, True, [])
+    assert target.files() == [str(tmp_path / "similar.npz")]
+    assert target.tables() == ["results/mine/targets/voc/ranking.csv"]
+    assert found.paper_target == ""
+    scored = plan(given, targets={"voc": voc | {"scores": "voc2012"}})
+    assert [Path(path).stem for path in scored.targets["voc"].tables()] == [
+        *("ranking", "scores", "prediction", "choice"),
+    ]
+    assert scored.paper_target == "voc"
+    assert scored.targets["voc"].has == {"fine-tuning"}
+    gone = plan(given, targets={"voc": voc | {"path": "$HERE/gone.npz"}}).targets["voc"]
+    with pytest.raises(DataError, match="targets.voc.path: there is no file"):
+        gone.files()
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"arrays": []}, "kind similarities needs arrays"),
+        ({"path": None}, "kind similarities needs path, an .npz file"),
+        ({"finetune": "all"}, "a target of kind similarities has no labels"),
+        ({"source": "voc2012"}, "similarities are read from path; leave source out"),
+        ({"kind": "classification"}, "arrays and scores are for kind similarities"),
+    ],
+)
+def test_keys_of_given_similarities_that_cannot_be(given, keys, said):
+    voc = {"kind": "similarities", "path": "$HERE/similar.npz", "arrays": ["z"]}
+    assert said in refused(given, targets={"voc": voc | keys})

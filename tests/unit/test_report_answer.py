@@ -411,6 +411,17 @@ def test_without_labels_similarity_is_all_there_is():
     assert "from Net 1, Net 2, Net 3, Net 4 and 95 more (95 %)" in said(many)[1]
 
 
+def test_given_similarities_are_those_of_a_model_and_have_no_test():
+    section = {"kind": "similarities", "path": "z.npz", "arrays": ["z"]}
+    given = changed(bank(targets={"mine": section}), "ranking", q=np.nan)
+    given = having(given, ranking_images=None)
+    headline, sentences, cautions = said(given)
+    assert headline == "Fine-tune Net A."
+    assert "Net A is the most similar to the target's model: 0.80 [0.75, 0.85]" in sentences
+    assert not cautions
+    assert target_answer(given, "mine").about == "similarities made elsewhere"
+
+
 def test_without_a_target_the_bank_is_compared():
     given = bank(layers=("early", "last"), targets={})
     found = bank_answer(given)

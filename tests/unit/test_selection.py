@@ -16,6 +16,7 @@ from taskrsa.analysis.selection import (
     column_correlations,
     count_distribution,
     count_interval,
+    matrices_of,
     random_order,
     selection_rows,
     table1,
@@ -347,3 +348,44 @@ def test_refusals_name_method_and_task(change, error, message):
     similarity, affinity = change(frame(SIMILARITY), frame(AFFINITY))
     with pytest.raises(error, match=message):
         selection_rows("measured", "toy", "Toy", similarity, None, affinity)
+
+
+# --- matrices made elsewhere ---
+
+
+def test_matrices_of_a_table_are_named_by_what_differs():
+    pairs = [("x", "y"), ("x", "z"), ("z", "y")]
+    table = pd.DataFrame(
+        [
+            {"stimuli": s, "how": h, "kind": "cka", "task_a": a, "task_b": b, "similarity": at + n}
+            for n, (s, h) in enumerate([("own", "None"), ("own", "z"), ("other", "z")])
+            for at, (a, b) in enumerate(pairs)
+        ]
+    )
+    found = matrices_of(table, {"stimuli": "own"})
+    assert list(found) == ["None", "z"]
+    assert found["z"].loc["y", "z"] == found["z"].loc["z", "y"] == 3
+    assert found["z"].loc["x", "x"] == 1
+    assert list(matrices_of(table, {})) == ["own_None", "own_z", "other_z"]
+    assert list(matrices_of(table, {"stimuli": "other"})) == ["given"]
+    with pytest.raises(DataError, match="has no row of stimuli nyuv2"):
+        matrices_of(table, {"stimuli": "nyuv2"})
+    with pytest.raises(DataError, match="has no column place"):
+        matrices_of(table, {"place": "own"})
+    with pytest.raises(DataError, match="similarity matrix z has no value for"):
+        matrices_of(table.drop(index=3), {"stimuli": "own"})
+
+
+def test_a_target_s_own_network_counts_among_the_sources_in_a_column_of_its_own():
+    names = ["x", "y", "z", "w"]
+    similarity = pd.DataFrame(
+        np.array([[9, 3, 2, 1], [3, 9, 1, 2], [2, 1, 9, 3], [1, 2, 3, 9]]), names, names
+    )
+    # Of the others, transfer is the opposite of similarity; a network transfers best to itself.
+    affinity = pd.DataFrame(np.where(np.eye(4) > 0, 9, 4 - similarity), names, names)
+    mean = selection_rows("measured", "toy", "Toy", similarity, None, affinity)[-1]
+    assert mean["spearman"] == pytest.approx(-1)
+    assert mean["spearman_with_own"] == pytest.approx(0.2)
+    assert np.isnan(mean["spearman_published"])
+    known = selection_rows("win rates", "cosine_znorm", "C", similarity, None, affinity)[-1]
+    assert known["spearman_published"] == 0.838

@@ -25,30 +25,47 @@ rule prepare_split:
         command("prepare_images", wildcards="split", params="source n", output="pack")
 
 
-rule prepare_stimuli:
-    input:
-        files=asked(lambda wildcards: PLAN.data.files(PLAN.data.stimuli, of_stimuli=True)),
-    output:
-        pack=f"{RUN}/data/stimuli.h5",
-        table=table("stimuli", "Data"),
-    benchmark:
-        f"{RUN}/benchmarks/prepare_stimuli.tsv"
-    threads: 2
-    resources:
-        mem_mb=3000,
-        runtime=60,
-    params:
-        code=code_of("prepare_images", *PLAN.data.modules(PLAN.data.stimuli)),
-        source=asked(
-            lambda wildcards: as_json(PLAN.data.options(PLAN.data.stimuli, of_stimuli=True))
-        ),
-        split="train",
-        n=CONFIG.stimuli.n,
-        seed=CONFIG.seed,
-    message:
-        "Sampling {params.n} stimuli"
-    shell:
-        command("prepare_images", params="source split n seed", output="pack table")
+if PLAN.data.given:
+
+    rule list_conditions:
+        input:
+            files=PLAN.data.given,
+        output:
+            pack=f"{RUN}/data/stimuli.h5",
+            table=table("stimuli", "Data"),
+        params:
+            code=code_of("list_conditions"),
+        message:
+            "Listing the conditions of the RDMs"
+        shell:
+            command("list_conditions", input="files", output="pack table")
+
+else:
+
+    rule prepare_stimuli:
+        input:
+            files=asked(lambda wildcards: PLAN.data.files(PLAN.data.stimuli, of_stimuli=True)),
+        output:
+            pack=f"{RUN}/data/stimuli.h5",
+            table=table("stimuli", "Data"),
+        benchmark:
+            f"{RUN}/benchmarks/prepare_stimuli.tsv"
+        threads: 2
+        resources:
+            mem_mb=3000,
+            runtime=60,
+        params:
+            code=code_of("prepare_images", *PLAN.data.modules(PLAN.data.stimuli)),
+            source=asked(
+                lambda wildcards: as_json(PLAN.data.options(PLAN.data.stimuli, of_stimuli=True))
+            ),
+            split="train",
+            n=CONFIG.stimuli.n,
+            seed=CONFIG.seed,
+        message:
+            "Sampling {params.n} stimuli"
+        shell:
+            command("prepare_images", params="source split n seed", output="pack table")
 
 
 rule derive_labels:

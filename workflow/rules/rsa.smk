@@ -49,7 +49,34 @@ rule network_rdms:
         )
 
 
-# Controls, and files of RDMs, for which there is nothing to vary.
+if PLAN.bank.given:
+
+    rule given_rdms:
+        input:
+            stimuli=f"{RUN}/data/stimuli.h5",
+            weights=asked(lambda wildcards: list(map(PLAN.weights, PLAN.bank.given))),
+        output:
+            rdms=PLAN.bank.rdms(PLAN.bank.given),
+        resources:
+            mem_mb=CONFIG.rsa.mem_mb,
+            runtime=60,
+        params:
+            code=code_of("given_rdms"),
+            rows=[as_json(PLAN.bank.networks[name]) for name in PLAN.bank.given],
+            centre=as_json(PLAN.rdm_choices["centre"]),
+            constant_images=CONFIG.rsa.constant_images,
+        message:
+            "Taking the RDMs that were made elsewhere"
+        shell:
+            command(
+                "given_rdms",
+                input="stimuli weights",
+                params="rows centre constant_images",
+                output="rdms",
+            )
+
+
+# Untrained controls, for which there is nothing to vary.
 rule other_rdms:
     input:
         stimuli=f"{RUN}/data/stimuli.h5",
@@ -60,8 +87,8 @@ rule other_rdms:
     benchmark:
         f"{RUN}/benchmarks/rdms_{{kind}}_{{network}}.tsv"
     wildcard_constraints:
-        kind="bank|random",
-        network=among(set(PLAN.bank.all) - set(PLAN.bank.with_features)),
+        kind="random",
+        network=among(PLAN.bank.random),
     resources:
         **needs(CONFIG.rsa),
     params:
@@ -162,9 +189,9 @@ rule tree:
 
 rule type_separation:
     input:
+        **({} if PLAN.data.given else {"pixels": f"{RUN}/rdms/pixels/pixels.h5"}),
         bank=PLAN.bank.rdms(),
         random=PLAN.bank.rdms(PLAN.bank.random, "random"),
-        pixels=f"{RUN}/rdms/pixels/pixels.h5",
         labels=PLAN.label_rdms,
     output:
         table=table("tables/type_separation", "Taxonomy"),
@@ -183,7 +210,7 @@ rule type_separation:
     shell:
         command(
             "type_separation",
-            input="bank random pixels labels",
+            input="bank random labels" + " pixels" * (not PLAN.data.given),
             params="layers types clusters permutations seed",
             output="table",
         )

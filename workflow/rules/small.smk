@@ -107,7 +107,7 @@ rule small_vs_bank:
 rule robustness_images:
     input:
         bank=PLAN.task_rdms,
-        small=PLAN.small.rdms(PLAN.small.tasks, PLAN.small.by_seed[:1]),
+        queries=PLAN.queries["rdms"],
     output:
         table=table("tables/robustness_images", "Robustness"),
     benchmark:
@@ -117,18 +117,19 @@ rule robustness_images:
         runtime=120,
     params:
         code=code_of("robustness_images"),
-        tasks=PLAN.small.tasks,
+        tasks=PLAN.queries["tasks"],
         sizes=PLAN.image_counts,
         subsets=CONFIG.robustness.subsets,
         seed=CONFIG.seed,
         layer=PLAN.bank.layer,
+        query_layer="compressed" if PLAN.small.tasks else PLAN.bank.layer,
     message:
         "Ranking the bank from fewer images"
     shell:
         command(
             "robustness_images",
-            input="bank small",
-            params="tasks sizes subsets seed layer",
+            input="bank queries",
+            params="tasks sizes subsets seed layer query_layer",
             output="table",
         )
 

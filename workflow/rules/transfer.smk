@@ -47,6 +47,19 @@ rule published_affinity:
         command("published_affinity", input="affinities", params="sha256 tasks", output="table")
 
 
+use rule published_affinity as published_win_rates with:
+    input:
+        affinities=PLAN.win_rates or [],
+    output:
+        table=f"{RUN}/tables/win_rates.csv",
+    params:
+        code=code_of("published_affinity"),
+        sha256=PLAN.fetching.assets["winrates"].hash.removeprefix("sha256:"),
+        tasks=[task for task in PLAN.task_networks if TASKS[task].affinity_name],
+    message:
+        "Reading Taskonomy's published win rates"
+
+
 rule taxonomy_agreement:
     input:
         affinities=expand(f"{RUN}/tables/affinity_{{kind}}.csv", kind=PLAN.affinity_kinds),
@@ -80,7 +93,13 @@ rule taxonomy_agreement:
 rule model_selection:
     input:
         **({"quality": f"{RUN}/bank/quality.csv"} if PLAN.have_quality else {}),
-        affinity=f"{RUN}/tables/affinity.csv",
+        affinity=expand(f"{RUN}/tables/{{truth}}.csv", truth=PLAN.truths),
+        matrices=PLAN.matrices,
+        targets=[
+            f"{target.folder}/selection.csv"
+            for target in PLAN.targets.values()
+            if target.is_given and target.has_scores
+        ],
         # Nobody published what Taskonomy's encoders have learnt in these terms.
         measures=PLAN.bank.rdms(PLAN.tasks, "bank_measures"),
         bank=PLAN.task_rdms,
@@ -94,7 +113,8 @@ rule model_selection:
         runtime=120,
     params:
         code=code_of("model_selection"),
-        kind=CONFIG.affinities.use,
+        kinds=[CONFIG.affinities.use, "win rates"][: len(PLAN.truths)],
+        where=as_json(CONFIG.affinities.matrices.where),
         tasks=PLAN.small.tasks,
         resamples=CONFIG.rsa.bootstraps,
         seed=CONFIG.seed,
@@ -104,8 +124,8 @@ rule model_selection:
     shell:
         command(
             "model_selection",
-            input="affinity measures bank small" + " quality" * PLAN.have_quality,
-            params="kind tasks resamples seed layer",
+            input="affinity measures bank small matrices targets" + " quality" * PLAN.have_quality,
+            params="kinds where tasks resamples seed layer",
             output="selection",
         )
 

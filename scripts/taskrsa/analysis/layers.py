@@ -52,7 +52,9 @@ def layer_table(
     rs = similarity_between(
         target.rdms, rdms, names=target.models, other_names=names, compare=compare
     ).mean(axis=0)
-    draws = resampled_similarity(target.rdms, counts, others=rdms, compare=compare).mean(axis=1)
+    draws = resampled_similarity(
+        target.rdms, counts, others=rdms, compare=compare, groups=target.groups
+    ).mean(axis=1)
     low, high = confidence_interval(draws)
     behind, behind_low, behind_high = behind_first(rs, draws)
     several = len(target) > 1

@@ -30,6 +30,7 @@ import pandas as pd
 from taskrsa.analysis.advice import Similarity
 from taskrsa.analysis.ranking import FEWEST, ranking_agreement
 from taskrsa.errors import DataError
+from taskrsa.paper.published import FIGURE8, MIOU, TABLE2
 from taskrsa.rsa.inference import retrained, with_agreement, with_interval
 from taskrsa.rsa.rdm import descending_ranks, standardise
 
@@ -62,6 +63,9 @@ class Reference:
 
     scores: Mapping[str, float]
     orders: Mapping[str, Sequence[str]]
+
+
+PASCAL = Reference(scores=MIOU, orders={"Table 2": TABLE2, "Figure 8": FIGURE8})
 
 
 def has_learnt(score: float, chance: float, spread: float = 0.0) -> bool:

@@ -8,7 +8,7 @@ source of the same name, is left out throughout.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from statistics import NormalDist
@@ -17,14 +17,17 @@ import numpy as np
 import pandas as pd
 
 from taskrsa.analysis.ranking import task_agreement
-from taskrsa.analysis.tables import CORRELATIONS
+from taskrsa.analysis.tables import CORRELATIONS, similarity_square
 from taskrsa.errors import DataError, RepresentationError
-from taskrsa.paper.published import values_of
+from taskrsa.paper.published import FOLLOW_UP, values_of
 from taskrsa.rsa.inference import LEVEL, with_agreement, with_interval
 from taskrsa.rsa.rdm import descending_ranks, standardise
 
 TOPS = (1, 3, 5)
 _ENDS = ("", "_low", "_high")
+_PAIR = ("task_a", "task_b", "similarity")  # columns of a table of similarity matrices
+WIN_RATES = "win rates"
+TRUTHS = ("measured", "published", WIN_RATES)  # what transfer is known by, in the first column
 
 COLUMNS = (
     *("affinities", "method", "label", "target"),
@@ -33,6 +36,7 @@ COLUMNS = (
     *(f"top{n}{end}" for n in TOPS for end in _ENDS),
     "n_targets",
     *(f"spearman_less_rsa{end}" for end in _ENDS),
+    *("spearman_with_own", "spearman_published"),
 )
 
 
@@ -182,7 +186,9 @@ def selection_rows(
     `choice_ranks`), n_sources. Of target "mean": the mean correlations, the numbers top1, top3 and
     top5 of n_targets, and spearman_less_rsa, the mean Spearman less that of the reference over the
     same targets, paired by resample. Intervals (_low, _high) are what other images would give, not
-    other networks or targets.
+    other networks or targets. spearman_with_own is the mean where a target's own network, which is
+    like itself and mostly transfers best, counts among the sources (as Dwivedi et al. 2020 count);
+    spearman_published is theirs.
 
     DataError if the tables have no target in common; RepresentationError if all sources transfer to
     a target alike, are alike similar to it, or are fewer than 3.
@@ -202,12 +208,22 @@ def selection_rows(
         mean |= with_agreement(name, correlations[name].mean(axis=-1))
     for n, counts in top_n(ranks).items():
         mean |= with_interval(f"top{n}", counts)
+    mean["spearman_with_own"] = _with_own(own)
+    mean["spearman_published"] = FOLLOW_UP.get((method, affinities), np.nan)
     if reference is not None:
         rsa = _compared("rsa", affinities, *reference, affinity[own.targets])[1]
         # A method without resamples does not vary.
         less = correlations["spearman"].mean(axis=-1) - rsa["spearman"].mean(axis=-1)
         mean |= with_agreement("spearman_less_rsa", less, limit=2)
     return [*rows, mean]
+
+
+def _with_own(transfer: Transfer) -> float:
+    """Return the mean Spearman correlation over targets, their own networks among the sources."""
+    similarity, affinity = transfer.similarity[0].T, transfer.affinity.T
+    names = transfer.targets, transfer.sources
+    found = task_agreement(similarity, affinity, *names, leave_out_own=False)
+    return float(found["spearman"].mean())
 
 
 def _compared(
@@ -270,6 +286,48 @@ def baseline_rows(
             affinities, "quality", "task quality", same, None, affinity, reference=reference
         )
     return rows
+
+
+def choice_row(
+    filled: dict, similarity: np.ndarray, scores: np.ndarray, sources: Sequence[str]
+) -> dict:
+    """Return a row of selection for one target that is no source, with choice and its rank.
+
+    Of (m,) similarities and scores of the sources; `filled` is what else is known of the row.
+    """
+    one = Transfer(similarity[:, None], scores[:, None], sources, [filled["target"]])
+    chosen = {"choice": choices(one)[0], "choice_rank": int(choice_ranks(one)[0])}
+    return _blank(filled | chosen | {"n_sources": len(sources)})
+
+
+def matrices_of(table: pd.DataFrame, where: Mapping[str, str]) -> dict[str, pd.DataFrame]:
+    """Return the similarity matrices of a table, by what they are of, ones on their diagonals.
+
+    The table has a row for each pair, with columns task_a, task_b and similarity; rows that agree
+    in all other columns are one matrix, named by those of their values that differ from others'.
+    `where` says which rows to take: a value by the name of a column.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, no row is taken, or a pair has no value or two.
+    """
+    for column in (*_PAIR, *where):
+        if column not in table:
+            raise DataError(f"table of similarity matrices: has no column {column}; add it")
+    for column, value in where.items():
+        table = table[table[column].astype(str) == value]
+    if table.empty:
+        wanted = ", ".join(f"{column} {value}" for column, value in where.items())
+        raise DataError(f"table of similarity matrices: has no row of {wanted}; correct where")
+    about = [name for name in table if name not in _PAIR and table[name].nunique() > 1]
+    groups = table.groupby(about, sort=False) if about else [(("given",), table)]
+    found = {}
+    for key, pairs in groups:
+        name = "_".join(map(str, key))
+        renamed = pairs.rename(columns=dict(zip(_PAIR, ("model_a", "model_b", "rs"), strict=True)))
+        found[name] = similarity_square(renamed, name=f"similarity matrix {name}")
+    return found
 
 
 def with_published(rows: Sequence[dict]) -> pd.DataFrame:

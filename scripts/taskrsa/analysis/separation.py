@@ -96,13 +96,14 @@ def separation_rows(
     n_permutations: int,
     seed: int,
     *,
-    pixels: RDMStack,
+    pixels: RDMStack | None = None,
     random: RDMStack | None = None,
 ) -> list[dict]:
     """Return how types separate at one layer: a row without controls and one per set of controls.
 
     Controls are partialled out of the ranks of the RDMs: the RDM of the pixels, the mean RDM of
-    random-weight networks at the same layer, and both. Without these networks random_mean is nan.
+    random-weight networks at the same layer, and both, as far as they are given. Without these
+    networks random_mean is nan.
     ari is the adjusted Rand index of the types and the clusters that a tree is cut into.
 
     Raises
@@ -110,7 +111,8 @@ def separation_rows(
     RepresentationError
         If the types leave no pair within or between, or RDMs cannot be compared.
     """
-    by_name = {"pixels": pixels} | ({"random": random} if random else {})
+    given = {"pixels": pixels, "random": random}
+    by_name = {name: stack for name, stack in given.items() if stack}
     own, *others = common_images(stacked, *by_name.values())
     controls = {name: other.rdms.mean(axis=0) for name, other in zip(by_name, others, strict=True)}
     random_mean = np.nan

@@ -7,7 +7,7 @@ depend on the content alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -174,6 +174,17 @@ def write_pack(
         if distinct:
             writer.refuse_copies()
         writer.finish(info, smoothed)
+
+
+def write_names(path: str | Path, names: Sequence[str], digests: Sequence[str]) -> None:
+    """Write a pack of images that are not at hand: names, and hashes that stand for theirs."""
+    with written_hdf5(path, track_order=True) as file:
+        file["ids"] = _strings(names)
+        for name in _INFO:
+            file.attrs[name] = _strings(getattr(SourceInfo(), name))
+        file.attrs["depth_smoothed"] = False
+        file.attrs["digest"] = digest_of([*digests, *names])
+        file.attrs["taskrsa_pack"] = FORMAT
 
 
 def _open(path: str | Path, attribute: str, what: str) -> h5py.File:

@@ -6,7 +6,6 @@ project (group norm to their compressed output alone), and leave other networks 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -15,11 +14,8 @@ import torch
 
 from taskrsa.data.pack import Photographs
 from taskrsa.networks import extraction
-from taskrsa.networks.layers import LAST, Layer, choose
-from taskrsa.networks.network import Network, checked_weights
 from taskrsa.networks.preprocessing import input_of
 from taskrsa.networks.taps import Precision, TapNetwork
-from taskrsa.rsa.given_rdms import read_given
 from taskrsa.rsa.gram_cache import GramCache, digests_of
 from taskrsa.rsa.rdm import ShiftedProducts
 
@@ -106,28 +102,6 @@ class Representations:
             return extracted()
         cache = GramCache(self.grams, self.key | {"clip": clip})
         return cache.layers(self.known, layers, choices["centre"], extracted, whole=self.whole)
-
-
-def given_layers(row: Network, path: str | os.PathLike, stimuli: Sequence[str]) -> dict:
-    """Return the RDMs that a row of loader rdms takes from its file, by layer: (p,) float32 each.
-
-    `auto` takes all under their own names, one alone as the layer `last`.
-
-    Raises
-    ------
-    ConfigError, DataError
-        As `taskrsa.networks.layers.choose`, `read_given` and `GivenRDMs.of`.
-    """
-    path = checked_weights(row, path)
-    given = read_given(path)
-    where = row.where("weights")
-    rdms = dict(zip(given.names, given.of(stimuli, f"{where}: {path}"), strict=True))
-    if given.conditions is None:
-        print(f"{row.name}: {path} does not name its conditions, so their order is the stimuli's")
-    if row.has_auto_layers:
-        return rdms if len(rdms) > 1 else dict.fromkeys([LAST], *rdms.values())
-    chosen = choose([Layer(name, "RDM") for name in given.names], row)
-    return {layer: rdms[found.name] for layer, found in chosen.items()}
 
 
 def group_normed(features: np.ndarray, channels: int) -> np.ndarray:

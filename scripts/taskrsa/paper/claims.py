@@ -433,22 +433,30 @@ def _small_matrix(run: Run, statistic: str) -> Found:
 
 
 def _transfer(run: Run, statistic: str) -> Found:
-    row = run.row("selection", method="rsa", target="mean")
+    truth = _truth(run, "selection")
+    row = run.row("selection", method="rsa", target="mean", affinities=truth)
     measured = row["affinities"] == "measured"
     kind = "measured here by probes" if measured else "of Taskonomy"
     note = f"mean of {row['n_targets']:.0f} targets; affinities {kind}"
     table = run.table("selection")
-    rows = table[(table["method"] == "rsa") & table["target"].isin(TASKS)]
+    table = table[(table["method"] == "rsa") & (table["affinities"] == truth)]
+    rows = table[table["target"].isin(TASKS)]
     rows = rows.rename(columns={"target": "task"})
     return _estimate(
         row, statistic, note=note, learnt=_over_learnt(run, rows, statistic, ("quality",))
     )
 
 
+def _truth(run: Run, name: str) -> str:
+    """Return the affinities that belong to the bank, which stand before win rates."""
+    return run.table(name)["affinities"].iloc[0]
+
+
 def _top(run: Run, n: int) -> Found:
     key = f"top{n}"
     claim = next(claim for claim in CLAIMS if (claim.id, claim.key) == ("C8", key))
-    row, chance = (run.row("table1", method=method) for method in ("rsa", "random"))
+    truth = {"affinities": _truth(run, "table1")}
+    row, chance = (run.row("table1", method=method, **truth) for method in ("rsa", "random"))
     found = _estimate(row, key)
     note = (
         f"{found.value:.0f} of {row['n']:.0f}; published {claim.published * claim.n:.0f} of "

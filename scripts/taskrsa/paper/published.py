@@ -15,6 +15,10 @@
     which is in order of similarity. mIoU of the networks is that published later with Dwivedi et
     al. 2020 (arXiv 2008.02107), which, rounded, is Table 2's for its six; that of the random
     initialisations is Table 2's, measured on the test set.
+`followup.tsv`
+    Mean Spearman correlations of the follow-up (Dwivedi et al. 2020), as far as they are known
+    here: for each of its measures that with Taskonomy's affinities and win rates, a target's own
+    network among the sources, or with the mIoU above.
 """
 
 from __future__ import annotations
@@ -95,6 +99,10 @@ _ROWS = read_rows(_HERE / "voc2012.tsv")
 MIOU = {row["network"]: float(row["miou"]) for row in _ROWS if row["miou"]}
 FIGURE8 = _in_order("figure8")  # all 20, most similar first
 TABLE2 = _in_order("table2")  # six, most similar first
+FOLLOW_UP = {
+    (row["measure"], row["with"]): float(row["spearman"])
+    for row in read_rows(_HERE / "followup.tsv")
+}
 
 
 def values_of(claim: str, *keys: str, n: str = "n") -> dict[str, float]:

@@ -96,7 +96,11 @@ class ImagesConfig(Section):
 
 class StimuliConfig(Section):
     n: int = Field(500, ge=4, description="Number of stimuli, sampled from the training split.")
-    source: str | None = Field(None, description="Null for the source of the labelled images.")
+    source: str | None = Field(
+        None,
+        description="Null for the source of the labelled images; without one, where all networks "
+        "are files of RDMs, the conditions of these.",
+    )
     options: dict[str, Any] | None = Field(
         None, description="Options of the stimuli's source that differ from its own section."
     )
@@ -186,12 +190,23 @@ class ProbeConfig(Section):
     mem_mb: Memory = 3500
 
 
+class MatricesConfig(Section):
+    """Similarity matrices made elsewhere, which are judged beside the run's own."""
+
+    path: Path = Field(None, description="CSV file: task_a, task_b, similarity, and what it is of.")
+    where: dict[str, str] = Field({}, description="Rows to take: a value by the name of a column.")
+
+
 class AffinitiesConfig(Section):
     use: Literal["measured", "published"] = Field(
         "measured", description="Affinities that belong to the bank."
     )
     probe: ProbeConfig = ProbeConfig()
     path: Path = Field(None, description="Local copy of all_affinities.pkl.")
+    win_rates: Path = Field(
+        None, description="Local copy of wins_vs_pixels_16k.pkl, a second truth of selection."
+    )
+    matrices: MatricesConfig = MatricesConfig()
 
 
 class AssetsConfig(Section):
@@ -217,6 +232,7 @@ class Config(Section):
     """A run of taskrsa."""
 
     run: Name = Field(description="Its files lie in results/<run>.")
+    note: str = Field("", description="A line for the report: what to know of this run.")
     seed: Seed = Field(0, description="Seed of everything random.")
     extensions: Names = Field((), description="Python files (config/EXTENDING.md).")
     source: str | None = Field(

@@ -13,8 +13,11 @@ from taskrsa.data import nyuv2, sources
 from taskrsa.data.folder import FOLDERS
 from taskrsa.errors import ConfigError
 from taskrsa.io.assets import taskonomy_domains
+from taskrsa.networks.network import RDMS, Network, weights_file
 from taskrsa.plan.config import Config, expanded, parse_section
 from taskrsa.plan.fetching import Fetching
+from taskrsa.rsa.given_rdms import read_given
+from taskrsa.targets.config import UNLABELLED
 from taskrsa.tasks.dictionary import TASKS
 
 # Assets that stand in for the path of a source.
@@ -29,7 +32,8 @@ class Data:
     ----------
     added : the sections of sources that extensions added
     source, stimuli : where labelled images of the tasks ("" where none are needed) and stimuli
-        come from
+        come from ("" where they are the conditions of files of RDMs)
+    given : these files
     """
 
     config: Config
@@ -37,6 +41,11 @@ class Data:
     added: Mapping[str, dict]
     source: str
     stimuli: str
+    given: tuple[str, ...] = ()
+
+    @property
+    def n_stimuli(self) -> int:
+        return read_given(self.given[0]).n if self.given else self.config.stimuli.n
 
     def modules(self, kind: str) -> list[str]:
         """Name the library's module of a source; an extension's file is known otherwise."""
@@ -183,11 +192,17 @@ def _existing(section: str, key: str, path: str) -> str:
     return path
 
 
-def data_of(config: Config, fetching: Fetching, added: Mapping[str, dict]) -> Data:
-    """Return the sources of a run, checked: they exist, the stimuli's options are of theirs."""
+def data_of(
+    config: Config, fetching: Fetching, added: Mapping[str, dict], rows: Mapping[str, Network]
+) -> Data:
+    """Return the sources of a run, checked: they exist, the stimuli's options are of theirs.
+
+    `rows` are the networks of its tables. Where these are files of RDMs only, no images are needed.
+    """
     source = config.source or ("simulated" if config.networks == "trained" else "")
     stimuli = config.stimuli.source or source
-    if not stimuli:
+    given = () if stimuli else _given(config, rows)
+    if not stimuli and not given:
         raise ConfigError(
             "config, stimuli.source: is not set; name where the images come from that all networks "
             "are shown, such as folder"
@@ -198,7 +213,26 @@ def data_of(config: Config, fetching: Fetching, added: Mapping[str, dict]) -> Da
                 sources.source_module(kind)
         except ConfigError as error:
             raise ConfigError(f"config, {key}: {str(error).removeprefix('kind: ')}") from None
-    if stimuli not in added:
+    if stimuli and stimuli not in added:
         section = getattr(config, stimuli)
         parse_section(type(section), config.stimuli.options or {}, "stimuli.options")
-    return Data(config, fetching, added, source, stimuli)
+    data = Data(config, fetching, added, source, stimuli, given)
+    if given and "n" in config.stimuli.model_fields_set and config.stimuli.n != data.n_stimuli:
+        raise ConfigError(
+            f"config, stimuli.n: {given[0]} holds RDMs of {data.n_stimuli} conditions, which are "
+            "the stimuli; leave it out"
+        )
+    return data
+
+
+def _given(config: Config, rows: Mapping[str, Network]) -> tuple[str, ...]:
+    """Return the files of RDMs that all networks are; () where images are shown to any model."""
+    if not rows or config.n_random or any(row.loader != RDMS for row in rows.values()):
+        return ()
+    for name, target in config.targets.items():
+        if target and target.kind not in UNLABELLED:
+            raise ConfigError(
+                f"config, stimuli.source: is not set; the small models of target {name} have to be "
+                "shown the images that the RDMs are of, such as those of a folder"
+            )
+    return tuple(dict.fromkeys(str(weights_file(row)) for row in rows.values()))

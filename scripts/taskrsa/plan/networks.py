@@ -86,6 +86,16 @@ class Bank:
         return [name for name, row in self.networks.items() if row.loader != RDMS]
 
     @property
+    def given(self) -> list[str]:
+        """Names of the others, files of RDMs."""
+        return [name for name, row in self.networks.items() if row.loader == RDMS]
+
+    @property
+    def all_given(self) -> bool:
+        """Whether all are files of RDMs, so that no image is shown to any."""
+        return not self.with_features
+
+    @property
     def all(self) -> dict[str, Network]:
         """The networks and the untrained controls."""
         return self.networks | self.random

@@ -45,6 +45,7 @@ def bank_tables(plan: Plan) -> list[str]:
         "tables/small_vs_bank": small,
         "tables/small_agreement": small,
         **{f"tables/robustness_{factor}": small for factor in factors},
+        "tables/robustness_images": small or (plan.have_queries and plan.have_claims),
         "tables/taxonomy_agreement": "affinities" in has,
         "tables/affinity_measured": "measured affinities" in has,
         "tables/selection": plan.have_selection,

@@ -11,7 +11,7 @@ from typing import Any
 from taskrsa.analysis.separation import separable
 from taskrsa.errors import ConfigError
 from taskrsa.io.files import full_path, refuse_braces
-from taskrsa.networks.network import Network
+from taskrsa.networks.network import RDMS, Network
 from taskrsa.plan.checking import Check
 from taskrsa.plan.config import Config, expanded, parse
 from taskrsa.plan.data import Data, data_of
@@ -64,8 +64,12 @@ class Plan:
 
     @property
     def task_networks(self) -> list[str]:
-        """Networks that stand for tasks: encoders of this project named after one."""
-        return _named_after_tasks(self.bank.networks)
+        """Networks that stand for tasks: encoders of this project, or RDMs, named after one."""
+        return [
+            name
+            for name, row in self.bank.networks.items()
+            if name == row.task and (row.is_native or row.loader == RDMS)
+        ]
 
     def steps_factor(self, network: str) -> float:
         """Return how much longer a network of the bank is trained than others."""
@@ -148,7 +152,7 @@ class Plan:
     @property
     def image_counts(self) -> list[int]:
         """Numbers of images to rank from: with fewer stimuli than the smallest, all of them."""
-        n = self.config.stimuli.n
+        n = self.data.n_stimuli
         return [count for count in self.config.robustness.images if count <= n] or [n]
 
     # --- transfer affinities ---
@@ -156,11 +160,31 @@ class Plan:
     @property
     def affinities(self) -> str | None:
         """The file of Taskonomy's published affinities, None if it is neither here nor fetched."""
-        path = full_path(self.config.affinities.path or "")
+        return self._published("affinities", self.config.affinities.path)
+
+    @property
+    def win_rates(self) -> str | None:
+        """The file of Taskonomy's win rates, as `affinities`; of use beside the published ones."""
+        is_of_use = self.config.affinities.use == "published" and self.have_selection
+        return self._published("winrates", self.config.affinities.win_rates) if is_of_use else None
+
+    def _published(self, asset: str, local: str | None) -> str | None:
+        path = full_path(local or "")
         if path and "$" not in path and Path(path).exists():
             return path
-        is_fetched = self.fetching.is_accepted("affinities")
-        return self.fetching.path("affinities") if is_fetched else None
+        is_fetched = self.fetching.is_accepted(asset)
+        return self.fetching.path(asset) if is_fetched else None
+
+    @property
+    def truths(self) -> list[str]:
+        """What selection is judged by: the affinities of the bank, and win rates."""
+        return ["affinity", *["win_rates"] * bool(self.win_rates)]
+
+    @property
+    def matrices(self) -> list[str]:
+        """The file of similarity matrices that are judged beside the run's own, if there is one."""
+        path = self.config.affinities.matrices.path
+        return [expanded("affinities.matrices", {"file": path})["file"]] if path else []
 
     def required_affinities(self) -> str:
         """Return the file of published affinities, or raise ConfigError: how to have it."""
@@ -209,12 +233,31 @@ class Plan:
     @property
     def have_selection(self) -> bool:
         """Whether similarity can be set beside the affinities that belong to the bank."""
-        return self.config.affinities.use in self.affinity_kinds and bool(self.small.tasks)
+        return self.config.affinities.use in self.affinity_kinds and self.have_queries
+
+    @property
+    def have_queries(self) -> bool:
+        """Whether tasks rank the bank: by small models or, where there are only RDMs, by these."""
+        return bool(self.small.tasks) or self.bank.all_given
+
+    @property
+    def queries(self) -> dict[str, list[str]]:
+        """The tasks that rank the bank from fewer images: "tasks", and RDMs of the first seed."""
+        if self.small.tasks:
+            rdms = self.small.rdms(self.small.tasks, self.small.by_seed[:1])
+            return {"tasks": self.small.tasks, "rdms": rdms}
+        return {"tasks": self.task_networks, "rdms": self.task_rdms}
 
     @property
     def have_claims(self) -> bool:
         """Whether the paper's claims apply: the networks are those of tasks."""
-        return len(self.task_networks) >= FEWEST and bool(self.small.tasks)
+        return len(self.task_networks) >= FEWEST and self.have_queries
+
+    @property
+    def is_taskonomy(self) -> bool:
+        """Whether the networks are Taskonomy's own, to which the published affinities belong."""
+        by_rdms = self.bank.all_given and self.config.affinities.use == "published"
+        return self.bank.is_public or by_rdms
 
     @property
     def paper_target(self) -> str:
@@ -222,7 +265,8 @@ class Plan:
         chosen = (
             name
             for name, target in self.targets.items()
-            if target.config.kind == "segmentation" and target.is_compared
+            if target.is_given_pascal
+            or (target.config.kind == "segmentation" and target.is_compared)
         )
         return next(chosen, "") if self.have_claims else ""
 
@@ -240,6 +284,10 @@ class Plan:
         if "published" in self.affinity_kinds:
             published = self.fetching.assets["affinities"].hash.removeprefix("sha256:")
             hashes["Taskonomy's affinities"] = published
+        if self.win_rates:
+            hashes["Taskonomy's win rates"] = self.fetching.assets["winrates"].hash.removeprefix(
+                "sha256:"
+            )
         return hashes
 
     @property
@@ -289,7 +337,7 @@ def make_plan(
     _check_tasks(config)
     rows = read_networks(config)
     what = fetching(config.assets, assets, schema, assets_of(rows), dry_run, downloads_in)
-    data = data_of(config, what, sections)
+    data = data_of(config, what, sections, rows)
     run = f"results/{config.run}"
     checked = check(config, rows, what) if check and rows else {}
     used = {name: row for name, row in rows.items() if name not in faults_of(config, rows, checked)}

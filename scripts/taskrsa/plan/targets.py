@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
-from taskrsa.errors import ConfigError, TaskrsaError
+from taskrsa.errors import ConfigError, DataError, TaskrsaError
 from taskrsa.networks.network import RDMS, Network, weights_file
 from taskrsa.networks.table import styles
 from taskrsa.plan.config import Config, EncoderConfig, expanded
@@ -17,7 +18,7 @@ from taskrsa.plan.networks import BASELINES, Bank
 from taskrsa.plan.small import small_encoder
 from taskrsa.recipes import HeadConfig
 from taskrsa.rsa.given_rdms import read_given
-from taskrsa.targets.config import TargetConfig, TargetData
+from taskrsa.targets.config import UNLABELLED, TargetConfig, TargetData
 from taskrsa.targets.devkit import CLASSES_FILE, devkit_root, is_devkit
 from taskrsa.targets.prepare import files_of
 from taskrsa.tasks.dictionary import TASKS
@@ -47,6 +48,8 @@ class Target:
     def is_pascal(self) -> bool:
         """Whether it is Pascal VOC, so that published values can be set beside its own."""
         data = self.config.data
+        if self.is_given_pascal:
+            return True
         if data.kind != "segmentation" or data.source == "outdoor":
             return False
         if data.source == "voc2012":
@@ -56,12 +59,27 @@ class Target:
     @property
     def has(self) -> set[str]:
         """What figures of a target may need (`taskrsa.figures.registry.NEEDS`)."""
-        holds = {"fine-tuning": self.is_compared, "row": self.is_row}
+        holds = {"fine-tuning": self.has_scores, "row": self.is_row}
         return {name for name, true in holds.items() if true}
 
     @property
     def is_labelled(self) -> bool:
-        return self.config.kind != "network"
+        return self.config.kind not in UNLABELLED
+
+    @property
+    def is_given(self) -> bool:
+        """Whether its similarities to the networks come from a file."""
+        return self.config.kind == "similarities"
+
+    @property
+    def is_given_pascal(self) -> bool:
+        """Whether they are set beside the published scores on Pascal VOC."""
+        return self.config.scores == "voc2012"
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether it is known what several networks reach, which shows what a ranking is worth."""
+        return self.is_compared or self.config.scores is not None
 
     @property
     def is_row(self) -> bool:
@@ -83,7 +101,7 @@ class Target:
     def data(self) -> TargetData:
         """Return what its images are read from, or raise ConfigError where nothing is named."""
         data = self.config.data
-        if data.source == "outdoor" or data.kind == "network":
+        if data.source == "outdoor" or data.kind in UNLABELLED:
             return data
         if self.is_fetched:
             unpacked = {"path": f"{self.fetching.folder}/voc2012/VOCdevkit/VOC2012"}
@@ -96,6 +114,13 @@ class Target:
 
     def files(self) -> list[str]:
         """List the files that it is read from, so that changed data make its results stale."""
+        if self.is_given:
+            if not Path(self.config.path).is_file():
+                raise DataError(
+                    f"config, targets.{self.name}.path: there is no file {self.config.path}; "
+                    "correct the path"
+                )
+            return [self.config.path]
         if self.is_fetched:
             lists = [f"{self.fetching.folder}/voc2012.csv"]
             return [*lists, *[f"{self.fetching.folder}/sbd.csv"] * self._sbd_is_fetched]
@@ -196,7 +221,7 @@ class Target:
 
     def _ranking_rdms(self, stimuli: str) -> list[str]:
         if not self.is_labelled:
-            return self.bank.rdms([self.config.network])
+            return self.bank.rdms(filter(None, [self.config.network]))
         if stimuli == OWN:
             return [f"{self.folder}/small/s{seed}/rdms.h5" for seed in self.small_seeds]
         return [f"{self.bank.run}/rdms/target_{self.name}/s{seed}.h5" for seed in self.small_seeds]
@@ -274,14 +299,14 @@ class Target:
     # --- fine-tuning ---
 
     def tables(self) -> list[str]:
-        names = ["ranking", "ranking_images"]
+        names = ["ranking", *["ranking_images"] * (not self.is_given)]
         names += ["stimuli"] if OWN in self.stimuli else []
         names += ["images", "measures", "advice"] if self.is_labelled else []
         # Where everything is fine-tuned, what it takes is seen.
         names += ["cost"] if self.is_labelled and self.config.finetune != "all" else []
         names += ["layers"] if self.is_row else []
-        names += ["scores"] if self.is_finetuned else []
-        names += ["prediction", "choice"] if self.is_compared else []
+        names += ["scores"] if self.is_finetuned or self.has_scores else []
+        names += ["prediction", "choice"] if self.has_scores else []
         names += ["race"] if self.is_raced else []
         names += ["taps"] if self.compared_taps else []
         return [f"{self.folder}/{name}.csv" for name in names]
@@ -440,7 +465,7 @@ def _check_networks(section: str, target: TargetConfig, networks: Mapping[str, N
 def _check_advice(section: str, target: TargetConfig, bank: Bank) -> None:
     advice, where = target.advice, f"config, {section}.advice"
     chosen = measures.named(advice.measures, f"{where}.measures")
-    if target.kind != "network" and not any(target.kind in one.kinds for one in chosen):
+    if target.kind not in UNLABELLED and not any(target.kind in one.kinds for one in chosen):
         fit = [name for name, one in measures.MEASURES.items() if target.kind in one.kinds]
         raise ConfigError(
             f"{where}.measures: none of {', '.join(advice.measures)} is for targets of kind "

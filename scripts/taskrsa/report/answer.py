@@ -17,6 +17,7 @@ KINDS = {
     "regression": "regression of maps",
     "values": "regression of numbers",
     "network": "a network of the table",
+    "similarities": "similarities made elsewhere",
 }
 
 

@@ -13,8 +13,10 @@ import yaml
 from markupsafe import Markup
 from scipy.cluster.hierarchy import leaves_list
 
+from taskrsa.analysis.selection import TRUTHS, WIN_RATES
 from taskrsa.figures.style import layer_label, layer_order
 from taskrsa.io.costs import by_stage
+from taskrsa.networks.network import RDMS
 from taskrsa.report import draw
 from taskrsa.report.advised import PREFIX, at_layer, measures_of
 from taskrsa.report.answer import about_bank
@@ -23,6 +25,7 @@ from taskrsa.report.inputs import Inputs
 from taskrsa.report.view import VERDICTS, Column, Table, amount, size, table_of
 from taskrsa.report.words import measure_label, metric_of, place
 from taskrsa.rsa.inference import confidence_interval
+from taskrsa.targets.config import UNLABELLED
 from taskrsa.text import number
 from taskrsa.transferability import TAP
 
@@ -256,9 +259,14 @@ DERIVED = {
     "curves": _labelled,
     "taps": _taps,
     **{f"robustness_{factor}": _means for factor in ("images", "width", "stage", "seed")},
-    "selection_means": lambda frame, *_: frame[frame["target"] == "mean"],
+    # Targets of which the similarities are given have one row for each method.
+    "selection_means": lambda frame, *_: frame[
+        (frame["target"] == "mean") | ~frame["affinities"].isin(TRUTHS)
+    ],
     "selection_targets": lambda frame, *_: frame[
-        (frame["method"] == "rsa") & (frame["target"] != "mean")
+        (frame["method"] == "rsa")
+        & (frame["target"] != "mean")
+        & (frame["affinities"] != WIN_RATES)
     ],
     "study_baselines": lambda frame, *_: frame[~_is_combination(frame)],
     "study_combinations": lambda frame, *_: frame[_is_combination(frame)].head(FEW),
@@ -290,7 +298,7 @@ def _seeds(inputs: Inputs) -> pd.DataFrame:
         found["small models"] = inputs.config.small.seeds
     for target in inputs.ranked:
         config = inputs.config.targets[target]
-        if config.kind != "network":
+        if config.kind not in UNLABELLED:
             found[f"small models of {target}"] = config.small.seeds
         if config.finetune != "none":
             found[f"fine-tuning on {target}"] = config.seeds
@@ -333,6 +341,13 @@ def _target(section: Section, inputs: Inputs, target: str) -> None:
     if scores.empty:
         return
     first = scores.iloc[0]
+    if inputs.config.targets[target].scores:
+        section.lead = [
+            f"Scores are the published {metric_of(inputs, target)} of Taskonomy's networks on the "
+            f"{first['n_val']:,.0f} test images of Pascal VOC 2012; a constant answer has at most "
+            f"{number(first['chance_score'], 3)}."
+        ]
+        return
     section.lead = [
         f"Scores are {metric_of(inputs, target)} on {first['n_val']:.0f} validation images; "
         f"chance, that of the best constant answer, is {number(first['chance_score'], 3)}."
@@ -390,13 +405,19 @@ _IMAGES = {
 
 def _claims(section: Section, inputs: Inputs, _: str) -> None:
     source = inputs.config.source
+    loaders = set(inputs.networks["loader"])
     about = (
         f"These networks were trained here on {_IMAGES.get(source, f'images of {source}')}; the "
         "published numbers are about Taskonomy's. A verdict says whether a claim carries over to "
         "these networks, not whether the paper's number is reproduced."
     )
-    if set(inputs.networks["loader"]) == {"taskonomy"}:
+    if loaders == {"taskonomy"}:
         about = "These are Taskonomy's own networks, those of the published numbers."
+    elif loaders == {RDMS}:
+        about = (
+            "The RDMs of these networks were made elsewhere; a verdict is about them, whether or "
+            "not they are those of the paper."
+        )
     elif source == "simulated":
         about += " A simulated world is artificial and says nothing about photographs."
     verdicts = [row["verdict"] for row in inputs.claims]
@@ -404,6 +425,7 @@ def _claims(section: Section, inputs: Inputs, _: str) -> None:
     section.lead = [
         "Dwivedi and Roig, Representation Similarity Analysis for Efficient Task taxonomy & "
         f"Transfer Learning, CVPR 2019. {about}",
+        *filter(None, [inputs.config.note]),
         f"Of {len(verdicts)} numbers, {holds} hold, {fails} do not, {open_} cannot be compared.",
     ]
 

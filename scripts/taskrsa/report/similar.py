@@ -25,7 +25,8 @@ def similar(inputs: Inputs, target: str, choice: Choice) -> Said:
     if choice.basis == SIMILARITY:
         parts.insert(1, _as_good(inputs, choice, ranking))
         parts.insert(2, Said(_by_images(inputs.table("ranking_images", target))))
-    parts.append(Said(_predicted(inputs.table("prediction", target))))
+    ranking_by = "similarity" if inputs.config.targets[target].arrays else "RSA"
+    parts.append(Said(_predicted(inputs.table("prediction", target), ranking_by)))
     parts.append(Said(_drawn(inputs, ranking, target)))
     if not is_of_rsa(inputs, target):
         # What speaks against RSA does not speak against an advice that does not rest on it.
@@ -38,6 +39,7 @@ def _first(ranking: pd.DataFrame, inputs: Inputs, target: str) -> Said:
     first, advice = ranking.iloc[0], inputs.table("advice", target)
     name, config = inputs.label(first["model"]), inputs.config.targets[target]
     query = inputs.label(config.network) if config.network else "the target's small model"
+    query = "the target's model" if config.arrays else query
     similarity = estimate(first["rs"], first["ci_low"], first["ci_high"])
     if advice.empty or measures_of(advice) == ["rsa"]:
         return Said(
@@ -99,7 +101,7 @@ def _shown(ranking: pd.DataFrame, inputs: Inputs, target: str) -> Said:
 
 def _exceeds(ranking: pd.DataFrame) -> Said:
     q = ranking["q"].iloc[0]
-    if q < ALPHA:
+    if q < ALPHA or not is_known(q):  # given similarities have no test
         return Said()
     return Said(
         (),
@@ -184,7 +186,7 @@ def _learnt(inputs: Inputs, target: str) -> Said:
     return Said((), [f"{had} RSA cannot tell here; train it longer or on more images."])
 
 
-def _predicted(frame: pd.DataFrame) -> list[str]:
+def _predicted(frame: pd.DataFrame, ranking_by: str = "RSA") -> list[str]:
     """Say whether the ranking agrees with the scores of all networks fine-tuned."""
     row = frame.iloc[0] if len(frame) else {"n_models": 0}
     if row["n_models"] < FEW or not is_known(row["spearman"]):
@@ -194,6 +196,6 @@ def _predicted(frame: pd.DataFrame) -> list[str]:
     if row["spearman"] > 0:
         did = "predicts" if row["spearman_low"] > 0 else "does not reliably predict"
     return [
-        f"Over the {row['n_models']:.0f} networks fine-tuned, the ranking by RSA {did} the scores: "
-        f"Spearman {shown}."
+        f"Over the {row['n_models']:.0f} networks fine-tuned, the ranking by {ranking_by} {did} "
+        f"the scores: Spearman {shown}."
     ]

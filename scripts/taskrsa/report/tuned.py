@@ -77,7 +77,8 @@ def _before(inputs: Inputs, target: str) -> Said:
     advice = inputs.table("advice", target)
     firsts = {"the advice": _first(inputs, target, "advice")} if len(advice) else {}
     if advice.empty or measures_of(advice) != ["rsa"]:
-        firsts["the paper's RSA"] = _first(inputs, target)
+        given = inputs.config.targets[target].arrays
+        firsts["similarity" if given else "the paper's RSA"] = _first(inputs, target)
     best = tuned_of(inputs, target)["model"].iloc[0]
     right = [who for who, model in firsts.items() if model == best]
     lines = [_lost(inputs, target, who, model) for who, model in firsts.items() if model != best]

@@ -43,6 +43,7 @@ KINDS = {
     "regression": Kind("error_removed", is_dense=True, is_of_classes=False),
     "values": Kind("error_removed", is_dense=False, is_of_classes=False),
 }
+UNLABELLED = ("network", "similarities")  # kinds of targets that nothing is trained for
 
 
 MaskValues = (
@@ -97,9 +98,12 @@ class TargetData(Section):
     Apart from the rest of the target, so that another recipe does not read them again.
     """
 
-    kind: Literal["segmentation", "classification", "regression", "values", "network"] = Field(
+    kind: Literal[
+        "segmentation", "classification", "regression", "values", "network", "similarities"
+    ] = Field(
         description="What is labelled: pixels or images, with classes (segmentation, "
-        "classification) or numbers (regression, values); network: none, a row of the table."
+        "classification) or numbers (regression, values). None: network, a row of the table; "
+        "similarities, numbers made elsewhere."
     )
     source: Literal["folder", "voc2012", "outdoor"] = Field(
         "folder", description="path; Pascal VOC 2012, fetched; or the simulated outdoor world."
@@ -125,7 +129,11 @@ class TargetData(Section):
     @model_validator(mode="after")
     def _has_data(self) -> TargetData:
         if self.kind != "network" and self.source == "folder" and not self.path:
-            raise ValueError(f"kind {self.kind} needs path, a labelled folder or CSV file")
+            is_given = self.kind == "similarities"
+            needed = "an .npz file" if is_given else "a labelled folder or CSV file"
+            raise ValueError(f"kind {self.kind} needs path, {needed}")
+        if self.kind == "similarities" and self.source != "folder":
+            raise ValueError("similarities are read from path; leave source out")
         if self.source != "folder" and self.kind != "segmentation":
             raise ValueError(f"source {self.source} is a segmentation; set kind to segmentation")
         if self.mask_values and (self.kind != "segmentation" or self.source != "folder"):
@@ -142,6 +150,16 @@ class TargetConfig(TargetData):
         (),
         description="For kind network, a pattern of the row's layers for each subject, whose RDM "
         "is their mean; they give the noise ceiling.",
+    )
+    arrays: Names = Field(
+        (),
+        description="For kind similarities, arrays of the file, with wildcards: the first ranks, "
+        "all are set beside the scores.",
+    )
+    scores: Literal["voc2012"] | None = Field(
+        None,
+        description="For kind similarities, what networks reached: voc2012 for the published mIoU "
+        "of Taskonomy's on Pascal VOC 2012.",
     )
     n_train: Positive | None = Field(None, description="Training images; null for all.")
     stimuli: Literal["own", "bank", "both"] | None = Field(
@@ -171,16 +189,19 @@ class TargetConfig(TargetData):
 
     @model_validator(mode="after")
     def _consistent(self) -> TargetConfig:
-        if self.kind == "network":
-            if not self.network:
-                raise ValueError("kind network needs network, the name of a row of the table")
-            if self.finetune != "none":
-                raise ValueError("a network has no labels to fine-tune on; set finetune to none")
-        elif self.subjects:
+        if self.kind == "network" and not self.network:
+            raise ValueError("kind network needs network, the name of a row of the table")
+        if self.kind in UNLABELLED and self.finetune != "none":
+            raise ValueError(f"a target of kind {self.kind} has no labels; set finetune to none")
+        if self.kind != "network" and self.subjects:
             raise ValueError("subjects are of a row of the table; set kind to network")
         if len(self.subjects) == 1:
             raise ValueError("one subject has no noise ceiling; name several, or none")
-        if self.kind not in KINDS and self.stimuli not in (None, "bank"):
+        if self.kind == "similarities" and not self.arrays:
+            raise ValueError("kind similarities needs arrays, names of arrays of the file")
+        if self.kind != "similarities" and (self.arrays or self.scores):
+            raise ValueError("arrays and scores are for kind similarities; leave them out")
+        if self.kind in UNLABELLED and self.stimuli not in (None, "bank"):
             raise ValueError(f"kind {self.kind} has no images of its own; leave stimuli out")
         if self.finetune == "race":
             if len(self.seeds) > 1:
