@@ -292,7 +292,7 @@ PAGE = b"\n<!DOCTYPE html>\n<title>Sign in</title>" + "é".encode() * 3000
         (b"Entry not found", "is text, no checkpoint"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS"),
         (b"\x89HDF\r\n\x1a\n", "is HDF5, as Keras writes it"),
-        (gzip.compress(b"weights"), r"is compressed \(gzip\): unpack it"),
+        (gzip.compress(b"weights", mtime=0), r"is compressed \(gzip\): unpack it"),
         (save({"a": torch.zeros(2)}), "is a safetensors file: name it .safetensors"),
         (b"PK\x03\x04half", "is cut off or damaged: get it again"),
         (b"\x80\x02}q", "is no checkpoint of PyTorch, or damaged; get it again"),

@@ -282,18 +282,22 @@ class Target:
     def measured(self, kind: str) -> list[str]:
         """Return the files of all networks' measures: "measures.csv", "draws.h5"."""
         folder, _, ending = kind.partition(".")
-        return [f"{self.folder}/{folder}/{name}.{ending}" for name in self.ranked]
+        return [f"{self.folder}/{folder}/{name}.{ending}" for name in self.advised]
 
     @property
     def advised(self) -> dict[str, dict[str, str]]:
-        """What the advice says of each network beside ranks: label, type, whether untrained."""
+        """What the advice says of each network beside ranks: label, type, whether untrained.
+
+        Files of RDMs, which cannot be fine-tuned, are advised only where there is nothing else.
+        """
         return {
             name: {
                 "label": row.label,
                 "type": row.type,
                 "untrained": "yes" if row.untrained else "no",
             }
-            for name, row in ((name, self.bank.networks[name]) for name in self.ranked)
+            for name, row in self.bank.networks.items()
+            if name in (self.trainable or self.ranked)
         }
 
     # --- fine-tuning ---
