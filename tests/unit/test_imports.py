@@ -12,6 +12,10 @@ LIBRARY = Path(__file__).parents[2] / "scripts/taskrsa"
 DEFERRED = {
     ("data.nyuv2", "tasks.labels"): "SciPy, which reading a configuration does without",
     ("data.pack", "tasks.geometry"): "SciPy, which those who only read packs do without",
+    (
+        "plan.targets",
+        "transferability.stimuli",
+    ): "SciPy, which most runs do without",
     ("data.sources", "tasks.labels"): "SciPy, which reading a configuration does without",
 }
 

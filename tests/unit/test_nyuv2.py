@@ -146,7 +146,7 @@ def test_the_official_split_is_kept(mat, tmp_path):
         savemat(file, content)
         with pytest.raises(DataError, match=message):
             nyuv2.official_split(file, 6)
-    with pytest.raises(DataError, match="is not a MATLAB file"):
+    with pytest.raises(DataError, match="is a MATLAB file of version 7.3"):
         nyuv2.official_split(mat, 6)
 
 

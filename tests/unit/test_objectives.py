@@ -11,7 +11,7 @@ import torch
 from small_targets import KINDS, SIDE, Scenes, halves, network_of
 from taskrsa.errors import DataError
 from taskrsa.targets.config import KINDS as BY_KIND
-from taskrsa.targets.config import TargetData
+from taskrsa.targets.config import UNLABELLED, TargetData
 from taskrsa.targets.sets import ArraySet
 from taskrsa.training.objectives import OBJECTIVES, accuracy, error_removed, miou, predict
 from torch import nn
@@ -19,7 +19,7 @@ from torch import nn
 
 def test_every_kind_can_be_configured_and_has_an_objective():
     named = get_args(TargetData.model_fields["kind"].annotation)
-    assert [*OBJECTIVES, "network"] == [*BY_KIND, "network"] == list(named)
+    assert [*OBJECTIVES, *UNLABELLED] == [*BY_KIND, *UNLABELLED] == list(named)
     assert list(KINDS) == list(BY_KIND)
 
 

@@ -245,7 +245,12 @@ def test_scripts_read_controls_and_untrained_rows_of_the_table(tmp_path):
     assert found["q_untrained"].notna().to_dict() == {"a": True, "b": True, "u": False}
     assert found.loc["b", "untrained_mean"] == pytest.approx(found.loc["u", "rs"])
     similarity_main(
-        layer="compressed", rdms=files["bank"], random=files["random"], table=table, **common
+        layer="compressed",
+        rdms=files["bank"],
+        random=files["random"],
+        compare="spearman",
+        table=table,
+        **common,
     )
     pairs = pd.read_csv(table).set_index(["model_a", "model_b"])
     assert len(pairs) == 3

@@ -100,10 +100,11 @@ def rank_networks(
     """
     styles, untrained = styles or {}, untrained or Untrained()
     similarity = target_similarity(target, bank.joined(untrained.controls), counts)
-    rs, means = similarity.values.mean(axis=0), retrained(similarity.draws, [seed, 0])
+    rs, all_means = similarity.values.mean(axis=0), retrained(similarity.draws, [seed, 0])
     of = {name: untrained.of.get(name, ()) for name in bank.models}
-    null = untrained_columns(similarity.networks, rs, means, of)
-    rs, means = rs[: len(bank)], means[:, : len(bank)]
+    null = untrained_columns(similarity.networks, rs, all_means, of)
+    # The ranking itself does not depend on which controls there are.
+    rs, means = rs[: len(bank)], retrained(similarity.draws[..., : len(bank)], [seed, 0])
     mean_ranks = mid_ranks(target.rdms).mean(axis=0)[None]
     p = permutation_p(mean_ranks, bank.rdms, permutations, seed)[0]
     q, q_untrained = adjusted(p), adjusted(null["p_untrained"])

@@ -102,8 +102,7 @@ def small_vs_bank(
     blocks = [slice(m + s * n_tasks, m + (s + 1) * n_tasks) for s in range(n_seeds)]
     among_small = np.stack([found[:, block, block] for block in blocks], axis=1)
     among_bank = own_to_bank[..., own]
-    by_mean = seed_means(by_small, seed)
-    of_seeds = by_mean[..., :m]
+    of_seeds = seed_means(to_bank, seed)  # whatever untrained encoders there are
 
     by_seed = small.rdms.reshape(n_seeds, n_tasks, -1)
     p = permutation_p(mid_ranks(by_seed).mean(axis=0), bank.rdms, permutations, seed)
@@ -114,7 +113,7 @@ def small_vs_bank(
         **_flat_estimates("small", of_seeds),
         **_flat_estimates("bank", own_to_bank),
         **{"p_small": p.ravel(), "q_small": adjusted(p.ravel())},
-        **_beside_untrained("small", by_mean, bank, random),
+        **_beside_untrained("small", seed_means(by_small, seed), bank, random),
         **_beside_untrained("bank", by_bank, bank, random),
     }
     i, j = np.triu_indices(n_tasks, 1)
