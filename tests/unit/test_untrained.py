@@ -256,6 +256,7 @@ def test_scripts_read_controls_and_untrained_rows_of_the_table(tmp_path):
     assert len(pairs) == 3
     # Of the pair of a and u, only a has untrained networks of its design: compared by u.
     assert pairs.loc[("a", "u"), "n_untrained"] == 3
+    common |= {"compare": "spearman"}
     similarity_main(layer="compressed", rdms=files["bank"], table=table, **common)
     # Without the controls there is none of their design, as at a layer that they lack.
     alone = pd.read_csv(table).set_index(["model_a", "model_b"])
