@@ -70,7 +70,8 @@ def _drawn(inputs: Inputs, ranking: pd.DataFrame, target: str) -> list[str]:
     """Say what the order by RSA may change with, beyond the images drawn."""
     said = [inputs.grouped] if inputs.grouped else []
     seeds = trainings(ranking)
-    if not seeds or inputs.config.targets[target].network:
+    config = inputs.config.targets[target]
+    if not seeds or config.network or config.arrays:
         return said  # nothing is trained for it here
     if seeds == 1:
         return [
@@ -115,6 +116,8 @@ def _exceeds(ranking: pd.DataFrame) -> Said:
 def _beyond_untrained(ranking: pd.DataFrame) -> Said:
     """Say how many networks are more alike to the target than an untrained one would be."""
     there = ranking.reindex(columns=["n_untrained"])["n_untrained"].fillna(0) > 0
+    if not is_known(ranking["q"].iloc[0]):
+        return Said()  # given similarities have no test, so no stars
     if not there.any():
         return Said(
             [
