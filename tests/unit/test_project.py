@@ -48,6 +48,14 @@ def test_constraints_repeat_the_direct_pins():
         assert constraints[name] == number
 
 
+def test_no_target_follows_a_config_file_which_snakemake_would_take_for_another():
+    pages = ["Makefile", *("*.md", "config/*.md", "config/*.yaml", "results/*.md")]
+    texts = [path.read_text() for page in pages for path in ROOT.glob(page)]
+    follow = [word for text in texts for word in re.findall(r"--configfile .*\.yaml +(\S+)", text)]
+    assert follow
+    assert [word for word in follow if word[0] not in "-\\"] == []
+
+
 RULES = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
 
 
