@@ -28,10 +28,12 @@ def test_claims_are_judged_in_every_run(smoke):
     assert list(dict.fromkeys(claims["claim"])) == [f"C{n}" for n in range(1, 13)]
     assert set(claims["verdict"]) <= {"holds", "does not", "not comparable"}
     # All is there: images, labels, affinities, a target. Only networks that learnt nothing, as such
-    # small ones may on some processors, leave nothing to judge.
-    unjudged = claims[(claims["claim"] != "C12") & claims["ours"].isna()]
-    assert set(unjudged["claim"]) <= {"C10"}
-    assert unjudged["note"].str.startswith("fine-tuning learnt next to nothing").all()
+    # small ones may, leave numbers that no verdict is made of, and some claims without a number.
+    others = claims[claims["claim"] != "C12"]
+    open_ones = others[others["verdict"] == "not comparable"]
+    why = open_ones["note"].str.startswith(("nothing was learnt", "the published value and chance"))
+    assert why.all(), open_ones.loc[~why, "note"].tolist()
+    assert set(others[others["ours"].isna()]["claim"]) <= {"C5", "C7", "C9", "C10"}
     # Timings are not the same in every run, and so not in a table: the page has them.
     cost = claims.loc[claims["claim"] == "C12"]
     assert cost["ours"].isna().all()

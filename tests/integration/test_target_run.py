@@ -158,7 +158,8 @@ def test_a_network_stands_for_a_target(ran):
     ranking = table(ran, "like/ranking")
     assert sorted(ranking["model"]) == ["net3", "net6", "net8"]
     folder = ran.path / "results/mine/targets/like"
-    assert {path.name for path in folder.iterdir()} == {"ranking.csv", "ranking_images.csv"}
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"layers.csv", "ranking.csv", "ranking_images.csv"}
 
 
 def test_a_second_run_has_nothing_to_do(ran):

@@ -515,9 +515,9 @@ def _gain(run: Run, statistic: str) -> Found:
 
 def _below_scratch(run: Run) -> Found:
     """Random initialisation less the mean of the two networks that the paper found below it."""
-    _require_learnt(run, BELOW_SCRATCH)
     random = run.row("scores", model="random")["score"]
     pair = [run.row("scores", model=name)["score"] for name in BELOW_SCRATCH]
+    _require_learnt(run, BELOW_SCRATCH)
     note = f"random {random:.3f}, {' and '.join(f'{x:.3f}' for x in pair)}; no interval"
     return Found(float(random - np.mean(pair)), note=note)
 
@@ -716,7 +716,10 @@ CONDITIONS: dict[str, Callable[[Run], str]] = {
 
 
 def judge(claim: Claim, run: Run) -> dict[str, object]:
-    """Return one row of the table of claims, with the columns `COLUMNS`."""
+    """Return one row of the table of claims, with the columns `COLUMNS`.
+
+    A number of networks that have learnt nothing is shown, and not compared.
+    """
     row = dict.fromkeys(COLUMNS) | {
         "claim": claim.id,
         "statement": claim.statement,
@@ -726,20 +729,21 @@ def judge(claim: Claim, run: Run) -> dict[str, object]:
         "untested": claim.untested,
     }
     try:
-        notes = [CONDITIONS[rule.name](run) for rule in claim.rules[1:]]
+        # A table that the run lacks is the reason before what its networks have not learnt.
         found = FINDERS[claim.id, claim.key](run)
         if math.isnan(found.value):
             raise NotComparable("undefined in this run")
         if found.p is not None and math.isnan(found.p):
             raise NotComparable("the table has no p value")
+        row |= {"ours": found.value, "ci_low": found.low, "ci_high": found.high}
+        notes = [CONDITIONS[rule.name](run) for rule in claim.rules[1:]]
     except NotComparable as reason:
         return row | {"verdict": OPEN, "note": str(reason)}
     verdict, why = verdict_of(claim, found)
-    values = {"ours": found.value, "ci_low": found.low, "ci_high": found.high}
     # What some networks lack speaks against a failure, not for what holds all the same.
     notes = notes if verdict == FAILS else []
     note = "; ".join(part for part in (why, found.note, *notes) if part)
-    return row | values | {"verdict": verdict, "note": note}
+    return row | {"verdict": verdict, "note": note}
 
 
 def judge_all(run: Run, claims: Sequence[Claim] = CLAIMS) -> list[dict[str, object]]:
