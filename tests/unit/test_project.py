@@ -53,7 +53,7 @@ def test_no_target_follows_a_config_file_which_snakemake_would_take_for_another(
     texts = [path.read_text() for page in pages for path in ROOT.glob(page)]
     follow = [word for text in texts for word in re.findall(r"--configfile .*\.yaml +(\S+)", text)]
     assert follow
-    assert [word for word in follow if word[0] not in "-\\"] == []
+    assert [word for word in follow if word[0] not in "-\\" and not word.endswith(".yaml")] == []
 
 
 RULES = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
