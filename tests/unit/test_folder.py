@@ -146,6 +146,10 @@ def test_a_map_is_a_picture_or_an_array(masks):
 def test_what_is_not_there(tmp_path):
     with pytest.raises(DataError, match="no such folder of labelled images; correct the target's"):
         read_folder("segmentation", tmp_path / "none", 0.2, 0)
+    with pytest.raises(DataError, match="no such CSV file; correct"):
+        read_folder("values", tmp_path / "ages.csv", 0.2, 0)
+    with pytest.raises(DataError, match="run snakemake derive_targets with the same config"):
+        read_folder("values", tmp_path / "derived/ages.csv", 0.2, 0)
     with pytest.raises(DataError, match="images: no such folder; segmentation needs images and"):
         read_folder("segmentation", tmp_path, 0.2, 0)
     (tmp_path / "images").mkdir()

@@ -13,7 +13,14 @@ from functools import partial
 from pathlib import Path
 
 from taskrsa.errors import DataError
-from taskrsa.targets.examples import Example, Layout, classes_of, layout_of, refuse_doubles
+from taskrsa.targets.examples import (
+    Example,
+    Layout,
+    classes_of,
+    layout_of,
+    missing,
+    refuse_doubles,
+)
 from taskrsa.targets.sets import ROLES
 from taskrsa.text import first_few, is_known
 
@@ -66,7 +73,7 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
             rows = [(reader.line_num, row) for row in reader]
             header = [name.strip() for name in reader.fieldnames or []]
     except FileNotFoundError:
-        raise DataError(f"{path}: no such CSV file; correct the target's path") from None
+        raise missing(path) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read ({error}); save it as UTF-8 CSV") from None
     _require(path, header, _IMAGE)

@@ -14,6 +14,9 @@ from taskrsa.errors import DataError
 from taskrsa.targets.sets import ROLES
 from taskrsa.text import first_few
 
+# The rule that makes sets of photographs with depth, and the folder of a run that they lie in.
+_DERIVE, _DERIVED = "derive_targets", "derived"
+
 
 @dataclass(frozen=True)
 class Example:
@@ -49,6 +52,16 @@ class Layout:
         pixels = (part for one in self.examples for part in (one.image, one.label))
         return list(dict.fromkeys(str(file) for file in (*self.lists, *pixels)
                                   if isinstance(file, Path)))  # fmt: skip
+
+
+def missing(path: Path) -> DataError:
+    """Return the error of a target that is not there."""
+    if _DERIVED in path.parts:
+        return DataError(
+            f"{path}: is not there yet; run snakemake {_DERIVE} with the same configuration first"
+        )
+    what = "CSV file" if path.suffix == ".csv" else "folder of labelled images"
+    return DataError(f"{path}: no such {what}; correct the target's path")
 
 
 def layout_of(

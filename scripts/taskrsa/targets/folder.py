@@ -16,7 +16,7 @@ from pathlib import Path
 from taskrsa.data.folder import is_hidden, photographs
 from taskrsa.errors import DataError
 from taskrsa.targets.devkit import CLASSES_FILE, read_classes
-from taskrsa.targets.examples import Example, Layout, classes_of, layout_of, refuse_doubles
+from taskrsa.targets.examples import Example, Layout, classes_of, layout_of, missing, refuse_doubles
 from taskrsa.targets.sets import ROLES
 from taskrsa.text import first_few
 
@@ -31,7 +31,7 @@ def read_folder(kind: str, path: str | Path, val_share: float, seed: int) -> Lay
     """
     root = Path(path)
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder of labelled images; correct the target's path")
+        raise missing(root)
     splits = ROLES if all((root / role).is_dir() for role in ROLES) else ("",)
     lists = tuple(file for name in ("", *ROLES) if (file := root / name / CLASSES_FILE).is_file())
     if kind == "classification":
