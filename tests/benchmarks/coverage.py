@@ -8,10 +8,11 @@ Run from anywhere:
 Networks are made up of 20 latent variables of images, which they weigh as their type does and more
 or less of their own: similarities range as widely as those of the public bank. The truth is the
 mean similarity over eight sets of 1,000 images, or over a hundred of scenes. Affinities and scores
-are the true similarities and noise, so that the truth of their agreement is known as well. Small
-models are trained in earnest (`tests/small_trainings.py`). Every row is a share: of sets of images,
-or of trainings, in which an interval holds the truth (nominal .95) or a test finds what is not
-there (nominal .05); `error` is its standard error, as of independent sets.
+are the true similarities and noise, so that the truth of their agreement is known as well; so is
+that of networks which resemble the first ones, as small models do. The small models of other
+trainings are trained in earnest (`tests/small_trainings.py`). Every row is a share: of sets of
+images, or of trainings, in which an interval holds the truth (nominal .95) or a test finds what is
+not there (nominal .05); `error` is its standard error, as of independent sets.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
 from taskrsa.analysis.advice import ROUNDING, behind_first  # noqa: E402
 from taskrsa.analysis.ranking import ranking_agreement  # noqa: E402
+from taskrsa.analysis.untrained import adjusted, untrained_columns  # noqa: E402
 from taskrsa.rsa.inference import (  # noqa: E402
     agreement_interval,
     bootstrap_counts,
@@ -47,7 +49,9 @@ from taskrsa.rsa.similarity import similarity_between, similarity_matrix  # noqa
 
 ALPHA, LATENT, WIDTH, TYPES = 0.05, 20, 40, 4
 SETS = {50: 40, 100: 30, 200: 15}  # of images, in each world, by their number
+SMALL = 6  # networks that resemble as many of a world's
 FRAMES = 3  # of one scene
+DESIGNS = 20  # networks tested against untrained ones, half of them untrained themselves
 Found = dict[tuple[str, str, int], list[float]]
 
 
@@ -61,6 +65,7 @@ def main() -> None:
     parts = [partial(over_images, world, few) for world in range(1 if options.quick else 4)]
     parts += [
         partial(null, 200 // few),
+        partial(over_untrained, 200 // few),
         partial(over_groups, 50 // few),
         partial(over_trainings, *((2, 3) if options.quick else (8, 6))),
     ]
@@ -133,13 +138,16 @@ def truth_of(weights: np.ndarray, seed: int) -> np.ndarray:
 def over_images(world: int, few: int) -> Found:
     """Count intervals over images: of similarities, of their agreement, of what may be first."""
     found: Found = defaultdict(list)
-    weights = world_of(world)
-    truth = truth_of(weights, world)
     rng = np.random.default_rng([1, world])
-    spread = truth[~np.eye(len(truth), dtype=bool)].std()
-    affinity = truth + 0.8 * spread * rng.normal(size=truth.shape)
-    scores = truth[0, 1:] + 0.9 * truth[0, 1:].std() * rng.normal(size=len(truth) - 1)
-    upper = np.triu_indices(len(truth), 1)
+    bank = world_of(world)
+    like = np.exp(0.4 * rng.normal(size=(SMALL, LATENT, 1)))
+    weights = np.concatenate([bank, bank[:SMALL] * like])
+    truth = truth_of(weights, world)
+    m = len(bank)
+    spread = truth[:m, :m][~np.eye(m, dtype=bool)].std()
+    affinity = truth[:m, :m] + 0.8 * spread * rng.normal(size=(m, m))
+    scores = truth[0, 1:m] + 0.9 * truth[0, 1:m].std() * rng.normal(size=m - 1)
+    upper = np.triu_indices(m, 1)
     true = agreements(truth[None], affinity, scores)
     for n, sets in SETS.items():
         for at in range(max(1, sets // few)):
@@ -147,9 +155,9 @@ def over_images(world: int, few: int) -> Found:
             estimate = similarity_matrix(rdms)
             draws = resampled_similarity(rdms, bootstrap_counts(n, 150, at))
             low, high = confidence_interval(draws)
-            held = (low <= truth) & (truth <= high)
-            found["rs", "all pairs", n].append(held[upper].mean())
-            found["rs", "most alike pair", n].append(held[upper][truth[upper].argmax()])
+            held = ((low <= truth) & (truth <= high))[upper]
+            found["rs", "all pairs", n].append(held.mean())
+            found["rs", "most alike pair", n].append(held[truth[upper].argmax()])
             values = agreements(np.concatenate([estimate[None], draws]), affinity, scores)
             for name, drawn in values.items():
                 for kind, ends in (
@@ -157,9 +165,9 @@ def over_images(world: int, few: int) -> Found:
                     ("percentile", confidence_interval(drawn[1:])),
                 ):
                     found[name, kind, n].append(ends[0] <= true[name][0] <= ends[1])
-            behind = behind_first(estimate[0, 1:], draws[:, 0, 1:])[1]
+            behind = behind_first(estimate[0, 1:m], draws[:, 0, 1:m])[1]
             found["set that may be first", "images", n].append(
-                not behind[truth[0, 1:].argmax()] > ROUNDING
+                not behind[truth[0, 1:m].argmax()] > ROUNDING
             )
     return found
 
@@ -167,14 +175,31 @@ def over_images(world: int, few: int) -> Found:
 def agreements(
     similarity: np.ndarray, affinity: np.ndarray, scores: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return C7 and C10, each (R,), of similarities (R, m, m)."""
-    other = ~np.eye(len(affinity), dtype=bool)
-    shape = len(affinity), len(affinity) - 1
-    ours = similarity[:, other].reshape(len(similarity), *shape)
-    transfer = ranking_agreement(ours, affinity[other].reshape(shape))
-    tuned = ranking_agreement(similarity[:, 0, 1:], scores)
-    return {f"C7, {how}": values.mean(axis=-1) for how, values in transfer.items()} | {
-        f"C10, {how}": values for how, values in tuned.items()
+    """Return C4 to C7 and C10, each (R,), of similarities (R, m + SMALL, m + SMALL)."""
+    m = len(affinity)
+    other = ~np.eye(m, dtype=bool)
+    ours, by_small = similarity[:, :m, :m], similarity[:, m:, :m]
+    by_task = ours[:, other].reshape(len(ours), m, m - 1)
+    own_left_out = other[:SMALL]
+    of_pairs, of_small_pairs = (np.tril_indices(n, -1) for n in (m, SMALL))
+    found = {
+        "C4": ranking_agreement(ours[:, *of_pairs], (affinity + affinity.T)[of_pairs]),
+        "C5": ranking_agreement(
+            *(
+                one[:, own_left_out].reshape(len(ours), SMALL, m - 1)
+                for one in (by_small, ours[:, :SMALL])
+            )
+        ),
+        "C6": ranking_agreement(
+            similarity[:, m:, m:][:, *of_small_pairs], ours[:, :SMALL, :SMALL][:, *of_small_pairs]
+        ),
+        "C7": ranking_agreement(by_task, affinity[other].reshape(m, m - 1)),
+        "C10": ranking_agreement(ours[:, 0, 1:], scores),
+    }
+    return {
+        f"{claim}, {how}": values.reshape(len(ours), -1).mean(axis=1)
+        for claim, agreement in found.items()
+        for how, values in agreement.items()
     }
 
 
@@ -194,6 +219,39 @@ def null(sets: int) -> Found:
         found["test of matrices (Mantel)", "tasks", 0].append(
             mantel_p(first, second, 199, at)[1] <= ALPHA
         )
+    return found
+
+
+# --- beside untrained networks ---
+
+
+def over_untrained(sets: int) -> Found:
+    """Count stars of networks that are untrained as well, which nothing tells from the others.
+
+    Half of the networks are trained: their stars are right, and of all stars the others' share is
+    that of false discoveries.
+    """
+    found: Found = defaultdict(list)
+    names = [f"network{i}" for i in range(DESIGNS)]
+    is_untrained = np.arange(DESIGNS) >= DESIGNS // 2
+    for at in range(sets):
+        rng = np.random.default_rng([6, at])
+        trained = world_of(at, 1 + DESIGNS // 2)
+        raw = rng.normal(size=(DESIGNS, LATENT, WIDTH)) / 3  # as many untrained as are needed
+        rdms = shown(np.concatenate([trained, raw]), 60, rng)
+        similarity = similarity_matrix(rdms)[0, 1:]
+        draws = resampled_similarity(rdms, bootstrap_counts(60, 100, at))[:, 0, 1:]
+        for k in (1, 2, 3, 5):
+            controls = [f"control{i}" for i in range(k)]
+            compared = dict.fromkeys(names, controls)
+            n = DESIGNS + k
+            table = untrained_columns([*names, *controls], similarity[:n], draws[:, :n], compared)
+            p, setting = table["p_untrained"].to_numpy(), f"{k} untrained"
+            false = (p <= ALPHA)[is_untrained].mean()
+            found["test against untrained networks", setting, 60].append(false)
+            starred = adjusted(p) < ALPHA
+            false = (starred & is_untrained).sum() / max(1, starred.sum())
+            found["test by stars, share of false ones", setting, 60].append(false)
     return found
 
 
