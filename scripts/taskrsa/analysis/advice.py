@@ -108,29 +108,48 @@ def rank_networks(
     mean_ranks = mid_ranks(target.rdms).mean(axis=0)[None]
     p = permutation_p(mean_ranks, bank.rdms, permutations, seed)[0]
     q, q_untrained = adjusted(p), adjusted(null["p_untrained"])
-    behind, behind_low, behind_high = behind_first(rs, means)
-    low, high = confidence_interval(means)
-    places = np.where(np.isnan(means), np.nan, descending_ranks(means))
+    tests = {
+        "rs_sd": _deviation(similarity.values[:, : len(bank)]),
+        "p": p,
+        "q": q,
+        **{column: null[column].to_numpy() for column in null},
+        "q_untrained": q_untrained,
+        "stars": stars(q_untrained if null["n_untrained"].any() else q),
+    }
+    return ranking_of(bank.models, styles, rs, means, tests, len(target), published)
+
+
+def ranking_of(
+    names: Sequence[str],
+    styles: Styles,
+    rs: np.ndarray,
+    draws: np.ndarray,
+    tests: Mapping[str, object],
+    n_seeds: int,
+    published: Sequence[str],
+) -> pd.DataFrame:
+    """Return networks by similarity (m,), resampled as (R, m), with what tests say of each.
+
+    `styles` are labels and types, `published` the names in an order that was published, if any.
+    """
+    behind, behind_low, behind_high = behind_first(rs, draws)
+    low, high = confidence_interval(draws)
+    places = np.where(np.isnan(draws), np.nan, descending_ranks(draws))
     rank_low, rank_high = confidence_interval(places)
     table = pd.DataFrame(
         {
-            "model": list(bank.models),
-            "label": [styles.get(name, (name, ""))[0] for name in bank.models],
-            "type": [styles.get(name, (name, ""))[1] for name in bank.models],
+            "model": list(names),
+            "label": [styles.get(name, (name, ""))[0] for name in names],
+            "type": [styles.get(name, (name, ""))[1] for name in names],
             "rs": rs,
             "ci_low": low,
             "ci_high": high,
-            "rs_sd": _deviation(similarity.values[:, : len(bank)]),
-            "p": p,
-            "q": q,
-            **{column: null[column].to_numpy() for column in null},
-            "q_untrained": q_untrained,
-            "stars": stars(q_untrained if null["n_untrained"].any() else q),
+            **tests,
             "rank": descending_ranks(rs),
             # Between two ranks the outer one: an interval must not be narrower than its level.
             "rank_low": np.floor(rank_low).astype(int),
             "rank_high": np.ceil(rank_high).astype(int),
-            "n_seeds": len(target),
+            "n_seeds": n_seeds,
             "behind": behind,
             "behind_low": behind_low,
             "behind_high": behind_high,

@@ -15,14 +15,13 @@ from fnmatch import fnmatchcase
 import numpy as np
 import pandas as pd
 
-from taskrsa.analysis.advice import ROUNDING, Similarity, Styles, behind_first
+from taskrsa.analysis.advice import Similarity, Styles, ranking_of
 from taskrsa.analysis.outcomes import Reference, correlations, prediction_rows
 from taskrsa.analysis.ranking import FEWEST
 from taskrsa.analysis.selection import choice_row
 from taskrsa.errors import DataError
 from taskrsa.paper.published import FOLLOW_UP
-from taskrsa.rsa.inference import confidence_interval, with_interval
-from taskrsa.rsa.rdm import descending_ranks
+from taskrsa.rsa.inference import with_interval
 from taskrsa.text import first_few
 
 
@@ -83,33 +82,8 @@ def given_ranking(
     Columns are those of `taskrsa.analysis.advice`; p and q are blank.
     """
     rs, draws = similarity.values[0], similarity.draws[:, 0]
-    behind, behind_low, behind_high = behind_first(rs, draws)
-    low, high = confidence_interval(draws)
-    rank_low, rank_high = confidence_interval(descending_ranks(draws))
-    table = pd.DataFrame(
-        {
-            "model": list(similarity.networks),
-            "label": [styles[name][0] for name in similarity.networks],
-            "type": [styles[name][1] for name in similarity.networks],
-            "rs": rs,
-            "ci_low": low,
-            "ci_high": high,
-            **dict.fromkeys(("rs_sd", "p", "q"), np.nan),
-            "stars": "",
-            "rank": descending_ranks(rs),
-            "rank_low": np.floor(rank_low).astype(int),
-            "rank_high": np.ceil(rank_high).astype(int),
-            "n_seeds": 1,
-            "behind": behind,
-            "behind_low": behind_low,
-            "behind_high": behind_high,
-            "tied": np.where(behind_low > ROUNDING, "no", "yes"),
-        }
-    )
-    if published:
-        order = {name: place for place, name in enumerate(published, start=1)}
-        table["rank_published"] = table["model"].map(order)
-    return table.sort_values("rs", ascending=False, kind="stable", ignore_index=True)
+    untested = {**dict.fromkeys(("rs_sd", "p", "q"), np.nan), "stars": ""}
+    return ranking_of(similarity.networks, styles, rs, draws, untested, 1, published)
 
 
 def published_runs(
