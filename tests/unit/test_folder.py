@@ -148,7 +148,7 @@ def test_what_is_not_there(tmp_path):
         read_folder("segmentation", tmp_path / "none", 0.2, 0)
     with pytest.raises(DataError, match="no such CSV file; correct"):
         read_folder("values", tmp_path / "ages.csv", 0.2, 0)
-    with pytest.raises(DataError, match="run snakemake derive_targets with the same config"):
+    with pytest.raises(DataError, match="make derive_targets of the same config"):
         read_folder("values", tmp_path / "derived/ages.csv", 0.2, 0)
     with pytest.raises(DataError, match="images: no such folder; segmentation needs images and"):
         read_folder("segmentation", tmp_path, 0.2, 0)

@@ -58,7 +58,7 @@ def missing(path: Path) -> DataError:
     """Return the error of a target that is not there."""
     if _DERIVED in path.parts:
         return DataError(
-            f"{path}: is not there yet; run snakemake {_DERIVE} with the same configuration first"
+            f"{path}: is not there yet; make {_DERIVE} of the same configuration first"
         )
     what = "CSV file" if path.suffix == ".csv" else "folder of labelled images"
     return DataError(f"{path}: no such {what}; correct the target's path")
