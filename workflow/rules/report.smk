@@ -64,6 +64,9 @@ rule report_page:
         )
 
 
+KEPT_PICTURES = ("figure4", "figure5", "figure6", "figure7", "ranking", "scores", "type_separation")
+
+
 rule reference:
     input:
         # Neither timings nor the hashes of images.
@@ -76,12 +79,8 @@ rule reference:
             )
             if Path(path).name not in ("cost.csv", "images.csv", "stimuli.csv")
         ],
-        # Two of them take as much as all tables.
-        pictures=[
-            path
-            for path in outputs.pictures(PLAN)
-            if Path(path).stem not in ("figureS1", "learning_curves")
-        ],
+        # Those of the paper; of the others git keeps the tables.
+        pictures=[path for path in outputs.pictures(PLAN) if Path(path).stem in KEPT_PICTURES],
     output:
         folder=directory(f"results/reference/{CONFIG.run}"),
     params:
