@@ -65,6 +65,11 @@ def message(values: dict, added=()) -> str:
             {"targets": {"mine": {"kind": "values", "path": "x", "recipe": {"crop": 5_000_000}}}},
             "config, targets.mine.recipe.crop: 5000000 should be less than or equal to 4096",
         ),
+        (
+            {"targets": {False: {"kind": "values", "path": "x"}}},
+            "config, targets.False: this name is no text to YAML; write it in quotes",
+        ),
+        ({"networks": "a\0b.tsv"}, "config, networks: holds a NUL sign; remove it"),
         ({"extensions": [5]}, "config, extensions.0: 5 should be a valid string"),
         ({"extensions": "my_task.py"}, "config, extensions: 'my_task.py' should be a valid array"),
         ({"run": "a b"}, "config, run: 'a b' should match pattern"),
@@ -88,6 +93,11 @@ def message(values: dict, added=()) -> str:
 )
 def test_a_wrong_key_is_one_line_that_names_it(change, expected):
     assert message({"run": "mine"} | change).startswith(expected)
+
+
+def test_what_holds_itself_is_one_line():
+    values = yaml.safe_load("{run: mine, tasks: &all [*all]}")
+    assert message(values).startswith("config: holds itself, by an alias")
 
 
 def test_a_key_that_is_missing_is_named():

@@ -66,6 +66,10 @@ def test_a_split_is_taken_as_it_is(table):
         ("image,label", ["set/0.png,x", "set/0.png,y"], "images are named set/0"),
         ("image,label,label", ["set/0.png,x,y"], "column label is listed twice"),
         ("image,label", ["set/0.png,x,y"], "line 2: has more cells than the header"),
+        ("image;label", ["set/0.png;x"], "is separated by semicolons; save it with commas"),
+        ("image\tlabel", ["set/0.png\tx"], "is separated by tabs; save it with commas"),
+        ("image,label", [".,x"], "line 2: needs an image"),
+        ("image,label", ["set/0.png,x", f"{'n' * 5000}.png,y"], "1 images are missing"),
     ],
 )
 def test_classes_that_cannot_be_used(table, header, rows, message):

@@ -134,6 +134,14 @@ def test_hidden_files_and_those_of_systems_are_no_photographs(tmp_path):
     assert folder.open_source(place).ids("train") == ["a/0"]
 
 
+def test_a_link_to_nothing_is_named(tmp_path):
+    save(tmp_path / "a.png", photograph(0))
+    (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
+    refuses(
+        DataError, "b.png: is a link to a file that is not there", lambda: folder.files(tmp_path)
+    )
+
+
 def test_a_photograph_far_too_large_is_named(tmp_path, monkeypatch):
     save(tmp_path / "bomb.png", photograph(0))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)

@@ -63,6 +63,23 @@ def test_folders_of_classes_that_cannot_be_used(classes, tmp_path):
         read_folder("classification", tmp_path / "single", 0.25, 0)
 
 
+def test_splits_of_other_names_are_no_classes(classes, tmp_path):
+    (tmp_path / "mine").mkdir()
+    classes.rename(tmp_path / "mine/Train")
+    with pytest.raises(DataError, match="its folders Train are splits, not classes"):
+        read_folder("classification", tmp_path / "mine", 0.25, 0)
+    photo(tmp_path / "mine/test/dog/9.png", 30)
+    with pytest.raises(DataError, match="its folders Train, test are splits, not classes; name"):
+        read_folder("classification", tmp_path / "mine", 0.25, 0)
+
+
+def test_classes_may_be_named_as_splits(tmp_path):
+    for at in range(4):
+        photo(tmp_path / f"set/train/{at}.png", at)
+        photo(tmp_path / f"set/test/{at}.png", 10 + at)
+    assert read_folder("classification", tmp_path / "set", 0.25, 0).classes == ("test", "train")
+
+
 def test_a_class_without_photographs_is_named(classes):
     (classes / "cow").mkdir()
     (classes / "cow/notes.txt").touch()

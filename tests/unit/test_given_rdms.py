@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import h5py
 import numpy as np
@@ -127,6 +128,10 @@ def test_other_files_are_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(DataError, match="is not an HDF5 or .npz file of RDMs"):
             read_given(path)
+    with ZipFile(path, "w") as archive:  # as torch.save writes
+        archive.writestr("archive/data.pkl", b"weights")
+    with pytest.raises(DataError, match="holds no RDMs"):
+        read_given(path)
     whole = saved(path, rdms=RDMS).read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="a.npz: "):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import json
+
 import pytest
+from snakemake.io import contains_wildcard
 from taskrsa.errors import ConfigError
-from taskrsa.plan.jobs import refuse_orphaned_jobs
+from taskrsa.plan.jobs import as_json, asked, refuse_orphaned_jobs
 
 
 @pytest.fixture
@@ -47,3 +51,18 @@ def test_where_no_job_of_slurm_ran_nothing_is_asked(queue, tmp_path):
 def test_without_slurm_nothing_is_asked(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     refuse_orphaned_jobs("taskrsa", "logs", tmp_path)
+
+
+def test_braces_in_texts_are_no_wildcards():
+    values = {"label": 'a {x} "{y}" \\', "sizes": [{"n": {}}]}
+    assert json.loads(as_json(values)) == values
+    assert not contains_wildcard(as_json(values))
+
+
+def test_what_the_disk_refuses_is_one_line():
+    @asked
+    def long():
+        raise OSError(errno.ENAMETOOLONG, "File name too long", "aaa.tsv")
+
+    with pytest.raises(SystemExit, match="^error: aaa.tsv: File name too long$"):
+        long()

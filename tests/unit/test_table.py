@@ -179,6 +179,8 @@ def test_the_example_is_a_bank():
         ({"size": "5000000"}, "size: 5000000 pixels are not within 1 to 4096"),
         ({"size": "1" * 26}, "size: '1+' is not a number of pixels"),
         ({"name": "x" * 101}, "name: 'x+' must be letters, .* 100 at most"),
+        ({"label": "a\0b"}, r"label: 'a\\x00b' holds a control character; remove it"),
+        ({"weights": "a\u2028b"}, r"weights: 'a\\u2028b' holds a control character"),
         ({"arguments": "[1]"}, "arguments: must be a JSON object"),
         ({"loader": "onnx", "arguments": '{"a": 1}'}, "arguments: a has no effect on onnx"),
         ({"loader": "onnx", "arguments": '{"trainable": 1}'}, "arguments: trainable is true or"),

@@ -49,7 +49,7 @@ rule report_page:
         gpu=as_json(CONFIG.training.gpu > 0),
         settings=as_json(CONFIG.model_dump(mode="json") | PLAN.added),
         hashes=as_json(PLAN.hashes),
-        left_out=outputs.lacking(PLAN),
+        left_out=lambda wildcards: outputs.lacking(PLAN),  # messages may hold braces
         paper_target=PLAN.paper_target,
         packages=REPORTED_PACKAGES,
     message:

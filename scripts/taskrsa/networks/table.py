@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from itertools import zip_longest
@@ -39,6 +40,7 @@ OPTIONAL = ("arguments", "task", "head", "prior", "untrained")
 NEED_WEIGHTS = ("taskonomy", "checkpoint", "onnx", TORCHSCRIPT, RDMS)
 MADE_HERE = ("trained", "random")  # loaders whose weights the run makes
 MOST_PIXELS = 4096  # a side of the input
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")  # Unicode's: control, surrogates, ends of lines
 LONGEST = 10_000  # characters of a cell: rows are handed to jobs on the command line
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _LOADERS = (
@@ -93,7 +95,7 @@ def table_rows(path: str | os.PathLike) -> list[tuple[str, dict[str, str]]]:
     # Cells may be JSON, so quotes are taken as they are.
     lines = [
         (f"{path}, line {number}", [cell.strip() for cell in line.split("\t")])
-        for number, line in enumerate(text.splitlines(), start=1)
+        for number, line in enumerate(text.split("\n"), start=1)
         if line.strip() and not line.startswith("#")
     ]
     header = lines[0][1] if lines else []
@@ -166,6 +168,8 @@ class _Cells:
         for column, cell in self.cells.items():
             if len(cell) > LONGEST:
                 self.refuse(column, f"has {len(cell)} characters; a cell has {LONGEST} at most")
+            if any(unicodedata.category(sign) in _CONTROL for sign in cell):
+                self.refuse(column, f"{cell!r} holds a control character; remove it")
         self.loader = self.cells["loader"]
         kind, _, rest = self.loader.partition(":")
         self.library = kind if kind in LIBRARIES and rest else ""

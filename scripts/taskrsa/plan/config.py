@@ -322,23 +322,32 @@ def parse(values: Mapping[str, Any], added: Iterable[str] = ()) -> tuple[Config,
 
 def parse_section(kind: type[Section], values: Mapping[str, Any], where: str = "") -> Section:
     """Return a section, whose own key is `where`, from its keys; errors as in `parse`."""
-    _check_sizes(values, where)
     try:
+        _check_values(values, where)
         # As JSON, so that neither "5" nor true passes for a number.
         return kind.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         raise ConfigError(_line(kind, values, where, error)) from None
+    except RecursionError:
+        raise ConfigError(
+            "config: holds itself, by an alias (*) of YAML, or is nested too deeply; write it out"
+        ) from None
 
 
-def _check_sizes(values: Any, where: str) -> None:
-    """Refuse whole numbers of so many digits that nothing could count with them."""
+def _check_values(values: Any, where: str) -> None:
+    """Refuse what no section could use: whole numbers of so many digits that nothing could count
+    with them, names that YAML took for other values, and signs that no path may hold."""
     named = values.items() if isinstance(values, Mapping) else ()
     listed = enumerate(values) if isinstance(values, list | tuple) else ()
     for key, value in (*named, *listed):
         place = ".".join(filter(None, [where, str(key)]))
+        if named and not isinstance(key, str):
+            raise ConfigError(f"config, {place}: this name is no text to YAML; write it in quotes")
         if isinstance(value, int) and abs(value) > LARGEST:
             raise ConfigError(f"config, {place}: {value} is too large a number; correct it")
-        _check_sizes(value, place)
+        if isinstance(value, str) and "\0" in value:
+            raise ConfigError(f"config, {place}: holds a NUL sign; remove it")
+        _check_values(value, place)
 
 
 def _line(kind: type[Section], values: Mapping, where: str, error: ValidationError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,10 +19,16 @@ from pydantic import BaseModel
 from taskrsa.errors import ConfigError, TaskrsaError
 from taskrsa.networks.network import Network
 
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')  # of JSON
+
 
 def as_json(value: Any) -> str:
-    """Return a value as JSON: sections of the config, networks, assets, lists of them."""
-    return json.dumps(value, default=_plain)
+    """Return a value as JSON: sections of the config, networks, assets, lists of them. Braces in
+    texts are escaped, as Snakemake takes a word in braces for a wildcard."""
+    return _TEXT.sub(
+        lambda text: text[0].replace("{", "\\u007b").replace("}", "\\u007d"),
+        json.dumps(value, default=_plain),
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -46,6 +53,8 @@ def asked(function: Callable) -> Callable:
             return function(*arguments, **named)
         except TaskrsaError as error:
             sys.exit(f"error: {error}")
+        except OSError as error:
+            sys.exit(f"error: {error.filename or 'output'}: {error.strerror or error}")
 
     return ask
 

@@ -114,9 +114,11 @@ def read_given(path: str | os.PathLike) -> GivenRDMs:
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
+            arrays = {key: file[key] for key in file.files}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: cannot be read ({error}); save plain arrays") from None
+    # What is no array in the archive, as in a checkpoint of PyTorch, comes as bytes.
+    return {key: values for key, values in arrays.items() if isinstance(values, np.ndarray)}
 
 
 def _read_hdf5(path: Path) -> dict[str, np.ndarray]:

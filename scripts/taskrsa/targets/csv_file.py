@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from taskrsa.targets.examples import (
 from taskrsa.targets.sets import ROLES
 from taskrsa.text import first_few, is_known
 
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # that a CSV file may have in vain
 _IMAGE, _SPLIT, _LABEL = "image", "split", "label"
 
 
@@ -52,7 +54,8 @@ def read_csv(
     refuse_doubles(path, examples)
     if len({bool(one.split) for one in examples}) > 1:
         raise DataError(f"{path}: some rows have a split and some not; give it to all or to none")
-    missing = [str(one.image) for one in examples if not one.image.is_file()]
+    # Not Path.is_file, which fails on names that are too long.
+    missing = [str(one.image) for one in examples if not os.path.isfile(one.image)]  # noqa: PTH113
     if missing:
         raise DataError(
             f"{path}: {len(missing)} images are missing: {first_few(missing)}; correct the column "
@@ -92,13 +95,16 @@ def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
 
 
 def _require(path: Path, header: list[str], column: str) -> None:
+    for sign, name in _SEPARATORS.items():
+        if column not in header and column in "".join(header).split(sign):
+            raise DataError(f"{path}: is separated by {name}; save it with commas")
     if column not in header:
         raise DataError(f"{path}: has no column {column}; add it, or correct its name")
 
 
 def _example(path: Path, line: int, row: dict[str, str], label_of: Callable) -> Example:
     image, split = row[_IMAGE], row.get(_SPLIT, "")
-    if not image or split not in ("", *ROLES):
+    if not Path(image).name or split not in ("", *ROLES):
         raise DataError(f"{path}, line {line}: needs an image, and train, val or nothing as split")
     label = label_of(f"{path}, line {line}", row)
     return Example(Path(image).with_suffix("").as_posix(), split, path.parent / image, label)

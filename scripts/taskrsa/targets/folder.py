@@ -20,6 +20,7 @@ from taskrsa.targets.examples import Example, Layout, classes_of, layout_of, mis
 from taskrsa.targets.sets import ROLES
 from taskrsa.text import first_few
 
+_SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 _LABELS = {"segmentation": ("masks", (".png",)), "regression": ("maps", (".npy", ".png"))}
 
 
@@ -57,6 +58,8 @@ def _of_classes(root: Path, split: str) -> list[Example]:
         for file in map(Path, _some(folder)):
             found.append(Example(_joined(split, _id_of(file, root)), split, file, folder.name))
     refuse_doubles(root, found)
+    if not split:
+        _refuse_splits(root, found)
     # What is scored on may lack classes.
     if len(classes_of(found)) < (1 if split == "val" else 2):
         raise DataError(
@@ -64,6 +67,17 @@ def _of_classes(root: Path, split: str) -> list[Example]:
             "class into their own folder, or give a CSV file with the columns image and label"
         )
     return found
+
+
+def _refuse_splits(root: Path, found: list[Example]) -> None:
+    """Refuse folders of classes that are named as splits and hold photographs in folders only."""
+    names = classes_of(found)
+    is_deeper = all(len(one.image.relative_to(root).parts) > 2 for one in found)
+    if names and is_deeper and _SPLITS.issuperset(map(str.lower, names)):
+        raise DataError(
+            f"{root}: its folders {', '.join(names)} are splits, not classes; name the one to "
+            "train on train and the one to score on val, beside each other"
+        )
 
 
 def _some(folder: Path) -> list[str]:
