@@ -84,7 +84,7 @@ def test_another_workflow_imports_it_with_a_prefix_and_runs_it(elsewhere, projec
     planned = elsewhere.planned()
     assert {"ranked_network_rdms", "ranked_finetune", "ranked_report_page"} <= planned
     files = [f"ranked/results/smoke/{part}" for part in PARTS]
-    elsewhere.snakemake("--", *files)
+    assert "the demo" not in elsewhere.snakemake("--", *files)
     for file in files:
         assert (elsewhere.path / file).stat().st_size > 0
     assert names(elsewhere.path) >= {"ranked", "config.yaml", "Snakefile"}
