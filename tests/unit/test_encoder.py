@@ -153,6 +153,9 @@ def test_unsafe_or_broken_weights_are_refused(tmp_path, capsys):
     half.write_bytes(half.read_bytes()[:1000])
     with pytest.raises(DataError, match="not a whole safetensors file"):
         load_encoder(half)
+    half.write_text("<!doctype html><title>404</title>")
+    with pytest.raises(DataError, match="half.safetensors: is a web page"):
+        load_encoder(half)
 
 
 def test_the_code_s_size_is_that_of_the_output():

@@ -74,7 +74,7 @@ def test_drawn_weights_are_the_same_every_time():
         ("user_networks:nn", "user_networks:nn cannot be called"),
         ("user_networks:fails", r"fails .KeyError: 'no such key', user_networks.py line \d"),
         ("user_networks:lazy", "returns a network of lazy modules; run it once"),
-        ("user_networks:text", "returns a str, not a torch module"),
+        ("user_networks:text", "returns str, not a torch module"),
     ],
 )
 def test_what_is_wrong_with_a_function(loader, words):

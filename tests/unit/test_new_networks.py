@@ -139,7 +139,7 @@ def test_onnx_files_that_cannot_be_used(tmp_path):
     refuses(ConfigError, "takes images of 192 x 48 pixels", lambda: proposals([wide]))
     many = str(onnx_file(tmp_path / "many.onnx", channels=4))
     refuses(ConfigError, "takes 4 channels", lambda: proposals([many]))
-    Path("broken.onnx").write_bytes(b"no network")
+    Path("broken.onnx").write_bytes(b"\x00no network")
     refuses(DataError, "is not a whole ONNX network", lambda: proposals(["broken.onnx"]))
     refuses(DataError, "there is no file absent.onnx", lambda: proposals(["absent.onnx"]))
 

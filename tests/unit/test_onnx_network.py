@@ -116,8 +116,10 @@ def test_what_is_wrong_with_an_onnx_network(folder):
     refuses(ConfigError, "channels: net.onnx takes 3 channels", grey)
     missing = row("onnx", weights="net.onnx", size="24", layers="block*")
     refuses(ConfigError, r"layers: nothing is named block\*; there are conv", missing)
-    Path("net.onnx").write_bytes(b"no network")
+    Path("net.onnx").write_bytes(b"\x00no network")
     refuses(DataError, "weights: net.onnx is not a whole ONNX network", plain)
+    Path("net.onnx").write_text("<!doctype html><title>404</title>")
+    refuses(DataError, "weights: net.onnx is a web page", plain)
 
 
 def test_half_precision_leaves_the_network_as_it_is_and_says_so(folder, capsys):

@@ -40,6 +40,12 @@ def kind_of_file(path: Path) -> str:
     )
 
 
+def instead_of(format_: str, path: Path) -> str:
+    """Return "is ..." where a file that should be of a format is another, and "" otherwise."""
+    kind = kind_of_file(path)
+    return f"is {kind}" if kind and format_ not in kind else ""
+
+
 def _kind_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:

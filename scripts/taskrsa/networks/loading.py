@@ -153,7 +153,7 @@ def _torch_network(row: Network, path: Path | None) -> TapNetwork:
         return ScriptNetwork(network, row)
     if not isinstance(network, nn.Module):
         raise ConfigError(
-            f"{row.where('loader')}: {row.loader} returns a {type(network).__name__}, not a torch "
+            f"{row.where('loader')}: {row.loader} returns {type(network).__name__}, not a torch "
             "module; return the network"
         )
     if any(nn.parameter.is_lazy(tensor) for tensor in network.parameters()):

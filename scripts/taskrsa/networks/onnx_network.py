@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from taskrsa.errors import ConfigError, DataError, RepresentationError
+from taskrsa.networks.file_kinds import instead_of
 from taskrsa.networks.flow import Flow
 from taskrsa.networks.layers import Layer
 from taskrsa.networks.network import CHANNELS, Network, data_files, hash_of
@@ -53,9 +54,8 @@ class OnnxNetwork(TapNetwork):
             self.onnx.checker.check_model(self.model)
         except Exception as error:  # protobuf and the checker have errors of their own
             reason = " ".join(str(error).split())[:200]
-            raise DataError(
-                f"{row.where('weights')}: {path} is not a whole ONNX network ({reason})"
-            ) from None
+            why = instead_of("ONNX", path) or f"is not a whole ONNX network ({reason})"
+            raise DataError(f"{row.where('weights')}: {path} {why}") from None
         self._read_input()
         self.session = None
 

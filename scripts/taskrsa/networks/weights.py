@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from taskrsa.errors import DataError, memory_lacked
 from taskrsa.io.files import atomic_path
 from taskrsa.networks.encoder import SmallEncoder, TaskonomyEncoder
-from taskrsa.networks.file_kinds import kind_of_file
+from taskrsa.networks.file_kinds import instead_of, kind_of_file
 from taskrsa.networks.spec import EncoderSpec, Spec, encoder_spec
 from taskrsa.text import first_few
 
@@ -68,7 +68,8 @@ def opened_safetensors(path: Path) -> Iterator[safe_open]:
         with safe_open(path, framework="pt") as file:
             yield file
     except SafetensorError as error:
-        raise DataError(f"{path}: not a whole safetensors file ({error})") from None
+        why = instead_of("safetensors", path) or f"not a whole safetensors file ({error})"
+        raise DataError(f"{path}: {why}") from None
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
