@@ -398,7 +398,10 @@ def tables_of(figure, names, *, extreme=False):
             {"similarity": similarity(names), "tree": tree(names)}
             | {"layer": "compressed", "linkage": "average", "compare": "spearman"}
         ),
-        "figure5": lambda: {"similarity": similarity(names), "compare": "spearman"},
+        "figure5": lambda: (
+            {"similarity": similarity(names), "tree": tree(names)}
+            | {"layer": "compressed", "compare": "spearman"}
+        ),
         "label_agreement": lambda: (
             {"agreement": label_agreement(), "similarity": similarity(names)}
             | {"layer": "compressed", "compare": "spearman"}

@@ -98,7 +98,7 @@ def test_figures_take_any_layer_and_linkage():
 
 
 def of_depths():
-    return {"similarity": similarity(USERS, DEPTHS)}
+    return {"similarity": similarity(USERS, DEPTHS), "layer": "last"}
 
 
 def test_the_tree_keeps_its_joins_and_puts_neighbours_together():
@@ -135,6 +135,42 @@ def test_branches_of_one_type_take_its_colour_and_mixed_ones_none():
     assert bars == {0.2: TYPE_COLOURS["2D"], 0.3: TYPE_COLOURS["3D"], 0.9: style.GREY}
 
 
+def test_the_matrix_of_a_user_s_networks_has_the_order_of_the_leaves_level_with_the_tree():
+    last = {"similarity": similarity(USERS, DEPTHS), "layer": "last"}
+    figure = draw("figure4", USERS, **last)
+    assert_clear(figure)
+    matrix, _, dendrogram = figure.axes
+    rows = list(tick_colours(matrix.yaxis))
+    assert rows == list(tick_colours(matrix.xaxis)) == list(tick_colours(dendrogram.yaxis))
+    for at, label in enumerate(matrix.get_yticklabels()):
+        leaf = dendrogram.get_yticklabels()[at]
+        heights = [text.get_window_extent().intervaly.mean() for text in (label, leaf)]
+        assert abs(heights[0] - heights[1]) < 4, label.get_text()  # pixels, of 16 a row
+    # All of the run are in one order; the key keeps that of the types.
+    assert list(tick_colours(draw("figure5", USERS, **last).axes[0].yaxis)) == rows
+    kinds = list(dict.fromkeys(s.type for s in style.network_styles(USERS, networks(USERS)).values()))
+    assert legend_texts(figure) == [style.shorten(kind) for kind in kinds if kind]
+    # The paper's types stand together, as in the paper.
+    matrix, _, dendrogram = draw("figure4", ALL).axes
+    assert list(tick_colours(matrix.yaxis)) == [TASKS[name].label for name in ALL]
+
+
+def test_lines_part_types_only_where_these_stand_together():
+    def lines(names, **of):
+        return len([line for line in draw("figure4", names, **of).axes[0].lines])
+
+    assert lines(ALL) == 2 * 3
+    users = ["clip", ALL[0], "dollars", ALL[1]]  # the leaves mix the two types
+    names = [*users[::2], *users[1::2]]
+    mixed = pd.DataFrame(0.1, names, names)
+    for a, b in (users[:2], users[2:]):
+        mixed.loc[a, b] = mixed.loc[b, a] = 0.9
+    pairs = [(a, b, mixed.loc[a, b]) for a, b in itertools.combinations(names, 2)]
+    table = pd.DataFrame(pairs, columns=["model_a", "model_b", "rs"]).assign(layer="compressed")
+    merges_of = tree(names, average_linkage(mixed.where(~np.eye(4, dtype=bool), 1).to_numpy()))
+    assert lines(names, similarity=table, tree=merges_of) == 0
+
+
 def test_a_tree_of_other_networks_is_refused():
     renamed = tree(["somebody", *FEW[1:]], merges(FEW))
     with pytest.raises(DataError, match="network somebody is not in the similarity table"):
@@ -156,7 +192,8 @@ def test_what_the_similarity_table_lacks_is_named():
 @pytest.mark.parametrize("layers", [["compressed"], LAYERS[:4], LAYERS[:5]])
 @pytest.mark.parametrize("n", [2, 20])
 def test_figure5_takes_any_number_of_layers_and_networks(layers, n):
-    figure = draw("figure5", ALL[-n:], similarity=similarity(ALL[-n:], layers))
+    names = ALL[-n:]
+    figure = draw("figure5", names, similarity=similarity(names, layers), layer=layers[-1])
     assert_clear(figure)
     panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
     below = [axes for axes in panels if len(axes.get_xticks())]

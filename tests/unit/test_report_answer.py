@@ -18,7 +18,8 @@ NETWORK = {"mine": {"kind": "network", "network": "n2"}}
 
 def said(given: Inputs, target: str = "mine") -> tuple[str, str, str]:
     found = target_answer(given, target)
-    return found.headline, " ".join(found.sentences), " ".join(found.cautions)
+    sentences = [*found.sentences, *found.notes]
+    return found.headline, " ".join(sentences), " ".join(found.cautions)
 
 
 def having(given: Inputs, **tables: pd.DataFrame | None) -> Inputs:

@@ -56,7 +56,7 @@ def test_nine_types_of_a_user_and_the_papers_four_differ_in_colour_and_shape():
 
 
 def test_types_beyond_the_colours_share_one_that_the_key_explains():
-    n = len(style.PALETTE) + 3
+    n = len(style.PALETTE) + len(TYPE_COLOURS) + 3
     known = table(*((f"n{k}", f"n{k}", f"type {k}") for k in range(n)))
     styles = style.network_styles(known["name"], known)
     others = [s for s in styles.values() if style.is_other(s)]
@@ -64,9 +64,19 @@ def test_types_beyond_the_colours_share_one_that_the_key_explains():
     assert len({s.colour for s in others}) == 1
     labels = [handle.get_label() for handle in type_handles(styles)]
     assert labels[-1] == "other types (3)"
-    assert len(labels) == len(style.PALETTE) + 1
+    assert len(labels) == len(style.PALETTE) + len(TYPE_COLOURS) + 1
     alone = {name: s for name, s in styles.items() if s.type == f"type {n - 1}"}
     assert [handle.get_label() for handle in type_handles(alone)] == [f"type {n - 1}"]
+
+
+def test_a_user_s_types_take_the_paper_s_colours_last_and_only_where_these_are_free():
+    n = len(style.PALETTE) + len(TYPE_COLOURS)
+    alone = style.type_styles(f"type {k}" for k in range(n))
+    assert len({alone[f"type {k}"] for k in range(n)}) == n
+    assert [alone[f"type {k}"][0] for k in range(n - 4)] == list(style.PALETTE)
+    beside = style.type_styles(["2D", *(f"type {k}" for k in range(n - 1))])
+    assert len(set(beside[kind] for kind in beside if kind in {"2D", *alone})) == n
+    assert beside["2D"][0] == TYPE_COLOURS["2D"]
 
 
 def test_colours_of_types_can_be_distinguished():

@@ -89,7 +89,8 @@ def draw_cells(
 
 
 def _mark_types(axes: Axes, rows: Sequence[ModelStyle], columns: Sequence[ModelStyle]) -> None:
-    """Draw strips at the left and below in the types' colours, and lines between types."""
+    """Draw strips at the left and below in the types' colours, and lines between types that stand
+    together."""
     width, height = axes.get_figure().get_size_inches()
     side = axes.get_position()
     unit_x = len(columns) / (side.width * width)  # cells an inch
@@ -97,10 +98,11 @@ def _mark_types(axes: Axes, rows: Sequence[ModelStyle], columns: Sequence[ModelS
     inset = 0.08
     for styles, down in ((rows, True), (columns, False)):
         line = axes.axhline if down else axes.axvline
+        runs = [(kind, [*run]) for kind, run in groupby(styles, key=lambda style: style.type)]
+        are_together = len(runs) == len({kind for kind, _ in runs})
         start = 0
-        for kind, group in groupby(styles, key=lambda style: style.type):
-            run = list(group)
-            if start:
+        for kind, run in runs:
+            if start and are_together:
                 line(start, color=INK, linewidth=0.6)
             if kind:
                 length = len(run) - 2 * inset

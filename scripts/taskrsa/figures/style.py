@@ -67,8 +67,8 @@ MATH = {"parse_math": True}  # for labels of axes with a formula in them
 # For curves that are not types: Okabe and Ito's colours, which all readers can distinguish.
 SERIES = ("#0072b2", "#d55e00", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#7f6a00")
 
-# Types other than the paper's four take these in turn: at least 15 CIEDE2000 units from each other,
-# from the four and from the greys.
+# Types other than the paper's four take these in turn, and then those of the four that are absent:
+# at least 15 CIEDE2000 units from each other, from the four and from the greys.
 PALETTE = (
     *("#b87400", "#2a9fd6", "#7a4a2b", "#00897b", "#8e6bbf"),
     *("#8f8f00", "#fa89a6", "#8e0443", "#2b5004", "#fd8d5d"),
@@ -122,7 +122,8 @@ def network_styles(names: Iterable[str], networks: pd.DataFrame) -> dict[str, Mo
 
     networks: columns name, label, type (may be empty): all networks of the run, so that a type has
     one colour in all figures. The paper's four types come first and have the paper's colours;
-    others take those of `PALETTE` as they come in the table, and share one when it is used up.
+    others take those of `PALETTE` as they come in the table, then the four's where these are absent,
+    and share one when all are used up.
     Networks without a type come last and are of one colour. A name that the table lacks is written
     as it is.
     """
@@ -143,10 +144,18 @@ def network_styles(names: Iterable[str], networks: pd.DataFrame) -> dict[str, Mo
 
 def type_styles(types: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Return the colour and marker of each type, the paper's four first; "" means none."""
-    others = [kind for kind in dict.fromkeys(types) if kind and kind not in TYPE_COLOURS]
-    colours = TYPE_COLOURS | dict(zip(others, PALETTE, strict=False))
-    styles = dict(zip(colours, zip(colours.values(), _MARKERS, strict=False), strict=True))
-    return styles | dict.fromkeys(others[len(PALETTE) :], (_OTHER_COLOUR, _OTHER_MARKER))
+    known = [kind for kind in dict.fromkeys(types) if kind]
+    others = [kind for kind in known if kind not in TYPE_COLOURS]
+    marked = list(zip([*TYPE_COLOURS.values(), *PALETTE], _MARKERS, strict=True))
+    papers = dict(zip(TYPE_COLOURS, marked, strict=False))
+    free = [*marked[len(papers) :], *(papers[kind] for kind in papers if kind not in known)]
+    shared = (_OTHER_COLOUR, _OTHER_MARKER)
+    return papers | dict.fromkeys(others, shared) | dict(zip(others, free, strict=False))
+
+
+def are_papers(types: Iterable[str]) -> bool:
+    """Tell whether all types are the paper's, so that networks stand in its order."""
+    return {*types} <= {*TYPE_COLOURS}
 
 
 def is_other(style: ModelStyle) -> bool:

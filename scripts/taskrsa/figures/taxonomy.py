@@ -28,6 +28,7 @@ from taskrsa.figures.style import (
     SMALL,
     SYMBOLS,
     ModelStyle,
+    are_papers,
     figure,
     layer_label,
     layer_order,
@@ -50,7 +51,8 @@ def _bar_label(compare: str) -> str:
     name="figure4",
     title="Figure 4",
     caption="Figure 4 of the paper. (a) Similarity of the networks at the last layer compared, of "
-    "encoders of this project their compressed output; (b) its tree, leaves coloured by type.",
+    "encoders of this project their compressed output; (b) its tree, leaves coloured by type. The "
+    "paper's types stand together in (a); other networks stand in the order of the leaves.",
     alt="Matrix of similarities of all networks, and their tree.",
     category="Taxonomy",
     order=10,
@@ -74,23 +76,14 @@ def figure_4(
 
     similarity: columns layer, model_a, model_b, rs; tree: rows of `linkage_table`; linkage: "paper"
     or "average", how it was made. The tree's branches are turned (optimal leaf ordering) so that
-    similar neighbours stand together. Wider than the page beyond about 28 networks.
+    similar neighbours stand together. The matrix is in the order of the types where these are the
+    paper's; elsewhere in that of the leaves, which stand beside its rows. Wider than the page
+    beyond about 28 networks.
     """
     matrix = similarity_square(similarity, layer)
-    merges, names = linkage_of(tree)
-    for name in names:
-        if name not in matrix.index:
-            raise DataError(
-                f"tree table: network {name} is not in the similarity table; make both again"
-            )
+    merges, names = _turned(tree, matrix, networks)
     styles = network_styles(names, networks)
-    matrix = matrix.loc[names, names]
-    n = len(names)
-    if n > 2:
-        upper = 1 - matrix.to_numpy()[np.triu_indices(n, 1)]
-        merges = optimal_leaf_ordering(merges, np.clip(upper, 0, None))
-    # Read from top to bottom, the tree starts where the matrix does.
-    merges = flip_tree(merges, np.array(list(map(list(styles).index, names))))
+    types, styles, n = type_handles(styles), _in_order(styles, merges, names), len(names)
 
     title, bar_width = 0.24, 0.52  # inches, the colour bar with its label
     label = text_width(style.label for style in styles.values()) + STRIP + 0.09
@@ -98,7 +91,6 @@ def figure_4(
     bar = EDGE + label + side + 0.08
     left, leaves = bar + bar_width, label - STRIP
     across = max(1.2, PAGE_WIDTH - EDGE - leaves - left)
-    types = type_handles(styles)
     below = max(label, 0.42 + keys_height(across + leaves, types))
     sheet = Sheet(left + across + leaves + EDGE, title + side + below + EDGE)
 
@@ -113,6 +105,39 @@ def figure_4(
     return Drawn(sheet.figure, similarity)
 
 
+def _turned(
+    tree: pd.DataFrame, matrix: pd.DataFrame, networks: pd.DataFrame
+) -> tuple[np.ndarray, list[str]]:
+    """Return the merges and leaves of a tree, turned so that similar neighbours stand together.
+
+    DataError if the (m, m) similarity matrix lacks a leaf.
+    """
+    merges, names = linkage_of(tree)
+    for name in names:
+        if name not in matrix.index:
+            raise DataError(
+                f"tree table: network {name} is not in the similarity table; make both again"
+            )
+    if len(names) > 2:
+        square = matrix.loc[names, names].to_numpy()
+        upper = 1 - square[np.triu_indices(len(names), 1)]
+        merges = optimal_leaf_ordering(merges, np.clip(upper, 0, None))
+    # Read from top to bottom, the tree starts where networks do elsewhere.
+    places = list(map(list(network_styles(names, networks)).index, names))
+    return flip_tree(merges, np.array(places)), names
+
+
+def _in_order(
+    styles: Mapping[str, ModelStyle], merges: np.ndarray, names: Sequence[str]
+) -> Mapping[str, ModelStyle]:
+    """Return networks in the order of a matrix: as they are where all types are the paper's, else
+    in that of a tree's leaves, those that the tree lacks last."""
+    if are_papers(style.type for style in styles.values()):
+        return styles
+    order = [names[leaf] for leaf in leaves_list(merges)]
+    return {name: styles[name] for name in dict.fromkeys([*order, *styles]) if name in styles}
+
+
 # --- Figure 5 ---
 
 
@@ -124,14 +149,21 @@ def figure_4(
     alt="Matrices of similarities, from the first layer to the last.",
     category="Taxonomy",
     order=20,
-    tables={"similarity": "tables/similarity.csv", "networks": "tables/networks.csv"},
-    settings=("compare",),
+    tables={
+        "similarity": "tables/similarity.csv",
+        "tree": "trees/{layer}_{linkage}.csv",
+        "networks": "tables/networks.csv",
+    },
+    settings=("layer", "compare"),
 )
-def figure_5(similarity: pd.DataFrame, networks: pd.DataFrame, *, compare: str) -> Drawn:
+def figure_5(
+    similarity: pd.DataFrame, tree: pd.DataFrame, networks: pd.DataFrame, *, layer: str, compare: str
+) -> Drawn:
     """Draw Figure 5: the similarity matrices of all layers, and of the labels, on one scale.
 
-    similarity: as for `figure_4`. Three panels a row; networks are named on the left and at the
-    bottom and marked by coloured strips elsewhere. A layer may lack a network: its cells stay grey.
+    similarity, tree and the order of networks: as for `figure_4`, which draws the tree. Three
+    panels a row; networks are named on the left and at the bottom and marked by coloured strips
+    elsewhere. A layer may lack a network: its cells stay grey.
     Wider than the page beyond 20 networks.
     """
     need_columns(similarity, ["layer", "model_a", "model_b", "rs"], "similarity")
@@ -139,6 +171,8 @@ def figure_5(similarity: pd.DataFrame, networks: pd.DataFrame, *, compare: str) 
     matrices = {layer: similarity_square(similarity, layer) for layer in layers}
     limits = colour_limits(list(matrices.values()))
     styles = network_styles([name for m in matrices.values() for name in m.index], networks)
+    types = type_handles(styles)
+    styles = _in_order(styles, *_turned(tree, similarity_square(similarity, layer), networks))
 
     gap, title, strip, bar = 0.1, 0.19, STRIP + 0.06, 0.48  # inches
     columns = min(3, len(layers))
@@ -148,7 +182,6 @@ def figure_5(similarity: pd.DataFrame, networks: pd.DataFrame, *, compare: str) 
     side = max(min(room / columns, 1.9), len(styles) * 0.0795)
     panels = columns * side + (columns - 1) * (gap + strip)
     width = max(2 * EDGE + label + panels + bar, COLUMN_WIDTH)
-    types = type_handles(styles)
     key = 0.08 + keys_height(width - EDGE - label, types)
     height = 2 * EDGE + rows * (title + side + strip) + label - strip + key
     sheet = Sheet(width, height)

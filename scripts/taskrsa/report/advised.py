@@ -128,7 +128,8 @@ def _probed(inputs: Inputs, target: str, models: Sequence[str]) -> Said:
 
 def _as_good(inputs: Inputs, target: str, choice: Choice) -> Said:
     if not choice.is_sure:
-        return Said(["The advice is not resampled, so how certain its order is remains unknown."])
+        said = "The advice is not resampled, so how certain its order is remains unknown."
+        return Said(notes=[said])
     drawn = "With the images resampled"
     if is_of_rsa(inputs, target) and trainings(inputs.table("ranking", target)) > 1:
         drawn += " and the small models trained anew"

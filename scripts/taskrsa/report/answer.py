@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskrsa.report.advised import advised, untrained_said
 from taskrsa.report.choice import SIMILARITY, Choice, choice_of, untrained_of
@@ -11,7 +11,7 @@ from taskrsa.report.inputs import Inputs
 from taskrsa.report.similar import ALPHA, similar
 from taskrsa.report.tuned import costs, parts_trained, tuned
 from taskrsa.report.words import Said, place, together
-from taskrsa.text import estimate, number, p_value
+from taskrsa.text import estimate, joined, number, p_value
 
 KINDS = {
     "regression": "regression of maps",
@@ -23,13 +23,15 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Answer:
-    """One headline, the sentences below it, and what speaks against trusting it."""
+    """One headline, the sentences below it, and what speaks against trusting it; `notes` hold
+    whichever network comes first."""
 
     headline: str
     sentences: Sequence[str]
     cautions: Sequence[str] = ()
     target: str = ""
     about: str = ""  # kind and size of the target
+    notes: Sequence[str] = ()
 
 
 # --- a target ---
@@ -50,7 +52,26 @@ def target_answer(inputs: Inputs, target: str) -> Answer:
     )
     is_untrained = choice.model in untrained_of(inputs, target)
     headline = _headline(inputs, choice, is_untrained, bool(said.cautions))
-    return Answer(headline, said.sentences, said.cautions, target, _about(inputs, target))
+    about = _about(inputs, target)
+    return Answer(headline, said.sentences, said.cautions, target, about, said.notes)
+
+
+def said_once(answers: Sequence[Answer]) -> tuple[list[str], list[Answer]]:
+    """Return the notes that several targets share, each once, and the answers without these."""
+    targets: dict[str, list[str]] = {}
+    for answer in answers:
+        for note in answer.notes:
+            targets.setdefault(note, []).append(answer.target)
+    shared = {note: names for note, names in targets.items() if len(names) > 1}
+    notes = [
+        note if len(names) == len(answers) else f"{joined(names)}: {note}"
+        for note, names in shared.items()
+    ]
+    rest = [
+        replace(answer, notes=[note for note in answer.notes if note not in shared])
+        for answer in answers
+    ]
+    return notes, rest
 
 
 def _headline(inputs: Inputs, choice: Choice, is_untrained: bool, in_doubt: bool) -> str:

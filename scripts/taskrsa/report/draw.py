@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from scipy.cluster.hierarchy import dendrogram
 
 from taskrsa.errors import DataError
+from taskrsa.figures.sheet import text_width
 from taskrsa.figures.style import SIMILARITY_CMAP, shorten
 from taskrsa.report.view import Mark, Styles
 from taskrsa.text import estimate, number
@@ -89,14 +90,18 @@ def matrix(similarity: pd.DataFrame, order: Sequence[str], styles: Styles, layer
     """Return a similarity matrix as SVG; every cell shows its numbers when pointed at.
 
     similarity has a row a pair: model_a, model_b, rs, ci_low, ci_high; order is that of the rows,
-    without the networks that are not compared.
+    without the networks that are not compared. In a large matrix the numbers have short labels.
     """
     known = {*similarity["model_a"], *similarity["model_b"]}
     names = [name for name in order if name in known]
     pairs = {(row.model_a, row.model_b): row for row in similarity.itertuples()}
     cell, letters, left = _measures(names, styles)
     side = left + cell * len(names) + 1
-    parts = [_open(side, side, f"Similarity of every two networks, {layer}", letters)]
+    title = f"Similarity of every two networks, {layer}"
+    parts = [_open(side, side, title, letters, f";--cell:{cell}px", "cells")]
+    whole = {name: escape(styles[name].label) for name in names}
+    if len(names) > SIDES[-2][0]:  # as there are thousands of cells
+        whole = {name: escape(shorten(styles[name].label)) for name in names}
     for at, name in enumerate(names):
         middle = left + cell * (at + 0.5)
         style = styles[name]
@@ -112,16 +117,13 @@ def matrix(similarity: pd.DataFrame, order: Sequence[str], styles: Styles, layer
         for j, second in enumerate(names):
             row = pairs.get((first, second)) or pairs.get((second, first))
             if i == j:
-                rs, said = 1.0, escape(styles[first].label)
+                rs, said = 1.0, whole[first]
             elif row is None:
                 continue
             else:
-                labels = escape(f"{styles[first].label}, {styles[second].label}")
+                labels = f"{whole[first]}, {whole[second]}"
                 rs, said = row.rs, f"{labels}: {estimate(row.rs, row.ci_low, row.ci_high)}"
-            parts.append(
-                f'<rect x="{cell * j}" width="{cell}" height="{cell}" fill="{shade(rs)}">'
-                f"<title>{said}</title></rect>"
-            )
+            parts.append(f'<rect x="{cell * j}" fill="{shade(rs)}"><title>{said}</title></rect>')
         parts.append("</g>")
     return "".join([*parts, "</svg>"])
 
@@ -155,8 +157,10 @@ def tree(linkage: np.ndarray, names: Sequence[str], styles: Styles) -> str:
 def _measures(names: Sequence[str], styles: Styles) -> tuple[int, int, float]:
     """Return the side of a cell, the size of letters and the room for labels of networks."""
     _, side, letters = next(row for row in SIDES if len(names) <= row[0])
-    longest = max(len(shorten(styles[name].label)) for name in names)
-    return side, letters, GAP + letters * (0.57 * longest + 1.2)
+    # In Matplotlib's font, which is as wide as any that a page of a system's own is shown in; a
+    # point is a 72nd of an inch.
+    labels = {shorten(styles[name].label) for name in names}
+    return side, letters, GAP + 72 * text_width(labels, letters) + 1.4 * letters
 
 
 # --- curves ---
@@ -209,10 +213,13 @@ def curves(
     return "".join([*parts, "</svg>"])
 
 
-def _open(width: float, height: float, label: str, letters: int = 12) -> str:
+def _open(
+    width: float, height: float, label: str, letters: int = 12, style: str = "", kind: str = ""
+) -> str:
+    kind = kind and f'class="{kind}" '
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
-        f'style="font-size:{letters}px" role="img" aria-label="{escape(label, quote=True)}">'
+        f'<svg {kind}viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}" '
+        f'style="font-size:{letters}px{style}" role="img" aria-label="{escape(label, quote=True)}">'
     )
 
 

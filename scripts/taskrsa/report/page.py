@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from taskrsa.errors import DataError
 from taskrsa.report import draw, view
-from taskrsa.report.answer import bank_answer, target_answer
+from taskrsa.report.answer import bank_answer, said_once, target_answer
 from taskrsa.report.inputs import Inputs
 from taskrsa.report.sections import TEMPLATES, all_sections, first_choices, first_ranks
 
@@ -26,13 +26,13 @@ def render(inputs: Inputs) -> str:
     )
     try:
         layers = list(inputs.table("similarity")["layer"])
-        answers = [
-            (target_answer(inputs, target), first_ranks(inputs, target)) for target in inputs.ranked
-        ]
+        notes, answers = said_once([target_answer(inputs, target) for target in inputs.ranked])
+        answers = [(answer, first_ranks(inputs, answer.target)) for answer in answers]
         return environment.get_template("page.html.j2").render(
             run=inputs.config.run,
             answers=answers or [(bank_answer(inputs), None)],
             summary=first_choices(inputs) if len(answers) > 1 else None,
+            notes=notes,
             sections=all_sections(inputs),
             shown_layer=inputs.layer if inputs.layer in layers else layers[0],
             types=inputs.marks,

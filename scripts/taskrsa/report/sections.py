@@ -42,6 +42,7 @@ class Section:
 
     id: str
     title: str
+    target: str = ""
     lead: Sequence[str] = ()
     claims: Sequence[Mapping] = ()
     above: Sequence[Table] = ()  # before the figures
@@ -95,6 +96,7 @@ def _section(part: Mapping, inputs: Inputs, target: str = "") -> Section:
     section = Section(
         part["id"],
         part.get("title", ""),
+        target,
         [part["lead"]] if "lead" in part else [],
         [row for row in inputs.claims if row["claim"] in ids],
         pictures=_pictures(inputs, part, target),
@@ -122,7 +124,19 @@ def _table(spec: Mapping, inputs: Inputs, target: str = "") -> Table | None:
     where = spec.get("file", f"{folder}/{of}.csv")
     title = spec["title"].format(metric=metric)
     table = table_of(frame, inputs.styles, title, columns, where, spec.get("folded", False))
-    return table and replace(table, note=spec.get("note", ""))
+    return table and replace(table, note=_note(spec, inputs, target))
+
+
+def _note(spec: Mapping, inputs: Inputs, target: str) -> str:
+    """Return what to know before reading a table; of targets the first that has it says so."""
+    of, column = spec.get("of", spec["name"]), spec.get("note_on")
+    tables = {name: inputs.table(of, name) for name in inputs.ranked if target}
+    having = [
+        name
+        for name, frame in tables.items()
+        if len(frame) and (column is None or frame[column].notna().any())
+    ]
+    return spec.get("note", "") if [target] == (having[:1] or [""]) else ""
 
 
 def _column(given: str | Mapping, metric: str) -> Column:
@@ -136,11 +150,15 @@ def _column(given: str | Mapping, metric: str) -> Column:
 def _pictures(inputs: Inputs, part: Mapping, target: str) -> list[dict]:
     """Return the figures of a section, or those of no other section, as the page shows them."""
     placed = {other.get("category") for other in PARTS}
-    shown = []
+    shown, first_of = [], {}
     for picture in inputs.pictures:
+        if picture.target in inputs.ranked:
+            first_of.setdefault(picture.figure.name, picture.target)
         figure, here = picture.figure, picture.figure.category == part.get("category")
         other = part["id"] == "more" and figure.category not in placed
         if picture.target != target or not (target or here or other):
+            continue
+        if figure.name == "layers" and _is_one_layer(inputs, target):
             continue
         uri, width, height = draw.picture(picture.path)
         where = "/".join(filter(None, ("figures", target, figure.name)))
@@ -149,6 +167,7 @@ def _pictures(inputs: Inputs, part: Mapping, target: str) -> list[dict]:
                 "figure": figure,
                 # The title has said so already.
                 "caption": figure.caption.removeprefix(f"{figure.title} of the paper. "),
+                "as_for": first_of.get(figure.name, target),  # whose figure has the caption
                 "uri": Markup(uri),
                 "width": width,
                 "height": height,
@@ -237,6 +256,17 @@ def _is_combination(frame: pd.DataFrame) -> pd.Series:
     return frame["measures"].fillna("").str.contains(" ")
 
 
+def _is_one_layer(inputs: Inputs, target: str) -> bool:
+    """Tell whether the table of layers is the ranking once more: one layer and no ceiling."""
+    layers = inputs.table("layers", target)
+    ceiling = layers.reindex(columns=["ceiling_low"])["ceiling_low"]
+    return len(layers) and layers["layer"].nunique() == 1 and ceiling.isna().all()
+
+
+def _layers(layers: pd.DataFrame, inputs: Inputs, target: str) -> pd.DataFrame:
+    return layers.head(0) if _is_one_layer(inputs, target) else layers
+
+
 # Columns that a table has one of for each measure.
 EACH = {
     "advice": lambda frame: [
@@ -255,6 +285,7 @@ DERIVED = {
     "measures": _wide_measures,
     "first_ranks": _first_ranks,
     "all_ranks": _all_ranks,
+    "layers": _layers,
     "choice": _choice,
     "curves": _labelled,
     "taps": _taps,

@@ -27,10 +27,10 @@ def similar(inputs: Inputs, target: str, choice: Choice) -> Said:
         parts.insert(2, Said(_by_images(inputs.table("ranking_images", target))))
     ranking_by = "similarity" if inputs.config.targets[target].arrays else "RSA"
     parts.append(Said(_predicted(inputs.table("prediction", target), ranking_by)))
-    parts.append(Said(_drawn(inputs, ranking, target)))
+    parts.append(Said(notes=_drawn(inputs, ranking, target)))
     if not is_of_rsa(inputs, target):
         # What speaks against RSA does not speak against an advice that does not rest on it.
-        parts = [Said([*part.sentences, *part.cautions]) for part in parts]
+        parts = [Said([*part.sentences, *part.cautions], (), part.notes) for part in parts]
     return together(parts)
 
 
@@ -120,7 +120,7 @@ def _beyond_untrained(ranking: pd.DataFrame) -> Said:
         return Said()  # given similarities have no test, so no stars
     if not there.any():
         return Said(
-            [
+            notes=[
                 "The run has no untrained networks to compare with: stars only say that there is "
                 "anything in common."
             ]

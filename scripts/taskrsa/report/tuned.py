@@ -61,7 +61,8 @@ def _close(inputs: Inputs, target: str, choice: Choice) -> Said:
     if not tuned["score"].iloc[0] > tuned["chance_score"].iloc[0]:
         return Said(cheapest_said(inputs, target, choice))
     if tuned["score_sd"].isna().all():
-        return Said(["Each has one run, so how much of the differences is chance is unknown."])
+        said = "Each was fine-tuned once, so how much of the differences is chance is unknown."
+        return Said(notes=[said])
     if not choice.others:
         return Said(["No other network comes within the deviation over seeds."])
     said = f"Within the deviation over seeds, {names_of(inputs, choice.others)} may be as good."
@@ -237,6 +238,6 @@ def parts_trained(inputs: Inputs, target: str, choice: Choice) -> Said:
         if (models := [one for one, what in how.items() if what == kind and one != choice.take])
     ]
     if mine == WHOLE:
-        return Said(said)
+        return Said(notes=said)
     of = "only the head" if mine == "head only" else "only a part"
-    return Said(said, [f"Fine-tuning trains {of} of {inputs.label(choice.take)}."])
+    return Said((), [f"Fine-tuning trains {of} of {inputs.label(choice.take)}."], said)

@@ -10,6 +10,7 @@ import pandas as pd
 from taskrsa.paper.claims import FAILS, HOLDS, OPEN
 from taskrsa.text import estimate, is_known, number, p_value, percent
 
+LONG = 25  # rows beyond which a table shows 20, which page.css says, until all are asked for
 VERDICTS = {HOLDS: "holds", FAILS: "fails", OPEN: "open"}  # their classes on the page
 
 
@@ -57,6 +58,7 @@ class Column:
     digits: int = 2
     ends: str | None = None  # what the names of the interval's columns begin with
     words: Mapping[str, str] = field(default_factory=dict)  # what stands for values
+    aside: bool = False  # a narrow screen shows it on demand only
 
     def cell(self, row: Mapping, styles: Styles) -> Cell:
         """Return what a row shows in this column; blank where it has no value."""
@@ -96,6 +98,12 @@ class Table:
     where: str = ""
     folded: bool = False  # shown on demand
     note: str = ""  # what to know before reading it
+    asides: Sequence[int] = ()  # columns that a narrow screen shows on demand
+
+    @property
+    def is_long(self) -> bool:
+        """Whether only the first rows are shown until all are asked for."""
+        return len(self.rows) > LONG and not self.folded
 
     def is_number(self, at: int) -> bool:
         """Whether a column holds numbers, which stand to the right and are sorted as such."""
@@ -116,7 +124,9 @@ def table_of(
     if not kept:
         return None
     shown = [[row[at] for at in kept] for row in rows]
-    return Table(title, [columns[at].head for at in kept], shown, where, folded)
+    asides = [at for at, column in enumerate(kept) if columns[column].aside]
+    heads = [columns[at].head for at in kept]
+    return Table(title, heads, shown, where, folded, asides=asides)
 
 
 def sort_key(value: object) -> str:

@@ -16,19 +16,21 @@ HEAD_SEES = "the layer that the head sees"
 
 
 class Said(NamedTuple):
-    """Sentences, and those that speak against trusting the answer."""
+    """Sentences, those that speak against trusting the answer, and those that hold whichever
+    network comes first: where several targets share one, the page says it once."""
 
     sentences: Sequence[str] = ()
     cautions: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 def together(parts: Iterable[Said]) -> Said:
     """Return what several parts say, in their order."""
-    sentences, cautions = [], []
+    found: Said = Said([], [], [])
     for part in parts:
-        sentences += part.sentences
-        cautions += part.cautions
-    return Said(sentences, cautions)
+        for whole, more in zip(found, part, strict=True):
+            whole += more
+    return found
 
 
 def metric_of(inputs: Inputs, target: str) -> str:

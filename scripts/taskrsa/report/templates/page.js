@@ -22,3 +22,21 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+
+// A box above long tables finds rows by what they say, those that are not shown among them.
+for (const rows of document.querySelectorAll(".shown > .rows")) {
+  const shown = rows.parentElement;
+  const find = document.createElement("input");
+  find.type = "search";
+  find.className = "find";
+  find.placeholder = "find";
+  find.setAttribute("aria-label", `Find in ${shown.querySelector(".scroll").getAttribute("aria-label")}`);
+  find.addEventListener("input", () => {
+    const sought = find.value.trim().toLowerCase();
+    shown.classList.toggle("found", sought !== "");
+    for (const row of shown.querySelectorAll("tbody tr")) {
+      row.hidden = !row.textContent.toLowerCase().includes(sought);
+    }
+  });
+  shown.querySelector(".scroll").before(find);
+}
