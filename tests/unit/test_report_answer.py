@@ -18,8 +18,7 @@ NETWORK = {"mine": {"kind": "network", "network": "n2"}}
 
 def said(given: Inputs, target: str = "mine") -> tuple[str, str, str]:
     found = target_answer(given, target)
-    sentences = [*found.sentences, *found.notes]
-    return found.headline, " ".join(sentences), " ".join(found.cautions)
+    return found.headline, " ".join(found.said), " ".join(found.cautions)
 
 
 def having(given: Inputs, **tables: pd.DataFrame | None) -> Inputs:
@@ -242,7 +241,7 @@ def test_what_fine_tuning_showed_comes_before_the_advice():
     )
     assert "The advice and the paper's RSA had put it first as well." in sentences
     assert "Before fine-tuning, Net A had the best mean rank" in sentences
-    assert "Each has one run" in sentences
+    assert "Each was fine-tuned once" in sentences
     assert not cautions
     headline, sentences, _ = said(scored(0.44, 0.3, 0.5))
     assert headline == "Fine-tune Net C."

@@ -33,6 +33,11 @@ class Answer:
     about: str = ""  # kind and size of the target
     notes: Sequence[str] = ()
 
+    @property
+    def said(self) -> list[str]:
+        """All sentences but the cautions, in the page's order."""
+        return [*self.sentences, *self.notes]
+
 
 # --- a target ---
 
