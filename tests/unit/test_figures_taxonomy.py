@@ -148,7 +148,9 @@ def test_the_matrix_of_a_user_s_networks_has_the_order_of_the_leaves_level_with_
         assert abs(heights[0] - heights[1]) < 4, label.get_text()  # pixels, of 16 a row
     # All of the run are in one order; the key keeps that of the types.
     assert list(tick_colours(draw("figure5", USERS, **last).axes[0].yaxis)) == rows
-    kinds = list(dict.fromkeys(s.type for s in style.network_styles(USERS, networks(USERS)).values()))
+    kinds = list(
+        dict.fromkeys(s.type for s in style.network_styles(USERS, networks(USERS)).values())
+    )
     assert legend_texts(figure) == [style.shorten(kind) for kind in kinds if kind]
     # The paper's types stand together, as in the paper.
     matrix, _, dendrogram = draw("figure4", ALL).axes
@@ -157,7 +159,7 @@ def test_the_matrix_of_a_user_s_networks_has_the_order_of_the_leaves_level_with_
 
 def test_lines_part_types_only_where_these_stand_together():
     def lines(names, **of):
-        return len([line for line in draw("figure4", names, **of).axes[0].lines])
+        return len(list(draw("figure4", names, **of).axes[0].lines))
 
     assert lines(ALL) == 2 * 3
     users = ["clip", ALL[0], "dollars", ALL[1]]  # the leaves mix the two types

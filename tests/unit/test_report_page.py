@@ -12,6 +12,7 @@ import pytest
 from report_runs import DEMO, LABELLED, bank, demo, race
 from taskrsa.errors import DataError
 from taskrsa.paper.claims import Run, judge_all
+from taskrsa.report.answer import Answer, said_once
 from taskrsa.report.inputs import Inputs
 from taskrsa.report.page import render
 
@@ -213,6 +214,27 @@ def test_several_targets_each_have_an_answer_and_a_section():
     assert page.index("Target <b>roads") < page.index("Target <b>leaves") < page.index(SECTION)
 
 
+def test_what_targets_share_is_said_once():
+    targets = {name: {"kind": "network", "network": "n2"} for name in ("one", "two")}
+    pictures = [picture for picture in demo().pictures if picture.figure.name == "ranking"]
+    given = bank(targets=targets)
+    both = [picture._replace(target=name) for picture in pictures for name in targets]
+    page = text_of(render(replace(given, pictures=both)))
+    assert page.count("The run has no untrained networks to compare with") == 1
+    assert page.count("Band, broken line") == 1
+    assert re.search(r"Read as that of +one", page)
+    labelled = {name: {"kind": "segmentation", **LABELLED} for name in ("one", "two")}
+    assert text_of(render(bank(targets=labelled))).count("Measures have units of their own") == 1
+
+
+def test_a_note_that_some_targets_share_names_them():
+    answers = [Answer("", [], target=name, notes=["Same."]) for name in ("a", "b")]
+    answers.append(Answer("", ["Own."], target="c", notes=["Other."]))
+    notes, rest = said_once(answers)
+    assert notes == ["a and b: Same."]
+    assert [answer.said for answer in rest] == [[], [], ["Own.", "Other."]]
+
+
 def test_a_target_that_was_not_ranked_is_left_out():
     given = bank()
     page = render(replace(given, targets={"mine": {"images": given.table("images", "mine")}}))
@@ -376,7 +398,29 @@ def test_on_a_phone_the_advice_is_seen_without_scrolling(browser, tmp_path, labe
     context.close()
 
 
-@pytest.mark.parametrize("n", [3, 20, 27])
+def test_long_tables_show_their_first_rows_until_more_are_asked_for(browser, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(render(bank(100)), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 390, "height": 900}, offline=True)
+    opened = context.new_page()
+    opened.goto(path.as_uri())
+    table = opened.locator(".shown").filter(has=opened.locator(".rows")).first
+    rows = table.locator("tbody tr:visible")
+    assert rows.count() == 20
+    table.locator(".find").fill("Net 77")
+    assert rows.count() == 1
+    table.locator(".find").fill("")
+    table.locator(".rows").check()
+    assert rows.count() == 100
+    # On a phone the less important columns are folded as well.
+    heads = table.locator("th:visible")
+    folded = heads.count()
+    table.locator(".columns").check()
+    assert heads.count() > folded
+    context.close()
+
+
+@pytest.mark.parametrize("n", [3, 20, 27, 100])
 def test_matrix_and_tree_stand_side_by_side_on_a_desk(browser, tmp_path, n):
     path = tmp_path / "report.html"
     path.write_text(render(bank(n, label="a network with a long name {}")), encoding="utf-8")

@@ -75,7 +75,7 @@ def test_a_user_s_types_take_the_paper_s_colours_last_and_only_where_these_are_f
     assert len({alone[f"type {k}"] for k in range(n)}) == n
     assert [alone[f"type {k}"][0] for k in range(n - 4)] == list(style.PALETTE)
     beside = style.type_styles(["2D", *(f"type {k}" for k in range(n - 1))])
-    assert len(set(beside[kind] for kind in beside if kind in {"2D", *alone})) == n
+    assert len({beside[kind] for kind in beside if kind in {"2D", *alone}}) == n
     assert beside["2D"][0] == TYPE_COLOURS["2D"]
 
 

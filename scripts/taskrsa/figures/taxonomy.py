@@ -157,7 +157,12 @@ def _in_order(
     settings=("layer", "compare"),
 )
 def figure_5(
-    similarity: pd.DataFrame, tree: pd.DataFrame, networks: pd.DataFrame, *, layer: str, compare: str
+    similarity: pd.DataFrame,
+    tree: pd.DataFrame,
+    networks: pd.DataFrame,
+    *,
+    layer: str,
+    compare: str,
 ) -> Drawn:
     """Draw Figure 5: the similarity matrices of all layers, and of the labels, on one scale.
 
