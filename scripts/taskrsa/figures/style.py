@@ -122,10 +122,9 @@ def network_styles(names: Iterable[str], networks: pd.DataFrame) -> dict[str, Mo
 
     networks: columns name, label, type (may be empty): all networks of the run, so that a type has
     one colour in all figures. The paper's four types come first and have the paper's colours;
-    others take those of `PALETTE` as they come in the table, then the four's where these are absent,
-    and share one when all are used up.
-    Networks without a type come last and are of one colour. A name that the table lacks is written
-    as it is.
+    others take those of `PALETTE` as they come in the table, then those of the four that are absent,
+    and share one when all are used up. Networks without a type come last and are of one colour. A
+    name that the table lacks is written as it is.
     """
     known = {
         row.name: (str(row.label), row.type if isinstance(row.type, str) else "")
