@@ -122,7 +122,7 @@ def network_styles(names: Iterable[str], networks: pd.DataFrame) -> dict[str, Mo
 
     networks: columns name, label, type (may be empty): all networks of the run, so that a type has
     one colour in all figures. The paper's four types come first and have the paper's colours;
-    others take those of `PALETTE` as they come in the table, then those of the four that are absent,
+    others take those of `PALETTE` as they come in the table, then the absent ones of the four,
     and share one when all are used up. Networks without a type come last and are of one colour. A
     name that the table lacks is written as it is.
     """
