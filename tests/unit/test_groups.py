@@ -162,8 +162,8 @@ def test_the_page_says_that_groups_were_drawn():
     grouped = replace(given, tables={"similarity": similarity.assign(n_groups=67)})
     words = "The 200 stimuli show 67 scenes or clips; intervals draw these, not single images."
     for found in (target_answer(grouped, "mine"), bank_answer(grouped)):
-        assert words in found.sentences
-    assert words not in bank_answer(given).sentences
+        assert words in found.said
+    assert words not in bank_answer(given).said
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_the_page_says_what_training_anew_may_change(seeds, words):
     ranking = given.targets["mine"]["ranking"].assign(n_seeds=seeds)
     tables = {**given.targets["mine"], "ranking": ranking}
     found = target_answer(replace(given, targets={"mine": tables}), "mine")
-    assert words in " ".join(found.sentences)
+    assert words in " ".join(found.said)
 
 
 def test_pairs_of_a_scene_count_as_often_as_it_is_drawn():
