@@ -178,18 +178,13 @@ def agreements(
     """Return C4 to C7 and C10, each (R,), of similarities (R, m + SMALL, m + SMALL)."""
     m = len(affinity)
     other = ~np.eye(m, dtype=bool)
-    ours, by_small = similarity[:, :m, :m], similarity[:, m:, :m]
+    ours = similarity[:, :m, :m]
     by_task = ours[:, other].reshape(len(ours), m, m - 1)
-    own_left_out = other[:SMALL]
+    by_small = similarity[:, m:, :m][:, other[:SMALL]].reshape(len(ours), SMALL, m - 1)
     of_pairs, of_small_pairs = (np.tril_indices(n, -1) for n in (m, SMALL))
     found = {
         "C4": ranking_agreement(ours[:, *of_pairs], (affinity + affinity.T)[of_pairs]),
-        "C5": ranking_agreement(
-            *(
-                one[:, own_left_out].reshape(len(ours), SMALL, m - 1)
-                for one in (by_small, ours[:, :SMALL])
-            )
-        ),
+        "C5": ranking_agreement(by_small, by_task[:, :SMALL]),
         "C6": ranking_agreement(
             similarity[:, m:, m:][:, *of_small_pairs], ours[:, :SMALL, :SMALL][:, *of_small_pairs]
         ),

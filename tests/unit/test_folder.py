@@ -166,6 +166,9 @@ def test_what_is_not_there(tmp_path):
     with pytest.raises(DataError, match="no such CSV file; correct"):
         read_folder("values", tmp_path / "ages.csv", 0.2, 0)
     with pytest.raises(DataError, match="make derive_targets of the same config"):
+        read_folder("values", tmp_path / "results/mine/derived/ages.csv", 0.2, 0)
+    # A folder of the user's own may have that name.
+    with pytest.raises(DataError, match="no such CSV file; correct"):
         read_folder("values", tmp_path / "derived/ages.csv", 0.2, 0)
     with pytest.raises(DataError, match="images: no such folder; segmentation needs images and"):
         read_folder("segmentation", tmp_path, 0.2, 0)

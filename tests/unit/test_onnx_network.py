@@ -120,6 +120,8 @@ def test_what_is_wrong_with_an_onnx_network(folder):
     refuses(DataError, "weights: net.onnx is not a whole ONNX network", plain)
     Path("net.onnx").write_text("<!doctype html><title>404</title>")
     refuses(DataError, "weights: net.onnx is a web page", plain)
+    Path("net.onnx").write_bytes(b"\x89HDF\r\n\x1a\n")
+    refuses(DataError, "weights: net.onnx is HDF5, as Keras writes it", plain)
 
 
 def test_half_precision_leaves_the_network_as_it_is_and_says_so(folder, capsys):

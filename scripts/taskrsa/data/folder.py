@@ -68,9 +68,11 @@ def _is_photograph(file: str | Path) -> bool:
     suffix = Path(file).suffix.lower()
     if suffix in _UNREAD:
         raise DataError(f"{file}: {suffix[1:]} is not read; save it as JPEG or PNG, or remove it")
-    if suffix in SUFFIXES and Path(file).is_symlink() and not Path(file).exists():
+    if suffix not in SUFFIXES or Path(file).is_file():
+        return suffix in SUFFIXES
+    if Path(file).is_symlink() and not Path(file).exists():
         raise DataError(f"{file}: is a link to a file that is not there; restore it or remove it")
-    return suffix in SUFFIXES and Path(file).is_file()
+    return False
 
 
 def _listed(path: Path) -> list[str]:

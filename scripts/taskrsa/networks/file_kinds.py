@@ -43,7 +43,8 @@ def kind_of_file(path: Path) -> str:
 def instead_of(format_: str, path: Path) -> str:
     """Return "is ..." where a file that should be of a format is another, and "" otherwise."""
     kind = kind_of_file(path)
-    return f"is {kind}" if kind and format_ not in kind else ""
+    # What to do about it, behind the colon, may name the format as well.
+    return f"is {kind}" if kind and format_ not in kind.partition(":")[0] else ""
 
 
 def _kind_of_zip(path: Path) -> str:

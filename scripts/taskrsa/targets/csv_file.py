@@ -55,10 +55,10 @@ def read_csv(
     if len({bool(one.split) for one in examples}) > 1:
         raise DataError(f"{path}: some rows have a split and some not; give it to all or to none")
     # Not Path.is_file, which fails on names that are too long.
-    missing = [str(one.image) for one in examples if not os.path.isfile(one.image)]  # noqa: PTH113
-    if missing:
+    absent = [str(one.image) for one in examples if not os.path.isfile(one.image)]  # noqa: PTH113
+    if absent:
         raise DataError(
-            f"{path}: {len(missing)} images are missing: {first_few(missing)}; correct the column "
+            f"{path}: {len(absent)} images are missing: {first_few(absent)}; correct the column "
             "image"
         )
     if kind == "classification" and len(classes_of(examples)) < 2:

@@ -14,8 +14,8 @@ from taskrsa.errors import DataError
 from taskrsa.targets.sets import ROLES
 from taskrsa.text import first_few
 
-# The rule that makes sets of photographs with depth, and the folder of a run that they lie in.
-_DERIVE, _DERIVED = "derive_targets", "derived"
+# Where a run keeps the sets that it derives from photographs with depth: results/<run>/derived.
+_RESULTS, _DERIVED = "results", "derived"
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,10 @@ class Layout:
 
 def missing(path: Path) -> DataError:
     """Return the error of a target that is not there."""
-    if _DERIVED in path.parts:
+    parts = path.parts[-4:]
+    if len(parts) == 4 and (parts[0], parts[2]) == (_RESULTS, _DERIVED):
         return DataError(
-            f"{path}: is not there yet; make {_DERIVE} of the same configuration first"
+            f"{path}: is not there yet; make derive_targets of the same configuration first"
         )
     what = "CSV file" if path.suffix == ".csv" else "folder of labelled images"
     return DataError(f"{path}: no such {what}; correct the target's path")
