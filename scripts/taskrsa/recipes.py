@@ -65,13 +65,15 @@ class FinetuneConfig(Section):
     crop: Annotated[int, Field(ge=8, le=4096)] | None = Field(
         None, description="Side of the crops in pixels; null for image_size."
     )
-    learning_rate: Rate = Field(0.0003, description="At the start.")
+    learning_rate: Rate = Field(0.0001, description="At the start.")
     schedule: Literal["poly", "constant"] = Field("poly", description="poly: to 0, power 0.9.")
-    head_lr_factor: Rate = Field(4, description="The head's learning rate, as a multiple.")
+    head_lr_factor: Rate = Field(1, description="The head's learning rate, as a multiple.")
     optimizer: Literal["adamw", "sgd"] = "adamw"
     weight_decay: Decay = Field(0.0001, description="Of the weights of convolutions.")
-    batch_norm: Literal["frozen", "free"] = Field(
-        "free", description="Whether the encoder's statistics stay as they came."
+    batch_norm: Literal["auto", "frozen", "free"] = Field(
+        "auto",
+        description="What normalises the encoder's features: frozen, the statistics it came with; "
+        "free, those of each batch; auto, frozen where the head starts as a probe of them.",
     )
     scale: tuple[Scale, Scale] = Field((0.75, 1.33), description="Least and largest random scale.")
     flip: bool = Field(True, description="Mirror half of the images.")
@@ -90,6 +92,12 @@ class FinetuneConfig(Section):
         if scale[0] > scale[1]:
             raise ValueError("the smaller scale comes first")
         return scale
+
+
+class ScratchFinetuneConfig(FinetuneConfig):
+    """How a network that starts at random is trained on a target."""
+
+    learning_rate: Rate = Field(0.003, description="At the start.")
 
 
 class HeadConfig(Section):

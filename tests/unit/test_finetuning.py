@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import replace
+from math import isnan
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from taskrsa.training.finetuning import (
     settings_of,
     weights_digest,
 )
+from taskrsa.training.head_start import start_at_probe
 from taskrsa.training.objectives import OBJECTIVES, miou
 
 CLASSES = ("dark", "red", "green")
@@ -71,17 +73,37 @@ def test_images_of_several_sizes_are_learned_from(sets):
     assert miou(trained, sets[1]).value == progress.curve[-1][2]
 
 
-@pytest.mark.parametrize("kind", ["frozen", "free"])
-def test_statistics_are_frozen_or_free_and_weights_are_trained(sets, kind):
-    start = network().state_dict()
-    trained, _ = finetune(network(), *sets, with_(BRIEF, batch_norm=kind), seed=0)
+@pytest.mark.parametrize(
+    ("kind", "start", "are_free"),
+    [
+        ("frozen", "random", False),
+        ("free", "random", True),
+        ("auto", "random", True),
+        ("auto", "probe", False),
+        ("free", "probe", True),
+    ],
+)
+def test_statistics_are_frozen_or_free_and_weights_are_trained(sets, kind, start, are_free):
+    head = with_(HEAD, start=start)
+    before = network(head=head).state_dict()
+    trained, _ = finetune(network(head=head), *sets, with_(BRIEF, batch_norm=kind), seed=0)
     state = trained.state_dict()
-    changed = {key: not torch.equal(start[key], state[key]) for key in state}
+    changed = {key: not torch.equal(before[key], state[key]) for key in state}
     for key, is_changed in changed.items():
         if key.startswith("encoder") and ("running" in key or "tracked" in key):
-            assert is_changed == (kind == "free"), key
+            assert is_changed == are_free, key
         elif "running" in key or key.endswith("weight"):
             assert is_changed, key
+
+
+def test_a_head_that_starts_as_a_probe_is_scored_before_the_first_step(sets):
+    head = with_(HEAD, start="probe")
+    started = network(head=head)
+    start_at_probe(started, sets[0], 0)
+    _, progress = finetune(network(head=head), *sets, BRIEF, seed=0)
+    assert [row[0] for row in progress.curve] == [0, BRIEF.steps]
+    assert isnan(progress.curve[0][1])
+    assert progress.curve[0][2] == miou(started.eval(), sets[1]).value
 
 
 class Reading:

@@ -106,6 +106,16 @@ def test_scores_stand_in_the_order_of_similarity_unranked_models_last(ranked):
     assert "score_published" not in score_rows(runs, ranked)
 
 
+def test_the_scores_of_heads_at_their_start_are_means_too(ranked):
+    runs = runs_of(SCORES)
+    assert "start_score" not in score_rows(runs, ranked)
+    is_probed = ~runs["model"].str.startswith("random")
+    runs["start_score"] = (runs["score"] - 0.1 * runs["seed"]).where(is_probed)
+    table = score_rows(runs, ranked).set_index("model")["start_score"]
+    assert table["mine"] == pytest.approx(0.52 - 0.05)
+    assert table[["random", "random_small"]].isna().all()
+
+
 def test_networks_that_were_not_fine_tuned_are_left_out(ranked):
     some = runs_of(SCORES, n_seeds=1)
     some = some[~some["model"].isin(["edge3d", "random"])].drop(columns=["iou_sky", "iou_tv"])

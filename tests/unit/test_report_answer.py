@@ -280,6 +280,18 @@ def test_networks_within_the_deviation_over_seeds_may_be_as_good():
     assert said(changed(given, "scores", score_sd=0.2))[0].startswith("Nothing here can be told")
 
 
+def test_networks_that_fine_tuning_made_worse_than_their_probe_are_named():
+    given, started = scored(0.5, 0.4, 0.3), [0.4, 0.7, 0.31, np.nan]
+    worse = "the linear probe it started from for Net B (0.700 to 0.400): lower learning_rate"
+    found = target_answer(changed(given, "scores", start_score=started), "mine")
+    assert any(worse in line for line in found.notes)
+    assert worse not in " ".join(found.cautions)
+    # Of the network to take it is a warning.
+    started[0] = 0.6
+    _, _, cautions = said(changed(given, "scores", start_score=started))
+    assert "for Net A (0.600 to 0.500) and Net B (0.700 to 0.400)" in cautions
+
+
 def test_a_target_that_no_network_learnt_is_said():
     headline, sentences, cautions = said(scored(0.2, 0.1, 0.1, small=0.1))
     assert headline == "Nothing here can be told apart: take the cheapest, Net A."

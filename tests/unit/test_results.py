@@ -61,6 +61,18 @@ def test_one_row_of_scores_and_a_curve(tmp_path, kind):
     }  # fmt: skip
 
 
+def test_the_score_of_the_probe_stands_beside_that_of_the_end(tmp_path):
+    data, where = halves("classification"), paths(tmp_path)
+    head = with_(HEAD, start="probe")
+    net = network_of("classification", data.classes, BANK, "block4", head)
+    progress = finetune_to_files("net", net, data, data, BRIEF, 5, where)
+    scores, curve = (pd.read_csv(where[name]) for name in ("scores", "curve"))
+    assert curve["step"].tolist() == [0, 2]
+    assert curve["train_loss"].isna().tolist() == [True, False]
+    assert scores["start_score"].item() == pytest.approx(progress.curve[0][2], abs=1e-5)
+    assert scores["start_score"].item() == curve.iloc[0, -1]
+
+
 def test_an_encoder_that_cannot_be_taken_out_is_refused_before_training(tmp_path):
     data = halves("segmentation")
     net = network_of(spec=BANK, tap="block4")
@@ -98,7 +110,8 @@ def test_legs_make_the_weights_of_one_training(tmp_path, ends):
     assert scores[0].equals(scores[1])
     assert scores[0]["n_val"].item() == len(val)
     curve = pd.read_csv(parts["curve"])
-    assert curve["step"].tolist() == list(dict.fromkeys(ends))
+    assert curve["step"].tolist() == [0, *dict.fromkeys(ends)]
+    assert "start_score" not in scores[1]
     names = {path.name for path in (tmp_path / "b/leg2").iterdir()}
     assert names == {"weights.state", "curve.csv", "scores.csv"}
 

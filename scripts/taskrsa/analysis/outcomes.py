@@ -2,10 +2,10 @@
 
 Dwivedi & Roig 2019, section 6.3 and Table 2: every network of the bank is fine-tuned on the target,
 and the ranking by similarity is compared with the scores that came out. Runs are a table with one
-row a fine-tuning: model, seed, trained, metric, score, chance_score, n_val (validation images) and,
-for every class or output, <metric>_<name>. A score is 1 at best. Some models in it are not ranked:
-"random" and "random_small" are trained from scratch, with the bank's encoder and with the small
-model's, and "small" is the small model itself.
+row a fine-tuning: model, seed, trained, metric, score, chance_score, n_val (validation images),
+start_score where a head starts as a probe and, for every class or output, <metric>_<name>. A score
+is 1 at best. Some models in it are not ranked: "random" and "random_small" are trained from
+scratch, with the bank's encoder and with the small model's, and "small" is the small model itself.
 
 Columns of the scores, one row a model, most similar first and unranked ones last:
 
@@ -15,6 +15,8 @@ score           mean over the seeds; score_sd is their deviation (blank with one
 score_rank      among the networks of this table, 1 is the best
 n_seeds, n_val, metric
 chance_score    of the best constant answer
+start_score     mean over the seeds of the head as a probe of the training images, before the first
+                step (blank where it starts at random)
 score_published where there is a reference
 <metric>_<name> mean score of a class or output over the seeds that have a number
 """
@@ -50,7 +52,7 @@ _PREDICTION = (
     *(f"{method}{end}" for method in _METHODS for end in _ENDS),
     *("seeds_agree", "n_models", "n_seeds_small", "n_seeds"),
 )
-_RUN = ("model", "seed", "trained", "metric", "score", "chance_score", "n_val")
+_RUN = ("model", "seed", "trained", "metric", "score", "chance_score", "n_val", "start_score")
 _BLOCK = 1000  # permutations at a time, so that all pairs of models of each fit in memory
 
 
@@ -127,6 +129,8 @@ def score_rows(
             "chance_score": runs["chance_score"].iloc[0],
         }
     )
+    if "start_score" in runs:
+        table["start_score"] = by_model["start_score"].mean().loc[names].to_numpy()
     if reference:
         table["score_published"] = [reference.scores.get(name, np.nan) for name in names]
     classes = [column for column in runs.columns if column not in (*_RUN, "tap")]

@@ -15,7 +15,7 @@ from taskrsa.new.networks import Proposal
 from taskrsa.targets.config import TargetConfig
 
 # A first answer within minutes: three small models would only narrow its interval.
-SMALL = {"seeds": [0, 1], "recipe": {"steps": 300, "learning_rate": 0.003}}
+SMALL = {"seeds": [0, 1]}
 RSA = {"bootstraps": 500, "permutations": 500}
 COUNTS = (10, 20, 50, 100)  # of images to rank from
 FINETUNE = {
@@ -103,8 +103,8 @@ def config_text(of: Settings) -> str:
         *of_target,
         _comment(f"{described}. cost.csv of the first run says what it takes.", indent=4),
         _yaml({"finetune": "none"}, indent=4),
-        _comment("The small models that RSA compares the networks with. Raise steps if their "
-                 "scores are near chance.", indent=4),
+        _comment("The small models that RSA compares the networks with. Where their scores are "
+                 "near chance, give them a recipe with more steps than 300.", indent=4),
         _yaml({"small": SMALL}, indent=4),
         "\n",
         _yaml({"robustness": {"images": [n for n in COUNTS if n <= of.n] or [of.n]}, "rsa": RSA}),

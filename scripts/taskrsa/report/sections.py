@@ -383,8 +383,8 @@ def _target(section: Section, inputs: Inputs, target: str) -> None:
         f"Scores are {metric_of(inputs, target)} on {first['n_val']:.0f} validation images; "
         f"chance, that of the best constant answer, is {number(first['chance_score'], 3)}."
     ]
-    # A single point makes no curve; the table has it.
-    if len(curves) and curves.groupby(["model", "seed"]).size().max() > 1:
+    # Start and end alone make no curve; the table has them.
+    if len(curves) and curves[curves["step"] > 0].groupby(["model", "seed"]).size().max() > 1:
         section.curves = _panels(inputs, _labelled(curves, inputs, target), first["chance_score"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from taskrsa.analysis.outcomes import has_learnt
 from taskrsa.io.costs import advice_seconds, ranking_seconds, tuning_seconds
 from taskrsa.networks.network import RDMS
 from taskrsa.report.advised import cheapest_said, is_of_rsa, measures_of
@@ -31,6 +32,7 @@ def tuned(inputs: Inputs, target: str, choice: Choice) -> Said:
             _best(inputs, target),
             _close(inputs, target, choice),
             _before(inputs, target),
+            _since_the_start(inputs, target, choice),
             _against(inputs, target),
         ]
     return together(parts)
@@ -111,6 +113,31 @@ def _lost(inputs: Inputs, target: str, who: str, model: str) -> str:
     if is_known(lost):
         said += f" and lost {percent(lost)} of the range from chance to the best"
     return f"{said}."
+
+
+def _since_the_start(inputs: Inputs, target: str, choice: Choice) -> Said:
+    """Say which networks ended clearly below the probe that their head started from."""
+    tuned = tuned_of(inputs, target)
+    if "start_score" not in tuned:
+        return Said()
+    worse = [
+        row
+        for _, row in tuned.iterrows()
+        if has_learnt(row["start_score"], row["score"], row["score_sd"])
+    ]
+    if not worse:
+        return Said()
+    fell = [
+        f"{inputs.label(row['model'])} ({number(row['start_score'], 3)} to "
+        f"{number(row['score'], 3)})"
+        for row in worse
+    ]
+    said = (
+        f"Fine-tuning ended below the linear probe it started from for {joined(fell)}: lower "
+        "learning_rate in the recipe."
+    )
+    is_taken = choice.take in [row["model"] for row in worse]
+    return Said((), [said]) if is_taken else Said(notes=[said])
 
 
 def _against(inputs: Inputs, target: str) -> Said:

@@ -18,6 +18,7 @@ from taskrsa.recipes import (
     Positive,
     PretrainedHeadConfig,
     Rendered,
+    ScratchFinetuneConfig,
     Section,
     Seed,
     Seeds,
@@ -67,7 +68,7 @@ class TargetSmallConfig(Section):
     seeds: Seeds = (0, 1, 2)
     width: Width = 16
     head: HeadConfig = HeadConfig()
-    recipe: FinetuneConfig = FinetuneConfig()
+    recipe: ScratchFinetuneConfig = ScratchFinetuneConfig()
 
 
 class AdviceConfig(Section):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from itertools import chain
+from math import nan
 from pathlib import Path
 
 import torch
@@ -53,8 +54,9 @@ class Progress:
         return bool(self.curve) and self.curve[-1][0] == self.step
 
     def add(self, scores: Scores) -> None:
-        """Add a row to the curve."""
-        self.curve.append([self.step, self.loss_sum / self.loss_count, scores.value])
+        """Add a row to the curve; there is no loss before the first step."""
+        loss = self.loss_sum / self.loss_count if self.loss_count else nan
+        self.curve.append([self.step, loss, scores.value])
         self.by_class, self.n_images = list(scores.by_class), scores.n_images
         self.loss_sum, self.loss_count = 0.0, 0
 
@@ -62,6 +64,22 @@ class Progress:
 def rate_factor(recipe: FinetuneConfig, step: int) -> float:
     """Return the learning rate of a step, counted from 0, as a share of the first."""
     return (1 - step / recipe.steps) ** POLY_POWER if recipe.schedule == "poly" else 1.0
+
+
+def starts_at_probe(network: TargetNetwork) -> bool:
+    """Return whether the head's linear part starts as a probe of the training images."""
+    return network.head_config.start == "probe"
+
+
+def keeps_statistics(network: TargetNetwork, recipe: FinetuneConfig) -> bool:
+    """Return whether the encoder normalises by the statistics it came with.
+
+    A probe is fitted to features that are normalised by them: those of small batches differ, which
+    spoils it within the first steps.
+    """
+    if recipe.batch_norm == "auto":
+        return starts_at_probe(network)
+    return recipe.batch_norm == "frozen"
 
 
 def scores_at(recipe: FinetuneConfig, step: int) -> bool:
@@ -155,8 +173,9 @@ def finetune(
         train_set, recipe, seed, network.input_channels, network.head_config.input_scale
     )
     progress, end = run.progress, recipe.steps if until is None else until
-    if progress.step == 0 and network.head_config.start == "probe":
+    if progress.step == 0 and starts_at_probe(network) and not progress.scored():
         start_at_probe(run.plain, train_set, seed)
+        progress.add(objective.evaluate(run.plain, val_set))
     bar = tqdm(total=end, initial=progress.step, desc="train", mininterval=5)
     with bar, torch.random.fork_rng(devices=[]):
         while True:
@@ -188,7 +207,7 @@ class _Run:
         )
         # What `prepare` returns may wrap the network, which shares its weights and stays as it is.
         self.plain = network.to(memory_format=torch.channels_last)
-        self.plain.freeze_statistics(recipe.batch_norm == "frozen")
+        self.plain.freeze_statistics(keeps_statistics(network, recipe))
         self.network, self.optimizer = self.accelerator.prepare(
             self.plain, _optimizer(self.plain, recipe)
         )
@@ -275,7 +294,7 @@ def seconds_of_training(
     steps: int = 4,
     enough: float = 10,
 ) -> tuple[float, float]:
-    """Return seconds a step, and seconds of what is done once: the start of the head and the score
+    """Return seconds a step, and seconds of what is done once: the start of the head and the scores
     of a whole set; from a few steps and images.
 
     No more than `steps` are timed, and none after `enough` seconds of them.
@@ -284,9 +303,10 @@ def seconds_of_training(
     brief = recipe.model_copy(update={"steps": 1 + steps})
     run = _Run(network, brief, seed=0, store=None)
     batches = Batches(train_set, brief, 0, network.input_channels, network.head_config.input_scale)
-    once, took = 0.0, []
+    once, took, scorings = 0.0, [], 1
     with torch.random.fork_rng(devices=[]):
-        if network.head_config.start == "probe":
+        if starts_at_probe(network):
+            scorings = 2
             some = train_set.first(1 + steps)
             start = time.perf_counter()
             start_at_probe(run.plain, some, seed=0)
@@ -301,5 +321,5 @@ def seconds_of_training(
         start = time.perf_counter()
         with suppress(DataError):  # so few images may have nothing to score
             objective.evaluate(run.plain, some)
-        once += (time.perf_counter() - start) / len(some) * len(val_set)
+        once += (time.perf_counter() - start) / len(some) * len(val_set) * scorings
     return sum(took) / len(took), once

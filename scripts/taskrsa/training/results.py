@@ -20,7 +20,7 @@ from taskrsa.recipes import FinetuneConfig
 from taskrsa.targets.config import KINDS
 from taskrsa.targets.sets import LabelledSet
 from taskrsa.training.checkpoint import Checkpoint, exclusive, key_of, read_state, write_whole
-from taskrsa.training.finetuning import Progress, finetune, settings_of
+from taskrsa.training.finetuning import Progress, finetune, settings_of, starts_at_probe
 from taskrsa.training.objectives import OBJECTIVES, Scores
 
 
@@ -83,25 +83,29 @@ def finetune_to_files(
         scores = Scores(progress.curve[-1][2], tuple(progress.by_class), progress.n_images)
         if reported:
             scores = objective.evaluate(network, reported)
-        row = _row(network, scores) | {"model": name, "seed": seed, "chance_score": chance}
+        # Of a race the start is scored on other images than the end.
+        start = progress.curve[0][2] if starts_at_probe(network) and not reported else None
+        row = {"model": name, "seed": seed} | _row(network, scores, chance, start)
         _write(network, row, progress, key, paths, checkpoint)
         checkpoint.finish()
     return progress
 
 
-def _row(network: TargetNetwork, scores: Scores) -> dict:
-    """Return the columns of a row of scores in their order; model, seed and chance are None."""
+def _row(
+    network: TargetNetwork, scores: Scores, chance: float, start: float | None
+) -> dict[str, object]:
+    """Return what a row of scores says; `start` is the score of the head as a probe, if it was."""
     metric = KINDS[network.kind].metric
     row = {
-        "model": None,
-        "seed": None,
         "tap": network.tap,
         "trained": network.trained,
         "metric": metric,
         "score": scores.value,
-        "chance_score": None,
+        "chance_score": chance,
         "n_val": scores.n_images,
     }
+    if start is not None:
+        row["start_score"] = start
     if len(network.classes) > 1:  # nan where a class does not occur
         names = (f"{metric.removeprefix('m')}_{name}" for name in network.classes)
         row |= zip(names, scores.by_class, strict=True)
