@@ -1,6 +1,6 @@
 """Make labelled sets of every kind from images with depth and classes, for the targets of a study.
 
-Writes what `taskrsa.targets.derived` lists beside the tables `objects` and `distance`.
+Writes what `taskrsa.targets.derived` lists beside the tables `objects` and `values`.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ SIZES = {"train": 400, "val": 300}
 N_OBJECTS = 8  # classes of the classification
 
 
-def main(source: dict, seed: int, objects: str, distance: str) -> None:
+def main(source: dict, seed: int, objects: str, values: list[str]) -> None:
     """`source` are the options of a source of images, whose own splits are not kept."""
     opened = open_source(**source)
     splits = drawn_splits(opened, SIZES, seed)

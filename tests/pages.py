@@ -33,7 +33,10 @@ from taskrsa.io.files import read_tables  # noqa: E402
 from taskrsa.paper.claims import Run, judge_all  # noqa: E402
 from taskrsa.paper.published import CLAIMS  # noqa: E402
 from taskrsa.report.view import claim_digits, claim_ours  # noqa: E402
+from taskrsa.targets.config import AdviceConfig  # noqa: E402
 from taskrsa.text import MINUS, estimate, number, p_value  # noqa: E402
+from taskrsa.transferability import TAP  # noqa: E402
+from taskrsa.transferability.study import BASELINES, Method  # noqa: E402
 
 _PART = re.compile(
     r"(?P<begin><!-- begin (?P<name>\w+)(?:: (?P<words>.*?))? -->)"
@@ -262,6 +265,44 @@ def selection(*runs: str) -> str:
     for title in titles:
         header += [title, "difference"]
     return _table(header, rows)
+
+
+# --- which measure chooses well ---
+
+
+@generator
+def study(folder: str) -> str:
+    """Write what measures of transfer are worth: the default advice, each measure at the tap, the
+    best methods, what a choice on the other targets gives, and the baselines."""
+    summary = {row["method"]: row for row in _rows(f"{folder}/study_summary.csv")}
+    advice = AdviceConfig()
+    default = Method(tuple(sorted(advice.measures)), advice.layer).name
+    at_tap = [
+        row
+        for row in summary.values()
+        if row["layer"] in (TAP, "") or pd.isna(row["layer"])
+        if len(str(row["measures"]).split()) == 1 and row["method"] not in BASELINES
+    ]
+    others = [name for name in summary if name not in BASELINES][:BEST]
+    chosen = _rows(f"{folder}/study_choice.csv", "held_out=mean")
+    shown = [summary[default] | {"label": f"the advice: {summary[default]['label']}"}]
+    shown += sorted(at_tap, key=lambda row: row["regret"])
+    shown += [summary[name] for name in others if summary[name] not in shown]
+    shown += [row | {"label": f"the best on the other targets, {row['family']}"} for row in chosen]
+    shown += [summary[name] for name in BASELINES if name in summary]
+    header = ["by", "regret", "worst", "untrained first", "Spearman", "weighted tau"]
+    return _table(header, [_study_row(row) for row in shown])
+
+
+BEST = 5  # methods of any layer and combination that the page shows
+
+
+def _study_row(row: Mapping) -> list[str]:
+    def with_ends(name: str) -> str:
+        return estimate(row[name], row[f"{name}_low"], row[f"{name}_high"])
+
+    statistics = [with_ends("regret"), number(row["regret_worst"]), number(row["untrained_first"])]
+    return [row["label"], *statistics, with_ends("spearman"), with_ends("weighted_tau")]
 
 
 @generator

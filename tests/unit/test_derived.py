@@ -10,7 +10,7 @@ import pytest
 from taskrsa.data.view import Camera, SourceInfo, View
 from taskrsa.errors import DataError
 from taskrsa.targets.config import TargetData
-from taskrsa.targets.derived import drawn_splits, write_derived
+from taskrsa.targets.derived import drawn_splits, n_classes, write_derived
 from taskrsa.targets.prepare import read_layout, write_target
 from taskrsa.targets.sets import open_sets
 
@@ -22,7 +22,8 @@ INFO = SourceInfo(
 
 @dataclass
 class Rooms:
-    """Rooms with one object: a bed in every second, a chair in most others, a lamp in the last."""
+    """Rooms with one object: a bed in every second, a chair in most others, a lamp in the last;
+    every third has a lamp as well."""
 
     n: int = 12
     info: SourceInfo = INFO
@@ -35,11 +36,13 @@ class Rooms:
         at = int(image_id)
         semantic = np.ones((SIZE, SIZE), np.int16)
         semantic[4:12, 4:12] = 4 if at == self.n - 1 else 2 + at % 2
+        semantic[13:15, :4] = 4 if at % 3 == 0 else 1
         semantic[0] = 0
         depth = np.full((SIZE, SIZE), 1.0 + at, np.float32)
         depth[:, :8] += 1
         depth[-1] = np.nan
         rgb = np.full((SIZE, SIZE, 3), 10 * at, np.uint8)
+        rgb[:, 8:] += 40
         camera = Camera(16.0, 16.0, 8.0, 8.0)
         return View(image_id=image_id, rgb=rgb, camera=camera, depth=depth, semantic=semantic)
 
@@ -73,8 +76,10 @@ def test_splits_are_drawn_of_all_images():
     [
         ("regression", "depth"),
         ("regression", "edges"),
+        ("regression", "texture"),
         ("segmentation", "classes"),
         ("values", "distance.csv"),
+        ("values", "clutter.csv"),
     ],
 )
 def test_sets_are_targets(folder, tmp_path, kind, name):
@@ -87,6 +92,20 @@ def test_distance_is_the_median(folder):
     for row in rows.itertuples():
         at = int(row.image[-6:-4])
         assert row.distance == pytest.approx(1.5 + at, abs=0.51)
+
+
+def test_clutter_counts_the_classes_that_are_seen(folder):
+    rows = pd.read_csv(folder / "clutter.csv")
+    found = {int(row.image[-6:-4]): row.clutter for row in rows.itertuples()}
+    assert found == {at: 3 if at % 3 == 0 else 2 for at in found}
+
+
+def test_a_class_of_a_few_pixels_is_not_clutter():
+    view = Rooms().view("01")
+    view.semantic[2, 2] = 2
+    assert n_classes(view, INFO) == 2
+    view.semantic[2, 2:6] = 2
+    assert n_classes(view, INFO) == 3
 
 
 def test_depth_is_unknown_where_it_was_not_measured(folder):

@@ -64,23 +64,10 @@ rule report_page:
         )
 
 
-KEPT_PICTURES = ("figure4", "figure5", "figure6", "figure7", "ranking", "scores", "type_separation")
-
-
 rule reference:
     input:
-        # Neither timings nor the hashes of images.
-        tables=[
-            path
-            for path in (
-                *outputs.bank_tables(PLAN),
-                *outputs.target_tables(PLAN),
-                *outputs.trees(PLAN),
-            )
-            if Path(path).name not in ("cost.csv", "images.csv", "stimuli.csv")
-        ],
-        # Those of the paper; of the others git keeps the tables.
-        pictures=[path for path in outputs.pictures(PLAN) if Path(path).stem in KEPT_PICTURES],
+        tables=outputs.kept_tables(PLAN),
+        pictures=outputs.kept_pictures(PLAN),
     output:
         folder=directory(f"results/reference/{CONFIG.run}"),
     params:

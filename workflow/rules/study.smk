@@ -7,7 +7,7 @@ rule derive_targets:
         files=asked(lambda wildcards: PLAN.data.files("rgbd")),
     output:
         objects=f"{RUN}/derived/objects.csv",
-        distance=f"{RUN}/derived/distance.csv",
+        values=expand(f"{RUN}/derived/{{name}}.csv", name=["distance", "clutter"]),
     params:
         code=code_of("derive_targets", "data/rgbd"),
         source=asked(lambda wildcards: as_json(PLAN.data.options("rgbd"))),
@@ -15,7 +15,7 @@ rule derive_targets:
     message:
         "Deriving labelled sets from photographs with depth and classes"
     shell:
-        command("derive_targets", params="source seed", output="objects distance")
+        command("derive_targets", params="source seed", output="objects values")
 
 
 rule study:

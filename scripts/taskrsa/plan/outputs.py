@@ -26,6 +26,11 @@ _LISTS += (
     "study_choice",
     "study_cost",
 )
+_NOT_KEPT = ("cost", "images", "stimuli")
+_OF_THE_PAPER = (
+    *("figure4", "figure5", "figure6", "figure7"),
+    *("ranking", "scores", "type_separation"),
+)
 
 
 def bank_tables(plan: Plan) -> list[str]:
@@ -123,6 +128,22 @@ def _files_of(plan: Plan, figure: Registration) -> list[str]:
 
 def pictures(plan: Plan) -> list[str]:
     return [path for path in figures(plan) if path.endswith(".png")]
+
+
+def kept_tables(plan: Plan) -> list[str]:
+    """Return the tables and trees that git keeps of a run: neither timings nor hashes of images. Of
+    a study, its own tables, what it cost among them, and the scores that they rest on."""
+    if "study" in plan.has:
+        own = [path for path in bank_tables(plan) if Path(path).stem.startswith("study_")]
+        return own + [f"{plan.targets[name].folder}/runs.csv" for name in plan.study]
+    found = [*bank_tables(plan), *target_tables(plan), *trees(plan)]
+    return [path for path in found if Path(path).stem not in _NOT_KEPT]
+
+
+def kept_pictures(plan: Plan) -> list[str]:
+    """Return the pictures that git keeps: those of the paper or, of a study, its own."""
+    kept = ("study",) if "study" in plan.has else _OF_THE_PAPER
+    return [path for path in pictures(plan) if Path(path).stem in kept]
 
 
 def everything(plan: Plan) -> list[str]:

@@ -5,9 +5,11 @@
     images/<split>/<id>.png
     depth/<split>/          regression: log depth
     edges/<split>/          regression: occlusion edges, of depth
+    texture/<split>/        regression: edges of the photograph
     classes/<split>/        segmentation: semantic classes, with classes.txt
     objects.csv             classification: the dominant object, of the most frequent ones
     distance.csv            values: median distance from the camera, metres
+    clutter.csv             values: classes with at least a hundredth of the labelled pixels
 
 Labels are those of the tasks of the same names (`taskrsa.tasks.labels`). Folders of maps share the
 images by links.
@@ -30,7 +32,10 @@ from taskrsa.targets.pixels import VOID
 from taskrsa.tasks.dictionary import TASKS
 from taskrsa.tasks.labels import Label, derive_label
 
-MAPS = {"depth": "rgb2depth", "edges": "edge3d"}  # sets of maps, and the tasks of their labels
+# Sets of maps, and the tasks of their labels.
+MAPS = {"depth": "rgb2depth", "edges": "edge3d", "texture": "edge2d"}
+VALUES = ("distance", "clutter")  # tables of a number an image
+SEEN = 0.01  # share of the labelled pixels from which on a class counts
 _CLASSES, _OBJECT = "segmentsemantic", "class_1000"
 
 
@@ -75,10 +80,12 @@ def write_derived(
                 "split": split,
                 "object": _dominant(view, source.info),
                 "distance": float(np.nanmedian(view.depth)),
+                "clutter": n_classes(view, source.info),
             }
         )
     table = pd.DataFrame(rows)
-    write_table(table[["image", "split", "distance"]], root / "distance.csv")
+    for name in VALUES:
+        write_table(table[["image", "split", name]], root / f"{name}.csv")
     write_table(_objects(table, n_objects), root / "objects.csv")
 
 
@@ -112,6 +119,13 @@ def _dominant(view: View, info: SourceInfo) -> str:
     """Return the object that is seen most of, "" where there is none."""
     label = _label(_OBJECT, view, info)
     return info.object_classes[int(label.target.argmax())] if label.valid else ""
+
+
+def n_classes(view: View, info: SourceInfo) -> int:
+    """Return how many classes have at least `SEEN` of the labelled pixels."""
+    label = _label(_CLASSES, view, info)
+    shares = np.unique_counts(label.target[label.valid]).counts / max(1, label.valid.sum())
+    return int((shares >= SEEN).sum())
 
 
 def _objects(rows: pd.DataFrame, n: int) -> pd.DataFrame:
