@@ -720,6 +720,22 @@ def test_a_study_needs_three_targets_on_which_all_networks_are_fine_tuned():
     names = {Path(path).name for path in outputs.everything(found) if "study" in path}
     tables = {f"study_{name}.csv" for name in ("measures", "summary", "choice", "cost")}
     assert names == tables | {f"study.{end}" for end in ("png", "pdf", "csv")}
+    # Git keeps these, the scores that they rest on, and no other picture.
+    kept = {*outputs.kept_tables(found), *outputs.kept_pictures(found)}
+    runs = {f"results/{found.config.run}/targets/{name}/runs.csv" for name in "abd"}
+    assert kept == runs | {
+        p for p in outputs.everything(found) if Path(p).name in {*tables, "study.png"}
+    }
+
+
+def test_git_keeps_no_timings_no_hashes_and_the_pictures_of_the_paper():
+    found = plan(config("demo"))
+    kept = {Path(path).name for path in outputs.kept_tables(found)}
+    assert kept >= {"similarity.csv", "scores.csv", "compressed_paper.nwk"}
+    assert not kept & {"cost.csv", "images.csv", "stimuli.csv"}
+    pictures = {Path(path).name for path in outputs.kept_pictures(found)}
+    assert pictures >= {"figure4.png", "figure7.png"}
+    assert not pictures & {"choice.png", "presets.png"}
     # The paper's claims are not judged by it.
     assert not [path for path in outputs.claims_tables(found) if "study" in path]
 
