@@ -17,7 +17,6 @@ and the largest change of their Spearman similarities at each layer.
 from __future__ import annotations
 
 import argparse
-import csv
 import multiprocessing
 import os
 import resource
@@ -29,7 +28,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-Row = dict[str, object]
+from rows import Row, show, write_rows
+
 SIZE = 256
 BATCH = 8
 
@@ -61,14 +61,9 @@ def main() -> None:
         median = {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
         rows.append({"what": f"{what}, {n} images", "of_forward": median["cpu_s"] / bare, **median})
     rows += alone(precision, options.networks, options.photographs)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with options.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            row = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
-            writer.writerow(row)
-            print("  ".join(f"{key} {value}" for key, value in row.items()))
+    for row in rows:
+        show(row)
+    write_rows(options.out, rows)
 
 
 def alone(function, *arguments):

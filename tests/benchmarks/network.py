@@ -14,7 +14,6 @@ first job's time, and the cache's size.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -27,6 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
+from rows import show, write_rows
 from taskrsa.data.pack import write_pack
 from taskrsa.data.view import SourceInfo, View
 from taskrsa.networks.spec import EncoderSpec
@@ -62,15 +62,8 @@ def main() -> None:
             kept = folder.joinpath("grams").glob("*")
             row["cache_mb"] = sum(file.stat().st_size for file in kept) / 1e6
             rows.append(row)
-            print("  ".join(f"{key} {shown(value)}" for key, value in row.items()), flush=True)
-    with options.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: shown(value) for key, value in row.items()} for row in rows)
-
-
-def shown(value: object) -> object:
-    return f"{value:.4g}" if isinstance(value, float) else value
+            show(row)
+    write_rows(options.out, rows)
 
 
 def pack(folder: Path, numbers: list[int] | range, path: Path) -> None:

@@ -19,7 +19,6 @@ thread.
 from __future__ import annotations
 
 import argparse
-import csv
 import multiprocessing
 import os
 import resource
@@ -33,6 +32,7 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
+from rows import Row, cell, write_rows
 from taskrsa.rsa.inference import (
     bootstrap_counts,
     bootstrap_similarity,
@@ -42,8 +42,6 @@ from taskrsa.rsa.inference import (
 from taskrsa.rsa.rdm import compute_rdm, condensed, square_form
 from taskrsa.rsa.similarity import similarity_matrix
 from taskrsa.rsa.spill import SpilledFeatures
-
-Row = dict[str, object]
 
 
 def main() -> None:
@@ -64,12 +62,7 @@ def main() -> None:
         with threadpool_limits(1):
             for d in options.features:
                 rows += timed(options.images, d, options)
-    with options.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(
-            {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows
-        )
+    write_rows(options.out, rows)
 
 
 def some_features(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -305,8 +298,7 @@ def in_a_process(name: str) -> Row:
 
 
 def show(row: Row) -> None:
-    cells = (f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values())
-    print("  ".join(cells), flush=True)
+    print("  ".join(str(cell(value)) for value in row.values()), flush=True)
 
 
 if __name__ == "__main__":
