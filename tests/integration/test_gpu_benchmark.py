@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import subprocess
 import sys
@@ -89,15 +90,23 @@ def test_trainings_say_how_long_they_wait_and_a_race_what_it_takes(rows):
     assert race["steps"] <= 2 * 12
 
 
-def test_what_there_is_no_time_for_is_left_out_with_a_line(tmp_path):
-    printed = run("--minutes", "0", "--out", tmp_path / "gpu.csv")
-    assert printed.count("left out") == 6
-    assert (tmp_path / "gpu.csv").read_text().strip() == ""
-
-
-def test_how_cards_round_is_restored(monkeypatch):
+@pytest.fixture
+def module(monkeypatch):
+    """Return what imports a module of the benchmarks."""
     monkeypatch.syspath_prepend(BENCHMARKS)
-    card = importlib.import_module("card")
+    return importlib.import_module
+
+
+def test_what_there_is_no_time_for_is_left_out_with_a_line(module, capsys):
+    until = module("gpu").until
+    assert list(until(math.inf, "race", iter([{}, None]))) == [{}, None]
+    assert capsys.readouterr().out == ""
+    assert list(until(0, "race", (row for row in [{}]))) == []
+    assert capsys.readouterr().out.startswith("race: what is left of it is left out")
+
+
+def test_how_cards_round_is_restored(module):
+    card = module("card")
     switches = (torch.backends.cuda.matmul, torch.backends.cudnn)
     before = [switch.allow_tf32 for switch in switches]
     for tf32 in (True, False):
