@@ -11,6 +11,7 @@ from sklearn.linear_model import RidgeCV
 from small_targets import BANK, HEAD, KINDS, RECIPE, halves, network_of, scenes, with_
 from taskrsa.errors import DataError
 from taskrsa.networks.target import load_target, target_bytes
+from taskrsa.recipes import FinetuneConfig
 from taskrsa.training.finetuning import finetune
 from taskrsa.training.head_start import PENALTIES, cells_of, places_of, probe, start_at_probe
 from taskrsa.training.objectives import OBJECTIVES
@@ -133,13 +134,14 @@ def with_statistics(net, data):
 @pytest.mark.parametrize("kind", KINDS)
 def test_after_few_steps_on_few_labels_it_is_better_than_a_head_at_random(kind):
     data, val = halves(kind, 8), halves(kind, 32, 9, "val")
-    recipe = with_(RECIPE, steps=4, batch_size=8, learning_rate=3e-4)
+    recipe = with_(RECIPE, steps=4, batch_size=8, learning_rate=FinetuneConfig().learning_rate)
 
     def score(head, seed):
         net = with_statistics(network(kind, data, head, seed), halves(kind, 32, 5))
         return finetune(net, data, val, recipe, seed)[1].curve[-1][2]
 
-    probed, random = (np.mean([score(head, seed) for seed in (0, 1)]) for head in (PROBE, HEAD))
+    # One encoder at random of four happens to separate the classes of such images at once.
+    probed, random = (np.mean([score(head, seed) for seed in range(4)]) for head in (PROBE, HEAD))
     assert probed > random + 0.1
 
 
