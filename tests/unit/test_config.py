@@ -41,6 +41,11 @@ def message(values: dict, added=()) -> str:
         ({"robustness": {"images": [2]}}, "config, robustness.images.0: 2 should be greater than"),
         ({"robustness": {"stages": [120]}}, "config, robustness.stages.0: 120 should be less than"),
         ({"encoder": {"units": [1, 2]}}, "config, encoder.units.2: is missing; set it"),
+        (
+            {"encoder": {"width": 4, "units": [1, 1, 1, 1]}},
+            "config, encoder: a block of one unit and stride 2 has 4 channels before it, and "
+            "PyTorch crashes in training it; use 8 or more",
+        ),
         ({"n_random": 1}, "config, n_random: give 0, or at least 2"),
         ({"simulated": {"n_train": 0}}, "config, simulated.n_train: 0 should be greater than"),
         ({"simulated": {"n_val": 10**7}}, "config, simulated.n_val: 10000000 should be less than"),

@@ -200,7 +200,9 @@ def test_untrained_networks_are_said_beside_the_first():
     beside = changed(untuned(), "ranking", **of, q_untrained=0.01)
     _, sentences, cautions = said(beside)
     assert "3 of 3 networks are more similar than an untrained one would be (q < 0.05)" in sentences
-    assert "5 untrained of the design of Net A have 0.30 [0.10, 0.50] (mean, and" in sentences
+    assert (
+        "5 untrained networks of the design of Net A have 0.30 [0.10, 0.50] (mean, and" in sentences
+    )
     none = "no network is more similar to the target than an untrained one of its design would be"
     assert none not in sentences + cautions
     given = changed(bank(targets=NETWORK), "ranking", **of, q_untrained=0.2)

@@ -226,6 +226,7 @@ class AssetsConfig(Section):
 LARGEST = 10**12  # whole number of a configuration
 # What becomes the name of a folder.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+_FEWEST_INPUTS = 8  # channels before a block of one unit that strides
 
 
 class Config(Section):
@@ -277,6 +278,21 @@ class Config(Section):
     rsa: RsaConfig = RsaConfig()
     affinities: AffinitiesConfig = AffinitiesConfig()
     assets: AssetsConfig = AssetsConfig()
+
+    @field_validator("encoder")
+    @classmethod
+    def _trains(cls, encoder: EncoderConfig) -> EncoderConfig:
+        # On CPUs the backward pass of a 1 x 1 convolution with fewer inputs that strides, the
+        # shortcut of a block of one unit, writes beyond its memory (PyTorch 2.13, channels last).
+        inputs = (encoder.width, *(encoder.width * 4 * 2**block for block in range(3)))
+        for n, units, stride in zip(inputs, encoder.units, encoder.strides, strict=True):
+            if n < _FEWEST_INPUTS and units == 1 and stride == 2:
+                raise ValueError(
+                    f"a block of one unit and stride 2 has {n} channels before it, and PyTorch "
+                    f"crashes in training it; use {_FEWEST_INPUTS} or more (width), two units or "
+                    "stride 1"
+                )
+        return encoder
 
     @field_validator("n_random")
     @classmethod

@@ -128,9 +128,12 @@ def _beyond_untrained(ranking: pd.DataFrame) -> Said:
     rows = ranking[there]
     first, n = rows.iloc[0], int((rows["q_untrained"] < ALPHA).sum())
     have = estimate(first["untrained_mean"], first["untrained_low"], first["untrained_high"])
+    count = first["n_untrained"]
     beside = (
-        f"{first['n_untrained']:.0f} untrained of the design of {first['label']} have {have} "
-        "(mean, and the range of 95 % of such networks)"
+        f"an untrained network of the design of {first['label']} has {have}"
+        if count == 1
+        else f"{count:.0f} untrained networks of the design of {first['label']} have {have} (mean, "
+        "and the range of 95 % of such networks)"
     )
     if n:
         said = f"{n} of {len(rows)} networks are more similar than an untrained one would be"
