@@ -269,6 +269,8 @@ def selection(*runs: str) -> str:
 
 # --- which measure chooses well ---
 
+BEST = 5  # methods of any layer and combination that the page shows
+
 
 @generator
 def study(folder: str) -> str:
@@ -292,9 +294,6 @@ def study(folder: str) -> str:
     shown += [summary[name] for name in BASELINES if name in summary]
     header = ["by", "regret", "worst", "untrained first", "Spearman", "weighted tau"]
     return _table(header, [_study_row(row) for row in shown])
-
-
-BEST = 5  # methods of any layer and combination that the page shows
 
 
 def _study_row(row: Mapping) -> list[str]:

@@ -95,9 +95,10 @@ class FinetuneConfig(Section):
 
 
 class ScratchFinetuneConfig(FinetuneConfig):
-    """How a network that starts at random is trained on a target."""
+    """How a network that starts at random, without statistics of data, is trained on a target."""
 
     learning_rate: Rate = Field(0.003, description="At the start.")
+    batch_norm: Literal["auto", "frozen", "free"] = "free"
 
 
 class HeadConfig(Section):

@@ -11,7 +11,7 @@ from taskrsa.report.advised import cheapest_said, is_of_rsa, measures_of
 from taskrsa.report.choice import Choice, tuned_of
 from taskrsa.report.inputs import SMALL, Inputs
 from taskrsa.report.view import amount
-from taskrsa.report.words import Said, metric_of, names_of, ordinal, together
+from taskrsa.report.words import Said, listed, metric_of, names_of, ordinal, together
 from taskrsa.text import is_known, joined, number, percent
 from taskrsa.transferability.race_table import Outcome, outcome
 from taskrsa.transferability.study import regrets
@@ -133,7 +133,7 @@ def _since_the_start(inputs: Inputs, target: str, choice: Choice) -> Said:
         for row in worse
     ]
     said = (
-        f"Fine-tuning ended below the linear probe it started from for {joined(fell)}: lower "
+        f"Fine-tuning ended below the linear probe it started from for {listed(fell)}: lower "
         "learning_rate in the recipe."
     )
     is_taken = choice.take in [row["model"] for row in worse]

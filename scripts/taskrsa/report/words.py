@@ -51,8 +51,12 @@ def place(layer: str) -> str:
 
 def names_of(inputs: Inputs, models: Sequence[str]) -> str:
     """Return the names of networks as running text, the first few of many."""
-    labels = [inputs.label(model) for model in models]
-    return joined(labels) if len(labels) <= NAMED else first_few(labels, NAMED)
+    return listed([inputs.label(model) for model in models])
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return texts as a running list, the first few of many."""
+    return joined(texts) if len(texts) <= NAMED else first_few(texts, NAMED)
 
 
 def measure_label(name: str) -> str:

@@ -173,7 +173,7 @@ def finetune(
         train_set, recipe, seed, network.input_channels, network.head_config.input_scale
     )
     progress, end = run.progress, recipe.steps if until is None else until
-    if progress.step == 0 and starts_at_probe(network) and not progress.scored():
+    if progress.step == 0 and starts_at_probe(network):
         start_at_probe(run.plain, train_set, seed)
         progress.add(objective.evaluate(run.plain, val_set))
     bar = tqdm(total=end, initial=progress.step, desc="train", mininterval=5)
