@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import preloaded
 import pytest
+
+# Workers run side by side, on as many cores: threads of PyTorch and of OpenBLAS would wait for each
+# other. Jobs say themselves how many they take.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for library in ("OMP", "OPENBLAS"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -49,29 +60,69 @@ def real_data() -> Path:
     return Path(path)
 
 
+class Preloaded:
+    """A server of programs whose libraries are imported once (preloaded.py)."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="taskrsa")
+        python = Path(self.folder, "python")
+        # Without the site's packages, which take longer to find than the rest to run.
+        code = (ROOT / "tests/preloaded.py").read_text(encoding="utf-8")
+        python.write_text(f"#!{sys.executable} -IS\n{code}", encoding="utf-8")
+        python.chmod(0o755)
+        self.server = subprocess.Popen(
+            [sys.executable, str(python), "--serve"], stdin=subprocess.DEVNULL
+        )
+        atexit.register(self.end)
+        while not Path(self.folder, preloaded.SOCKET).exists():
+            assert self.server.poll() is None, "the server of preloaded programs did not start"
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        self.server.kill()
+        self.server.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def run(self, words: list[str], cwd: Path, environment: dict[str, str]) -> tuple[int, str]:
+        """Run a program; return its exit status and what it printed."""
+        with tempfile.TemporaryFile() as printed, open(os.devnull) as nothing:
+            streams = [nothing.fileno(), printed.fileno(), printed.fileno()]
+            status = preloaded.ask(self.folder, words, str(cwd), environment, streams)
+            printed.seek(0)
+            return status, printed.read().decode(errors="replace")
+
+
+@cache
+def shared_server() -> Preloaded:
+    return Preloaded()
+
+
 @dataclass
 class Project:
     """A copy of the project in which tests may run, edit and break things."""
 
     path: Path
 
-    def snakemake(self, *words: str, cores: int = 2, data: Path | None = None, ok: bool = True):
-        """Run Snakemake and return what it printed; fail the test if it fails and `ok`."""
+    def snakemake(
+        self,
+        *words: str,
+        cores: int = 2,
+        data: Path | None = None,
+        ok: bool = True,
+        server: Preloaded | None = None,
+    ) -> str:
+        """Run Snakemake and return what it printed; fail the test if it fails and `ok`.
+
+        Snakemake and its jobs are forks of a server's process, by default of one for all tests.
+        """
         # Every job compiles the library again unless its bytecode is kept.
         without = ("TASKRSA_DATA", "PYTHONDONTWRITEBYTECODE")
         environment = {k: v for k, v in os.environ.items() if k not in without}
         if data is not None:
             environment["TASKRSA_DATA"] = str(data)
-        done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", str(cores), *words],
-            cwd=self.path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        printed = done.stdout + done.stderr
-        assert (done.returncode == 0) == ok, printed[-6000:]
+        command = ["-m", "snakemake", "--cores", str(cores), *words]
+        status, printed = (server or shared_server()).run(command, self.path, environment)
+        assert (status == 0) == ok, printed[-6000:]
         return printed
 
     def planned(self, *words: str) -> set[str]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 
 import yaml
@@ -67,7 +64,7 @@ def finetuning(bench: Bench) -> Iterator[Row]:
             operations = counter.get_total_flops() / recipe.batch_size
             for what, (threads, batches) in sources.items():
                 bench.forget_peak()
-                source = batches_of(batches, run.progress.step, threads)
+                source = batches.since(run.progress.step, threads)
                 per_step, waited = stepped(bench, run, source, warm_up=2 + threads)
                 source.close()
                 per_s = recipe.batch_size / per_step
@@ -90,18 +87,6 @@ def paper_s(form: Form) -> tuple[HeadConfig, FinetuneConfig]:
     sizes = {"crop": form.crop, "batch_size": form.batch_size}
     head = HeadConfig(**section["head"] | form.recipe_head)
     return head, FinetuneConfig(**section["recipe"] | sizes)
-
-
-def batches_of(batches: Batches, first: int, threads: int) -> Iterator:
-    """Yield the batches from a step on, made when asked for or ahead by threads."""
-    if not threads:
-        yield from (batches[step] for step in count(first))
-    with ThreadPoolExecutor(threads) as pool:
-        made = deque(pool.submit(batches.__getitem__, first + at) for at in range(threads))
-        for step in count(first + threads):
-            batch = made.popleft().result()
-            made.append(pool.submit(batches.__getitem__, step))
-            yield batch
 
 
 def stepped(bench: Bench, run: _Run, source: Iterator, warm_up: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import PROFILE, Project, copy_project
+from conftest import PROFILE, Preloaded, Project, copy_project
 from PIL import Image
 from taskrsa.rsa.rdm_file import read_rdms
 
@@ -188,7 +188,7 @@ def test_what_changes_is_made_again_and_nothing_else(ran, tmp_path):
 def test_tables_are_the_same_with_one_core(ran, tmp_path):
     other = with_target(copy_project(tmp_path / "other"))
     paths = [f"results/mine/targets/kinds/{name}.csv" for name in TABLES]
-    other.snakemake(*RUN, "--", *paths, cores=1)
+    other.snakemake(*RUN, "--", *paths, cores=1, server=Preloaded())
     for path in paths:
         assert (other.path / path).read_bytes() == (ran.path / path).read_bytes(), path
 

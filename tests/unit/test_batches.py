@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 import torch
 from small_targets import RECIPE, halves, scene, scenes, with_
+from taskrsa.errors import DataError
 from taskrsa.training.batches import GREY, Batches, at_scale, augment, image_of
 from torch.nn import functional as F
 
@@ -106,6 +109,32 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone():
     assert straight[0][0].shape == (2, 3, 32, 32)
     assert -1 <= straight[0][0].min() < straight[0][0].max() <= 1
     assert Batches(train, RANDOM, seed=1, input_channels=1)[0][0].shape == (2, 1, 32, 32)
+
+
+def test_threads_ahead_make_the_same_batches():
+    train, _ = scenes()
+    batches = Batches(train, RANDOM, seed=1)
+    with closing(batches.since(2, threads=3)) as ahead, closing(batches.since(2)) as asked:
+        for _ in range(6):
+            for made, expected in zip(next(ahead), next(asked), strict=True):
+                assert torch.equal(made, expected)
+
+
+def test_what_cannot_be_read_ahead_is_told_where_it_is_asked_for(monkeypatch):
+    train, _ = scenes()
+    batches = Batches(train, RANDOM, seed=1)
+    make = batches.example
+
+    def fail(step: int, place: int):
+        if step == 4:
+            raise DataError("image 4 is damaged")
+        return make(step, place)
+
+    monkeypatch.setattr(batches, "example", fail)
+    with closing(batches.since(2, threads=3)) as ahead:
+        next(ahead), next(ahead)
+        with pytest.raises(DataError, match="damaged"):
+            next(ahead)
 
 
 def test_crops_come_at_the_scale_the_encoder_sees():

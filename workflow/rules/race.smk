@@ -38,6 +38,7 @@ rule race_leg:
         f"{RUN}/benchmarks/finetune_{{target}}_race_{{network}}_round{{round}}.tsv"
     wildcard_constraints:
         target=RACED,
+    threads: FINETUNING_THREADS
     resources:
         **FINETUNING,
     params:
@@ -86,6 +87,7 @@ rule race_winner:
         f"{RUN}/benchmarks/finetune_{{target}}_{{tap}}_{{network}}_s{{seed}}.tsv"
     wildcard_constraints:
         target=RACED,
+    threads: FINETUNING_THREADS
     resources:
         **FINETUNING,
     params:

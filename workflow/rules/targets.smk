@@ -9,6 +9,8 @@ FINETUNING = {
     "runtime": lambda wildcards: PLAN.targets[wildcards.target].config.runtime,
     "gpu": CONFIG.training.gpu,
 }
+# Where a card computes, they read and crop the images of the next batches.
+FINETUNING_THREADS = 8 if CONFIG.training.gpu else 1
 
 # Other rules make what a race fine-tunes (race.smk).
 RACED = among(name for name, target in PLAN.targets.items() if target.is_raced)
@@ -47,6 +49,7 @@ rule train_target_model:
         scores=f"{RUN}/targets/{{target}}/small/s{{seed}}/scores.csv",
     benchmark:
         f"{RUN}/benchmarks/train_target_{{target}}_s{{seed}}.tsv"
+    threads: FINETUNING_THREADS
     resources:
         **FINETUNING,
     params:
@@ -197,6 +200,7 @@ rule finetune:
         f"{RUN}/benchmarks/finetune_{{target}}_{{tap}}_{{network}}_s{{seed}}.tsv"
     wildcard_constraints:
         target=NOT_RACED,
+    threads: FINETUNING_THREADS
     resources:
         **FINETUNING,
     params:
@@ -268,6 +272,7 @@ rule target_cost:
         beside=of_target(lambda target: [*chain(*map(PLAN.bank.beside, target.trainable))]),
     output:
         table=f"{RUN}/targets/{{target}}/cost.csv",
+    threads: FINETUNING_THREADS
     resources:
         **FINETUNING,
     params:

@@ -6,7 +6,12 @@ training that was cut off goes on exactly as if it had not been, without any gen
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import count
+from threading import Lock
 
 import numpy as np
 import torch
@@ -120,6 +125,19 @@ class Batches:
         self.input_channels = input_channels
         self.room = cache_mb * 1e6
         self.cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.keeping = Lock()
+
+    def since(self, first: int, threads: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches from a step on: made when asked for or, with threads, one of each
+        ahead. What they hold is the same."""
+        if not threads:
+            yield from map(self.__getitem__, count(first))
+        with ThreadPoolExecutor(threads) as pool:
+            made = deque(pool.submit(self.__getitem__, first + at) for at in range(threads))
+            for step in count(first + threads):
+                batch = made.popleft().result()
+                made.append(pool.submit(self.__getitem__, step))
+                yield batch
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the network's input (B, channels, crop, crop) and the labels: ids (B, crop, crop)
@@ -141,7 +159,8 @@ class Batches:
             return self.cache[index]
         pair = self.images.image(index), self.images.label(index)
         size = sum(array.nbytes for array in pair)
-        if size <= self.room:
-            self.room -= size
-            self.cache[index] = pair
+        with self.keeping:
+            if size <= self.room and index not in self.cache:
+                self.room -= size
+                self.cache[index] = pair
         return pair

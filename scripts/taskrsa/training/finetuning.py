@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -177,7 +177,8 @@ def finetune(
         start_at_probe(run.plain, train_set, seed)
         progress.add(objective.evaluate(run.plain, val_set))
     bar = tqdm(total=end, initial=progress.step, desc="train", mininterval=5)
-    with bar, torch.random.fork_rng(devices=[]):
+    source = batches.since(progress.step, run.loading_threads)
+    with bar, closing(source), torch.random.fork_rng(devices=[]):
         while True:
             is_end = progress.step == end
             if (is_end or scores_at(recipe, progress.step)) and not progress.scored():
@@ -185,7 +186,7 @@ def finetune(
                 run.save()
             if is_end:
                 break
-            run.step(*batches[progress.step], objective.loss)
+            run.step(*next(source), objective.loss)
             bar.update()
             # The last step's state is kept before the score, which may take long, begins.
             if progress.step == end or run.is_due():
@@ -235,6 +236,11 @@ class _Run:
         self.progress.step += 1
         self.progress.loss_sum += require_finite(value.item(), step + 1)
         self.progress.loss_count += 1
+
+    @property
+    def loading_threads(self) -> int:
+        """Return how many threads make batches ahead: those of the job, where a card computes."""
+        return 0 if self.accelerator.device.type == "cpu" else torch.get_num_threads()
 
     def is_due(self) -> bool:
         """Return whether the recipe asks for the state to be saved now."""
@@ -303,8 +309,9 @@ def seconds_of_training(
     brief = recipe.model_copy(update={"steps": 1 + steps})
     run = _Run(network, brief, seed=0, store=None)
     batches = Batches(train_set, brief, 0, network.input_channels, network.head_config.input_scale)
+    source = batches.since(0, run.loading_threads)
     once, took, scorings = 0.0, [], 1
-    with torch.random.fork_rng(devices=[]):
+    with closing(source), torch.random.fork_rng(devices=[]):
         if starts_at_probe(network):
             scorings = 2
             some = train_set.first(1 + steps)
@@ -312,10 +319,10 @@ def seconds_of_training(
             start_at_probe(run.plain, some, seed=0)
             share = min(len(train_set), PROBED_IMAGES) / len(some)
             once += (time.perf_counter() - start) * share
-        run.step(*batches[0], objective.loss)  # what is done once a process
+        run.step(*next(source), objective.loss)  # what is done once a process
         while not took or (len(took) < steps and sum(took) < enough):
             start = time.perf_counter()
-            run.step(*batches[1 + len(took)], objective.loss)
+            run.step(*next(source), objective.loss)
             took.append(time.perf_counter() - start)
         some = val_set.first(1 + steps)
         start = time.perf_counter()
