@@ -3,7 +3,7 @@
 Snakemake and each of its jobs import PyTorch, SciPy, pandas and others for one to three seconds, a
 thousand times in the tests. Here one server imports them once; a program is then a fork of it, with
 the arguments, folder, environment and streams that it would have had. The project's own modules are
-imported by every program anew. Tests of how programs start, and of what happens when they are
+imported by every program itself. Tests of how programs start, and of what happens when they are
 killed, start them as users do.
 
 Run as `python`, this file asks the server of its folder for a program, and ends as that ends.

@@ -117,7 +117,7 @@ def test_the_advice_is_the_mean_of_ranks_of_measured_networks(ran):
     scores = table(ran, "kinds/measures")
     assert scores["score"].notna().eq(scores["reason"].isna()).all()
     ranks = []
-    for name in ("probe", "knn", "cka"):
+    for name in ("probe", "knn", "logme"):
         rows = scores[(scores["measure"] == name) & (scores["layer"] == "tap")].set_index("model")
         ranks.append((-rows["score"]).rank())
         assert advice[f"rank_{name}"].to_dict() == ranks[-1].to_dict()

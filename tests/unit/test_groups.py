@@ -169,11 +169,11 @@ def test_the_page_says_that_groups_were_drawn():
 @pytest.mark.parametrize(
     ("seeds", "words"),
     [
-        (1, "training it anew may change the order"),
-        (3, "Intervals of RSA allow for training its 3 small models anew."),
+        (1, "training it again may change the order"),
+        (3, "Intervals of RSA allow for training its 3 small models again."),
     ],
 )
-def test_the_page_says_what_training_anew_may_change(seeds, words):
+def test_the_page_says_what_training_again_may_change(seeds, words):
     given = bank()
     ranking = given.targets["mine"]["ranking"].assign(n_seeds=seeds)
     tables = {**given.targets["mine"], "ranking": ranking}

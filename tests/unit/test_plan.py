@@ -421,8 +421,8 @@ def test_a_network_is_measured_by_what_the_measures_need(bank, tmp_path):
         return plan(**keys, targets={"mine": target | {"advice": advice}}).targets["mine"]
 
     found = mine()
-    assert found.measures[:3] == ["probe", "knn", "cka"]
-    assert {"rsa", "logme", "prior"} < set(found.measures)
+    assert found.measures[:3] == ["probe", "knn", "logme"]
+    assert {"rsa", "cka", "prior"} < set(found.measures)
     assert len(found.measures) == len(set(found.measures))
     assert found.measured_layers == ["tap"]
     assert found.side == 24
@@ -433,7 +433,7 @@ def test_a_network_is_measured_by_what_the_measures_need(bank, tmp_path):
     assert found.compared_rdms("one", "bank_rdms") == ([], [])
     assert [row["untrained"] for row in found.advised.values()] == ["no", "yes"]
     quick = mine(also=["size"], all_layers=True, layer="last")
-    assert quick.measures == ["probe", "knn", "cka", "size"]
+    assert quick.measures == ["probe", "knn", "logme", "size"]
     assert quick.compared_rdms("one") == ([], [])
     assert quick.measured_layers == [
         "last",

@@ -295,8 +295,8 @@ PAGE = b"\n<!DOCTYPE html>\n<title>Sign in</title>" + "é".encode() * 3000
         (gzip.compress(b"weights", mtime=0), r"is compressed \(gzip\): unpack it"),
         (save({"a": torch.zeros(2)}), "is a safetensors file: name it .safetensors"),
         (b"PK\x03\x04half", "is cut off or damaged: get it again"),
-        (b"\x80\x02}q", "is no checkpoint of PyTorch, or damaged; get it again"),
-        (b"\xb6\x01\x02", "is no checkpoint of PyTorch, or damaged; get it again"),
+        (b"\x80\x02}q", "is not a PyTorch checkpoint, or is damaged; get it again"),
+        (b"\xb6\x01\x02", "is not a PyTorch checkpoint, or is damaged; get it again"),
     ],
 )
 def test_files_that_are_no_checkpoints_are_refused(folder, content, words):

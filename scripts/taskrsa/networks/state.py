@@ -38,7 +38,7 @@ class State:
     ----------
     entry : names of the dictionaries that they were in, joined by dots; "" for the file itself
     others : names of further weights beside them
-    left : names of what is no tensor
+    left : names of what is not a tensor
     """
 
     values: dict[str, Tensor]

@@ -129,7 +129,7 @@ def _read_public(path: Path) -> tuple[dict[str, Tensor], EncoderSpec]:
 
 def load_pickled(path: Path) -> object:
     """Return what `torch.save` wrote; DataError if it is more than weights and numbers, or the
-    file is no such thing."""
+    file is not one."""
     kind = kind_of_file(path)
     if kind:
         raise DataError(f"{path}: is {kind}")
@@ -167,7 +167,7 @@ def _unpickling_reason(error: Exception) -> str:
             f"it asks for {asked[1]}, which weights do not need and which may do harm; save the "
             "network's state_dict, and use no file of a source that you do not trust"
         )
-    return "is no checkpoint of PyTorch, or damaged; get it again, or save the state_dict anew"
+    return "is not a PyTorch checkpoint, or is damaged; get it again, or save the state_dict again"
 
 
 def load_strictly(

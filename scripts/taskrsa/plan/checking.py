@@ -2,7 +2,7 @@
 
 Networks are loaded in a process of their own (`taskrsa.networks.checking`). What was found is kept
 in a file, so that only rows are checked whose cells or files have changed;
-what cannot be used is checked anew each time, since the reason may be gone. Jobs read the file.
+what cannot be used is checked again each time, since the reason may be gone. Jobs read the file.
 """
 
 from __future__ import annotations

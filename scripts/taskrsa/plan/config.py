@@ -351,7 +351,7 @@ def parse_section(kind: type[Section], values: Mapping[str, Any], where: str = "
 
 
 def _check_values(values: Any, where: str) -> None:
-    """Refuse what no section could use: whole numbers of so many digits that nothing could count
+    """Refuse what no section could use: whole numbers too long for anything to count
     with them, names that YAML took for other values, and signs that no path may hold."""
     named = values.items() if isinstance(values, Mapping) else ()
     listed = enumerate(values) if isinstance(values, list | tuple) else ()

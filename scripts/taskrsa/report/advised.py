@@ -132,7 +132,7 @@ def _as_good(inputs: Inputs, target: str, choice: Choice) -> Said:
         return Said(notes=[said])
     drawn = "With the images resampled"
     if is_of_rsa(inputs, target) and trainings(inputs.table("ranking", target)) > 1:
-        drawn += " and the small models trained anew"
+        drawn += " and the small models trained again"
     if not choice.others:
         return Said([f"{drawn}, no other network may be as good (95 %)."])
     names = names_of(inputs, choice.others)

@@ -75,11 +75,11 @@ def _drawn(inputs: Inputs, ranking: pd.DataFrame, target: str) -> list[str]:
         return said  # nothing is trained for it here
     if seeds == 1:
         return [
-            "RSA ranks by one small model: training it anew may change the order "
+            "RSA ranks by one small model: training it again may change the order "
             "(more small.seeds of the target tell).",
             *said,
         ]
-    return [f"Intervals of RSA allow for training its {seeds} small models anew.", *said]
+    return [f"Intervals of RSA allow for training its {seeds} small models again.", *said]
 
 
 def _shown(ranking: pd.DataFrame, inputs: Inputs, target: str) -> Said:

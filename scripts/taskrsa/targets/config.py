@@ -75,7 +75,7 @@ class AdviceConfig(Section):
     """How networks are measured on a target's labelled images, and what the advice is made of."""
 
     measures: Annotated[Names, Field(min_length=1)] = Field(
-        ("probe", "knn", "cka"), description="The advice is the mean of a network's ranks by these."
+        ("probe", "knn", "logme"), description="The advice is the mean of a network's ranks by these."
     )
     layer: str = Field(
         "tap",

@@ -60,7 +60,7 @@ def measure_all(
     Raises
     ------
     ConfigError
-        If a measure of an extension fails, or returns what is no score; its file is named.
+        If a measure of an extension fails, or does not return a score; its file is named.
     """
     layers, drawn = list(layers), set(drawn)
     made = Measured([], {}, [])
