@@ -87,15 +87,17 @@ def attend(connection: socket.socket, folder: str) -> None:
     left, message = int.from_bytes(size, "big"), b""
     while len(message) < left:
         message += connection.recv(left - len(message))
+    ended, alive = os.pipe()
     program = os.fork()
     if program == 0:
         connection.close()
+        os.close(ended)
         become(folder, *marshal.loads(message), streams)
-    for stream in streams:
-        os.close(stream)
-    handle = os.pidfd_open(program)
-    ready, *_ = select.select([handle, connection], [], [])
-    if handle not in ready:
+    for descriptor in (alive, *streams):
+        os.close(descriptor)
+    # The pipe has an end when the program has, the connection when the one who asked has.
+    ready, *_ = select.select([ended, connection], [], [])
+    if ended not in ready:
         os.kill(program, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
     if connection not in ready:
