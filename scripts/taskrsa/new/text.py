@@ -78,7 +78,11 @@ def config_text(of: Settings) -> str:
     choices = get_args(TargetConfig.model_fields["finetune"].annotation)
     described = "; ".join(f"{choice}: {FINETUNE[choice]}" for choice in choices)
     of_target = [
-        _comment("The images that networks are ranked on: the stimuli above, which are the target's own.", 4),
+        _comment(
+            "The images that networks are ranked on: the stimuli above, which are the target's "
+            "own.",
+            indent=4,
+        ),
         _yaml({"stimuli": "bank"}, indent=4),
     ] * of.are_own
     parts = [
