@@ -110,7 +110,7 @@ def test_all_that_cannot_be_used_is_told_at_once_and_nothing_ends_the_check(fold
     with pytest.raises(ConfigError) as error:
         bank_of(config(), "run", read, (), found)
     first, *lines = str(error.value).splitlines()
-    assert first.startswith("5 of 10 networks cannot be used; mend or remove their rows, or set")
+    assert first.startswith("5 of 10 networks cannot be used; fix or remove their rows, or set")
     assert lines == [f"  {reasons[name]}" for name in read if name in reasons]
     made = bank_of(config(skip_broken=True), "run", read, (), found)
     assert [*made.networks] == ["one", "two", "shallow", "brain", "far"]

@@ -72,9 +72,9 @@ def message(values: dict, added=()) -> str:
         ),
         (
             {"targets": {False: {"kind": "values", "path": "x"}}},
-            "config, targets.False: this name is no text to YAML; write it in quotes",
+            "config, targets.False: YAML does not read this name as text; quote it",
         ),
-        ({"networks": "a\0b.tsv"}, "config, networks: holds a NUL sign; remove it"),
+        ({"networks": "a\0b.tsv"}, "config, networks: holds a NUL character; remove it"),
         ({"extensions": [5]}, "config, extensions.0: 5 should be a valid string"),
         ({"extensions": "my_task.py"}, "config, extensions: 'my_task.py' should be a valid array"),
         ({"run": "a b"}, "config, run: 'a b' should match pattern"),
@@ -102,7 +102,7 @@ def test_a_wrong_key_is_one_line_that_names_it(change, expected):
 
 def test_what_holds_itself_is_one_line():
     values = yaml.safe_load("{run: mine, tasks: &all [*all]}")
-    assert message(values).startswith("config: holds itself, by an alias")
+    assert message(values).startswith("config: contains itself, by a YAML alias")
 
 
 def test_a_key_that_is_missing_is_named():
@@ -169,8 +169,8 @@ def test_the_configurations_here_can_be_used(name):
         ("rsa: {bootstraps: 1e3}", "write 1000, without quotes"),
         ("stimuli: {n: '5'}", "write 5, without quotes and not in braces of --config"),
         ("folder: {recursive: 'true'}", "write true, without quotes"),
-        ("stimuli: '{n: 5}'", "--config takes this for text: write it in a file"),
-        ("tasks: '[edge2d]'", "--config takes this for text: write it in a file"),
+        ("stimuli: '{n: 5}'", "--config reads this as text: write it in a file"),
+        ("tasks: '[edge2d]'", "--config reads this as text: write it in a file"),
     ],
 )
 def test_what_is_text_to_yaml_or_the_command_line_is_said_how_to_write(text, written):

@@ -69,7 +69,7 @@ def test_splits_of_other_names_are_no_classes(classes, tmp_path):
     with pytest.raises(DataError, match="its folders Train are splits, not classes"):
         read_folder("classification", tmp_path / "mine", 0.25, 0)
     photo(tmp_path / "mine/test/dog/9.png", 30)
-    with pytest.raises(DataError, match="its folders Train, test are splits, not classes; name"):
+    with pytest.raises(DataError, match="its folders Train, test are splits, not classes; rename"):
         read_folder("classification", tmp_path / "mine", 0.25, 0)
 
 
@@ -165,7 +165,7 @@ def test_what_is_not_there(tmp_path):
         read_folder("segmentation", tmp_path / "none", 0.2, 0)
     with pytest.raises(DataError, match="no such CSV file; correct"):
         read_folder("values", tmp_path / "ages.csv", 0.2, 0)
-    with pytest.raises(DataError, match="make derive_targets of the same config"):
+    with pytest.raises(DataError, match="run derive_targets with the same config"):
         read_folder("values", tmp_path / "results/mine/derived/ages.csv", 0.2, 0)
     # A folder of the user's own may have that name.
     with pytest.raises(DataError, match="no such CSV file; correct"):

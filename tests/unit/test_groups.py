@@ -160,7 +160,7 @@ def test_the_page_says_that_groups_were_drawn():
     given = bank()
     similarity = given.tables["similarity"].assign(n_images=200)
     grouped = replace(given, tables={"similarity": similarity.assign(n_groups=67)})
-    words = "The 200 stimuli show 67 scenes or clips; intervals draw these, not single images."
+    words = "The 200 stimuli show 67 scenes or clips; intervals resample these, not single images."
     for found in (target_answer(grouped, "mine"), bank_answer(grouped)):
         assert words in found.said
     assert words not in bank_answer(given).said

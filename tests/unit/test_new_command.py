@@ -76,13 +76,13 @@ def test_a_run_for_folders_of_classes(capsys):
         "run:     snakemake --cores all --configfile mine/config.yaml",
     ):
         assert line in printed.splitlines(), line
-    assert "  - make: how it wants images is unknown: 224 pixels" in printed
+    assert "  - make: how its images are prepared is unknown: 224 pixels" in printed
 
 
 def test_what_is_in_doubt_is_said_in_the_table_too():
     new("mine", WORDS, "data/pets")
     text = Path("mine/networks.tsv").read_text()
-    assert "# make: how it wants images is unknown" in text
+    assert "# make: how its images are prepared is unknown" in text
     assert text.index("# make: ") < text.index("\nmake\t") < text.index("# other: ")
 
 
@@ -157,7 +157,7 @@ def test_rdms_are_of_the_stimuli():
 def test_nothing_is_overwritten(name):
     Path("mine").mkdir()
     Path("mine", name).write_text("mine")
-    refuses(ConfigError, f"{name}: is there already", lambda: new("mine", WORDS, "data/pets"))
+    refuses(ConfigError, f"{name}: already exists", lambda: new("mine", WORDS, "data/pets"))
     assert [path.name for path in Path("mine").iterdir()] == [name]
     assert Path("mine", name).read_text() == "mine"
 
@@ -207,7 +207,7 @@ def test_too_few_images():
 def test_results_that_are_there_are_said(capsys):
     Path("results/mine").mkdir(parents=True)
     new("mine", WORDS, "data/pets")
-    assert "results/mine is there already" in capsys.readouterr().out
+    assert "results/mine already exists" in capsys.readouterr().out
 
 
 def test_names_of_any_kind_are_quoted(tmp_path):
@@ -259,6 +259,6 @@ def test_the_command_line(tmp_path):
     done = call(*words)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "error: my run/config.yaml: is there already and is not overwritten; name another folder, "
+        "error: my run/config.yaml: already exists and is not overwritten; name another folder, "
         "or remove the file"
     ]

@@ -105,7 +105,7 @@ def test_a_model_without_weights():
         for name in timm.list_models()
         if not any(tag.partition(".")[0] == name for tag in pretrained)
     )
-    refuses(ConfigError, "timm has no weights of", lambda: proposals([f"timm:{bare}"]))
+    refuses(ConfigError, "timm has no weights for", lambda: proposals([f"timm:{bare}"]))
 
 
 def test_torchvision():
@@ -198,8 +198,8 @@ def test_functions(tmp_path):
     needs = one("mynets:needs").doubts[1]
     assert needs.startswith("it needs arguments (width, depth)")
     assert '{"width": "..."}' in needs
-    assert "it does not run so" in one("mynets:grey").doubts[1]
-    assert "it does not run so" in one("mynets:leaves").doubts[1]
+    assert "it does not run like this" in one("mynets:grey").doubts[1]
+    assert "it does not run like this" in one("mynets:leaves").doubts[1]
     refuses(
         ConfigError,
         r"loader: mynets:leaves fails \(SystemExit: 0, mynets",
@@ -255,7 +255,9 @@ def test_names_that_collide(tmp_path):
 
 @pytest.mark.parametrize("word", ["resnet50", "timm:", "nothing.xyz", "a/b:c", "package:name"])
 def test_words_that_are_none(word):
-    refuses(ConfigError, f"--networks {word}: is none of timm:<model>", lambda: proposals([word]))
+    refuses(
+        ConfigError, f"--networks {word}: is not one of timm:<model>", lambda: proposals([word])
+    )
 
 
 def test_weights_alone_are_no_network():

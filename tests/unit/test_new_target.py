@@ -147,7 +147,7 @@ def test_masks_and_maps_are_ambiguous(tmp_path):
     pairs(root, "maps", lambda n, side: depth(n))
     found = look_at(str(root))
     assert found.data.kind == "segmentation"
-    assert "for maps, --kind regression" in found.doubts[0]
+    assert "for maps, add --kind regression" in found.doubts[0]
     assert look_at(str(root), "regression").data.kind == "regression"
 
 
@@ -177,9 +177,9 @@ def test_a_devkit(tmp_path):
     ("text", "kind", "doubt"),
     [
         ("label|class {m}", "classification", ""),
-        ("label|{m}", "classification", "if they measure, --kind values"),
+        ("label|{m}", "classification", "if they measure something, add --kind values"),
         ("label|{n}.5", "values", ""),
-        ("label|{m}.5", "values", "if they are classes, --kind classification"),
+        ("label|{m}.5", "values", "if they are classes, add --kind classification"),
         ("price|{n}.25", "values", ""),
         ("price|{m}", "values", "if they are classes, name the column label"),
         ("price,age|{m},{n}", "values", ""),
@@ -231,7 +231,7 @@ def test_environment_variables_stay(tmp_path, monkeypatch):
 def test_what_is_no_target_is_one_line(tmp_path):
     refuses(DataError, "there is no such folder", lambda: look_at(str(tmp_path / "none")))
     (tmp_path / "empty").mkdir()
-    refuses(DataError, "no layout that is known", lambda: look_at(str(tmp_path / "empty")))
+    refuses(DataError, "has an unknown layout", lambda: look_at(str(tmp_path / "empty")))
     save(tmp_path / "bare/images/1.png", photograph(0))
     refuses(DataError, "neither masks", lambda: look_at(str(tmp_path / "bare")))
     (tmp_path / "text.csv").write_text("image,species\na.png,rose\n")

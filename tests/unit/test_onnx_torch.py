@@ -141,5 +141,5 @@ def test_another_network_is_refused(monkeypatch):
     write("net.onnx")
     chosen = row("onnx", weights="net.onnx", arguments=TRAINABLE)
     monkeypatch.setattr(onnx_torch.OnnxNetwork, "output", lambda *_: np.ones((2, 5), np.float32))
-    with pytest.raises(ConfigError, match="onnx2torch makes another network of net.onnx"):
+    with pytest.raises(ConfigError, match="onnx2torch's network of net.onnx differs"):
         load_network(chosen)

@@ -51,7 +51,7 @@ def test_a_torchvision_that_does_not_fit_is_not_installed_again(tmp_path, monkey
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     words = (
         "uses_it is installed but cannot be imported .RuntimeError: operator nms does not exist.*"
-        "; torchvision must be of the release that fits torch: pip install --force-reinstall"
+        "; torchvision must be the release that fits torch: pip install --force-reinstall"
     )
     with pytest.raises(ConfigError, match=words):
         optional_package("uses_it", row())

@@ -160,7 +160,7 @@ def test_a_label_of_either_way_round_is_refused(tmp_path, kind, folder, orientat
         prepared(kind, tmp_path / "set", val_share=0.5)
     assert str(caught.value) == (
         "2 problems in 2 labelled images: images/0.jpg, images/1.jpg: its EXIF tag turns it, and "
-        "its label may be of either way round; save such images as they are seen, without the tag, "
+        "its label may fit either orientation; save such images as they appear, without the tag, "
         "and compare them with their labels"
     )
     turned(tmp_path / "set/images", 1, *stored)  # a tag that says that it is upright
@@ -224,7 +224,7 @@ def test_copies_may_not_be_scored_or_have_two_labels(classes):
     # Both in one split are twice the same example; where the draw separates them, they leak.
     refused = [one for one in sets if isinstance(one, str)]
     assert 0 < len(refused) < 20
-    line = "1 of 17 labelled images have the content of another one, in the other split or with "
+    line = "1 of 17 labelled images are identical to another one in the other split or with "
     assert all(one.startswith(line) for one in refused)
     copy.write_bytes((classes / "cat/0.png").read_bytes())
     assert all(

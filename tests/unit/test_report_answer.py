@@ -60,7 +60,7 @@ def test_the_advice_says_what_to_take_and_what_it_rests_on():
         "a linear probe of Net A reaches 0.90 (share of the squared error removed; chance 0.25), "
         "that of Net B, the second, 0.60." in sentences
     )
-    assert "no other network may be as good (95 %)" in sentences
+    assert "no other network is likely to be as good (95 %)" in sentences
     assert not cautions
     about = target_answer(untuned(), "mine").about
     assert about == "segmentation, 24 training and 9 validation images"
@@ -72,7 +72,7 @@ def test_the_images_that_the_advice_saw_are_those_of_its_config():
         given = bank(targets={"mine": {**section, "advice": advice}})
         _, sentences, _ = said(given)
         assert f"{n} labelled training images and" in sentences
-        assert "share of right classes" in sentences
+        assert "accuracy" in sentences
     # Those at another layer are not mixed in.
     assert "at the last layer." in sentences
     assert "probe of Net A reaches 0.70" in sentences
@@ -92,11 +92,11 @@ def test_where_most_may_be_as_good_the_cheapest_is_advised():
     assert "The cheapest of these is Net C: fine-tuning it takes about 0.50 minutes." in sentences
     given = changed(given, "advice", tied="yes")
     headline, sentences, _ = said(given)
-    assert headline == "Nothing here can be told apart: take the cheapest, Net D."
+    assert headline == "These networks cannot be told apart: take the cheapest, Net D."
     assert "any of the networks may be the best" in sentences
     # Where no cost is known, that with the fewest parameters.
     headline, sentences, _ = said(having(given, cost=None))
-    assert headline == "Nothing here can be told apart: take the cheapest, Net E."
+    assert headline == "These networks cannot be told apart: take the cheapest, Net E."
     assert "The smallest of these is Net E, with 2.00 million parameters." in sentences
     many = changed(untuned(100), "advice", tied="yes")
     assert "take the cheapest, Net 0." in said(many)[0]
@@ -116,7 +116,7 @@ def test_an_untrained_network_is_never_first_without_a_warning():
     # Nor is it the cheapest to take, and it is named where it may be as good.
     tied = changed(untuned(), "advice", tied="yes", untrained=["no", "no", "yes"])
     headline, _, cautions = said(changed(tied, "cost", seconds=[30, 20, 10]))
-    assert headline == "Nothing here can be told apart: take the cheapest, Net B."
+    assert headline == "These networks cannot be told apart: take the cheapest, Net B."
     assert "Net C is untrained, and it may be as good" in cautions
     assert not said(changed(untuned(), "advice", untrained=["no", "yes", "no"]))[2]
 
@@ -238,7 +238,7 @@ def test_what_fine_tuning_showed_comes_before_the_advice():
     headline, sentences, cautions = said(bank())
     assert headline == "Fine-tune Net A."
     assert (
-        "Fine-tuned, Net A reached 0.500 (mIoU), the best of the 3 networks fine-tuned; their "
+        "Fine-tuned, Net A reached 0.500 (mIoU), the best of the 3 fine-tuned networks; their "
         "mean is 0.400." in sentences
     )
     assert "The advice and the paper's RSA had put it first as well." in sentences
@@ -279,7 +279,7 @@ def test_networks_within_the_deviation_over_seeds_may_be_as_good():
     sure = changed(given, "scores", score_sd=0.03)
     assert said(sure)[0] == "Fine-tune Net A."
     assert "No other network comes within the deviation over seeds." in said(sure)[1]
-    assert said(changed(given, "scores", score_sd=0.2))[0].startswith("Nothing here can be told")
+    assert said(changed(given, "scores", score_sd=0.2))[0].startswith("These networks cannot")
 
 
 def test_networks_that_fine_tuning_made_worse_than_their_probe_are_named():
@@ -296,8 +296,8 @@ def test_networks_that_fine_tuning_made_worse_than_their_probe_are_named():
 
 def test_a_target_that_no_network_learnt_is_said():
     headline, sentences, cautions = said(scored(0.2, 0.1, 0.1, small=0.1))
-    assert headline == "Nothing here can be told apart: take the cheapest, Net A."
-    assert "No network fine-tuned beat a constant answer (0.200)." in cautions
+    assert headline == "These networks cannot be told apart: take the cheapest, Net A."
+    assert "No fine-tuned network beat a constant answer (0.200)." in cautions
     assert "deviation over seeds" not in sentences
 
 

@@ -222,7 +222,7 @@ def test_what_targets_share_is_said_once():
     page = text_of(render(replace(given, pictures=both)))
     assert page.count("The run has no untrained networks to compare with") == 1
     assert page.count("Band, broken line") == 1
-    assert re.search(r"Read as that of +one", page)
+    assert re.search(r"Read like the figure for +one", page)
     labelled = {name: {"kind": "segmentation", **LABELLED} for name in ("one", "two")}
     assert text_of(render(bank(targets=labelled))).count("Measures have units of their own") == 1
 

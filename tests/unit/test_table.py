@@ -163,9 +163,9 @@ def test_the_example_is_a_bank():
         ({"sha256": "12"}, "sha256: '12' is not 64"),
         ({"weights": "https://x.org/a.pth", "sha256": ""}, "sha256: is empty; what is downloaded"),
         ({"weights": ""}, "sha256: is given without weights"),
-        ({"weights": "package:timm"}, "weights: 'package:timm' names no file"),
-        ({"channels": "hsv"}, "channels: 'hsv' is none of rgb, bgr, grey, lightness, rgba"),
-        ({"channels": ""}, "channels: '' is none of"),
+        ({"weights": "package:timm"}, "weights: 'package:timm' does not name a file"),
+        ({"channels": "hsv"}, "channels: 'hsv' is not one of rgb, bgr, grey, lightness, rgba"),
+        ({"channels": ""}, "channels: '' is not one of"),
         ({"size": "-3"}, "size: '-3' is not a number"),
         ({"size": "²"}, "size: '²' is not a number"),
         ({"mean": "0.5 0.5"}, r"mean: '0.5 0.5' must be 1 or 3 numbers for the channels rgb"),
@@ -217,7 +217,9 @@ def test_what_is_wrong_with_a_table(tmp_path):
     refuses(r"line 3: name resnet is used twice", table(path, ROW, ROW))
     refuses("has no column std", table(path, header="\t".join(COLUMNS[:-2])))
     refuses("unknown column 'colour'", table(path, header="\t".join([*COLUMNS, "colour"])))
-    refuses("a column is twice in the header", table(path, header="\t".join([*COLUMNS, "name"])))
+    refuses(
+        "a column appears twice in the header", table(path, header="\t".join([*COLUMNS, "name"]))
+    )
     refuses("line 2: 12 cells for 11 columns", table(path, ROW | {"more": "x"}))
     refuses(r"line 2: bank, row resnet, size", table(path, ROW | {"size": "big"}))
     rows = (ROW | {"name": "a", "std": "0"}, ROW, ROW | {"name": "c", "size": "big"}, ROW)

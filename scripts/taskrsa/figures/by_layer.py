@@ -55,7 +55,7 @@ _LOOKS = tuple(zip((INK, *SERIES[2:]), "osD^vP", strict=True))
     name="type_separation",
     title="Types by depth",
     caption="Mean similarity within and between types of networks, layer by layer, with the p "
-    "value of a permutation of the types; again with the RDM of the pixels and the mean RDM of "
+    "value of a permutation of the types; also with the RDM of the pixels and the mean RDM of "
     "random-weight networks partialled out.",
     alt="Lines of mean similarity within and between types of networks against depth.",
     category="Taxonomy",
@@ -144,7 +144,7 @@ def _draw_differences(
     name="label_agreement",
     title="Labels against networks",
     caption="Spearman correlation, over pairs of tasks, between the similarity of their labels and "
-    "of their networks, with a permutation of the tasks (claim C3).",
+    "of their networks, tested by a permutation of the tasks (claim C3).",
     alt="Similarity of networks against similarity of their labels, one point a pair of tasks.",
     category="Taxonomy",
     order=40,

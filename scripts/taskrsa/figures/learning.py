@@ -33,8 +33,8 @@ CUT = -1.0  # share of error removed: one network that diverged must not flatten
 @figure(
     name="quality",
     title="What the bank learnt",
-    caption="Share of the error of a predictor which ignores the image that every network removes "
-    "on validation images. Near 0, a network has learnt nothing about its task.",
+    caption="Share that every network removes, on validation images, of the error of a predictor "
+    "that ignores the image. Near 0, a network has learnt nothing about its task.",
     alt="Share of the constant predictor's error removed, by task.",
     category="Bank",
     order=180,

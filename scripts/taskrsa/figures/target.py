@@ -65,8 +65,8 @@ _UNTRAINED = ["untrained_mean", "untrained_low", "untrained_high"]
     "small models, or to the network that stands for the target, with bootstrap intervals over "
     "images. Band, broken line: untrained networks of the same design, if the run has any. Stars "
     "then say that a network is more alike than another untrained one would be; without such "
-    "networks they are the paper's, from a randomisation of condition labels, which says that "
-    "there is anything in common. The false-discovery rate is controlled over the networks "
+    "networks they are the paper's, from a randomisation of condition labels, which only says that "
+    "there is something in common. The false-discovery rate is controlled over the networks "
     "(q < .05, .01, .001).",
     alt="Bars of every network's similarity to the target.",
     category="Target",

@@ -43,7 +43,7 @@ _PALEST = 0.8  # share of white in the mark of the first layer
     title="Similarity by layer",
     caption="Similarity of every layer of the networks to the target, the first layer palest, with "
     "the 95 % interval over images of each network's most similar layer, which is named. The noise "
-    "ceiling says how high the similarity of a model can be, as the subjects differ.",
+    "ceiling says how high the similarity of a model can be, given that the subjects differ.",
     alt="Points of every layer's similarity to the target, one row a network, and a noise ceiling.",
     category="Target",
     order=115,

@@ -50,9 +50,10 @@ def _bar_label(compare: str) -> str:
 @figure(
     name="figure4",
     title="Figure 4",
-    caption="Figure 4 of the paper. (a) Similarity of the networks at the last layer compared, of "
-    "encoders of this project their compressed output; (b) its tree, leaves coloured by type. The "
-    "paper's types stand together in (a); other networks stand in the order of the leaves.",
+    caption="Figure 4 of the paper. (a) Similarity of the networks at the last layer compared (for "
+    "encoders of this project, their compressed output); (b) the tree built from it, leaves "
+    "coloured by type. In (a) the paper's types stand together, and other networks stand in the "
+    "order of the leaves.",
     alt="Matrix of similarities of all networks, and their tree.",
     category="Taxonomy",
     order=10,
@@ -219,8 +220,8 @@ _BETWEEN = 0.7  # inches between the names of the two trees
     name="figure6",
     title="Figure 6",
     caption="Figure 6 of the paper. The tree of this run's networks beside the tree of transfer "
-    "affinities: those that belong to the bank (published agreement of the two similarity "
-    "matrices: Pearson 0.62, Spearman 0.65).",
+    "affinities that belong to this bank (published agreement of the two similarity matrices: "
+    "Pearson 0.62, Spearman 0.65).",
     alt="Two trees of tasks, ours and that of transfer.",
     category="Taxonomy",
     order=50,

@@ -71,4 +71,4 @@ def _kind_of_text(first: bytes) -> str:
     if start.startswith("<!doctype html") or "<html" in start:
         return _PAGE
     kind = "XML" if start.startswith("<") else "JSON" if start.startswith(("{", "[")) else "text"
-    return f"{kind}, no checkpoint: download the file itself"
+    return f"{kind}, not a checkpoint: download the file itself"

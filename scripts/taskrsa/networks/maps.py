@@ -55,8 +55,8 @@ def as_map(values: Tensor, layer: Layer | None = None, aspect: float = 1.0) -> T
         width = tokens // height
         if height * width != tokens:
             raise RepresentationError(
-                f"{layer.name}: {tokens} positions make no grid for images of this shape; give the "
-                "network a size"
+                f"{layer.name}: {tokens} positions do not form a grid for images of this shape; "
+                "give the network a size"
             )
     else:
         tokens = height * width

@@ -87,8 +87,8 @@ def _check(network: OnnxNetwork, module: nn.Module) -> None:
         found = first_tensor(module(images)).numpy()
     if found.shape != expected.shape or _differs(found, expected):
         raise ConfigError(
-            f"{row.where('arguments')}: onnx2torch makes another network of {network.path} than "
-            "ONNX Runtime; leave trainable out, and fine-tuning trains the head alone"
+            f"{row.where('arguments')}: onnx2torch's network of {network.path} differs from ONNX "
+            "Runtime's; leave trainable out, and fine-tuning trains the head alone"
         )
 
 

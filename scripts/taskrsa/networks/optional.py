@@ -20,7 +20,7 @@ from taskrsa.networks.network import Network
 _OPERATORS = ("nms", "qnms")
 _ON_TORCHVISION = ("timm", "torchvision", "onnx2torch")
 _AGAIN = "pip install --force-reinstall --no-deps"
-_REPAIR = f"torchvision must be of the release that fits torch: {_AGAIN} torchvision==VERSION"
+_REPAIR = f"torchvision must be the release that fits torch: {_AGAIN} torchvision==VERSION"
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 

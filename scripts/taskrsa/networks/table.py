@@ -108,7 +108,7 @@ def table_rows(path: str | os.PathLike) -> list[tuple[str, dict[str, str]]]:
         if column not in (*COLUMNS, *OPTIONAL):
             raise ConfigError(f"{path}: unknown column {column!r}; correct or remove it")
     if len(set(header)) < len(header):
-        raise ConfigError(f"{path}: a column is twice in the header; remove one")
+        raise ConfigError(f"{path}: a column appears twice in the header; remove one")
     for where, cells in lines:
         if len(cells) > len(header):
             raise ConfigError(
@@ -180,7 +180,7 @@ class _Cells:
         if self.loader in NEED_WEIGHTS and not weights:
             self.refuse("weights", f"is empty; {self.loader} needs a file")
         if weights.startswith(PACKAGE) and "/" not in weights:
-            self.refuse("weights", f"{weights!r} names no file; give package:<name>/<file>")
+            self.refuse("weights", f"{weights!r} does not name a file; give package:<name>/<file>")
         self._must_be_empty("weights", of=MADE_HERE)
         self._must_be_empty("size", "mean", "std", "channels", of=(RDMS,))
 
@@ -230,7 +230,7 @@ class _Cells:
             default = "rgb" if self.library or self.loader == RDMS else ""
         channels = self["channels"] or default
         if channels not in CHANNELS:
-            self.refuse("channels", f"{channels!r} is none of {', '.join(CHANNELS)}")
+            self.refuse("channels", f"{channels!r} is not one of {', '.join(CHANNELS)}")
         return channels
 
     def size(self) -> int | None:

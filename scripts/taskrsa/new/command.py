@@ -90,8 +90,8 @@ def _refuse_control_signs(flag: str, path: str) -> None:
     """Refuse a path that a line of a file cannot hold, such as one with a line break."""
     if any(unicodedata.category(sign) in _CONTROL for sign in path):
         raise ConfigError(
-            f"{flag} {path!r}: holds a line break or another sign that files of a run cannot hold; "
-            "rename it"
+            f"{flag} {path!r}: holds a line break or another character that files of a run cannot "
+            "hold; rename it"
         )
 
 
@@ -103,7 +103,7 @@ def _refuse_to_overwrite(place: Path) -> None:
     for name in (_CONFIG, _TABLE, _LIST):
         if (place / name).exists():
             raise ConfigError(
-                f"{place / name}: is there already and is not overwritten; name another folder, or "
+                f"{place / name}: already exists and is not overwritten; name another folder, or "
                 "remove the file"
             )
 
@@ -227,7 +227,7 @@ def _print_doubts(found: Found, rows: Sequence[Proposal], run: str) -> None:
     doubts = [*found.doubts, *(f"{row.name}: {doubt}" for row in rows for doubt in row.doubts)]
     if Path("results", run).exists():
         doubts.append(
-            f"results/{run} is there already and would be continued; to keep it, change run"
+            f"results/{run} already exists, and the run would continue it; to keep it, change run"
         )
     print("to check:" if doubts else "to check: nothing")
     for doubt in doubts:

@@ -126,8 +126,9 @@ def _of_word(word: str) -> Iterable[Proposal]:
     if Path(word).suffix.lower() in _STATES:
         if Path(word).is_file() and "TorchScript" in kind_of_file(Path(word)):
             raise ConfigError(
-                f"--networks {word}: is a TorchScript network, which does not say how it wants "
-                "images; write a row with loader torchscript (config/README.md) and give the table"
+                f"--networks {word}: is a TorchScript network, which does not say how "
+                "images must be prepared; write a row with loader torchscript (config/README.md) "
+                "and give the table"
             )
         raise ConfigError(
             f"--networks {word}: holds weights, but not the network that they are of; write a row "
@@ -135,7 +136,7 @@ def _of_word(word: str) -> Iterable[Proposal]:
         )
     if rest and kind != PACKAGE.rstrip(":") and "/" not in word:
         return [_of_function(word)]
-    raise ConfigError(f"--networks {word}: is none of {WORDS}")
+    raise ConfigError(f"--networks {word}: is not one of {WORDS}")
 
 
 def _safe(name: str) -> str:
@@ -180,7 +181,7 @@ def _of_timm(word: str, model: str) -> Proposal:
     cells = _cells(model.rpartition("/")[2], word, channels="rgb")
     if model.startswith(_HUBS):
         doubt = f"{model} was not looked up; the run fetches it"
-        return Proposal(cells, "of timm, from a hub", (doubt,), origin="timm")
+        return Proposal(cells, "from timm, weights from a hub", (doubt,), origin="timm")
     if not timm.is_model(model):
         raise _unknown_model(word, "timm", model, timm.list_models())
     try:
@@ -191,14 +192,14 @@ def _of_timm(word: str, model: str) -> Proposal:
             f"--networks {word}: {one_line(error).rstrip('.')}; there are {first_few(tags)}"
         ) from None
     if shown is None or not shown.has_weights:
-        raise ConfigError(f"--networks {word}: timm has no weights of {model}; name another model")
+        raise ConfigError(f"--networks {word}: timm has no weights for {model}; name another model")
     _, height, width = shown.input_size
     doubts = ()
     if height != width:
         side = min(height, width)
         cells["size"] = str(side)
         doubts = (f"timm shows it {height} x {width} pixels; here {side} x {side} are assumed",)
-    known = f"of timm; images at {min(height, width)} pixels, normalised as timm says"
+    known = f"from timm; images at {min(height, width)} pixels, normalised as timm says"
     source = shown.hf_hub_id or shown.url or "timm"
     known += f"; the run fetches {source}" + (f" ({shown.license})" if shown.license else "")
     return Proposal(cells, known, doubts, min(height, width), origin="timm")
@@ -215,7 +216,7 @@ def _of_torchvision(word: str, model: str) -> Proposal:
         cells["mean"], cells["std"] = NORMALISATIONS["rgb"]
         doubts = ("torchvision does not say its normalisation; ImageNet's is assumed",)
     size = f"images at {side} pixels" if side else "images at their own size"
-    known = f"of torchvision; {size}; the run fetches {weights}"
+    known = f"from torchvision; {size}; the run fetches {weights}"
     return Proposal(cells, known, doubts, side, origin="torchvision")
 
 
@@ -341,7 +342,7 @@ def _of_function(word: str) -> Proposal:
         ) from None
     if not callable(function):
         raise ConfigError(f"--networks {word}: cannot be called; name a function or class")
-    doubts = [f"how it wants images is unknown: {SIDE} pixels, and {_assumed(cells)}"]
+    doubts = [f"how its images are prepared is unknown: {SIDE} pixels, and {_assumed(cells)}"]
     required, optional = _parameters(function)
     if required:
         doubts.append(
@@ -355,7 +356,7 @@ def _of_function(word: str) -> Proposal:
         try:
             choose(layers_of(load_network(row), SIDE), row)
         except TaskrsaError as error:
-            doubts.append(f"it does not run so: {one_line(error)}")
+            doubts.append(f"it does not run like this: {one_line(error)}")
     doubts.append("the cell weights is empty: the function's own weights are used, if it has any")
     return Proposal(cells, known, tuple(doubts), SIDE, origin=module)
 

@@ -131,19 +131,19 @@ def _recognised(place: Path) -> _Kind:
         if not kinds:
             raise DataError(
                 f"--target {place}: {root} holds images, but neither masks (a segmentation) nor "
-                "maps (numbers); name the folder of the labels so, or, if images is a class, "
-                "add --kind classification"
+                "maps (numbers); rename the folder of labels to masks or maps, or, if images is a "
+                "class, add --kind classification"
             )
         doubts = ()
         if len(kinds) > 1:
-            doubts = ("there are masks and maps: masks are taken; for maps, --kind regression",)
+            doubts = ("there are masks and maps: masks are taken; for maps, add --kind regression",)
         return _Kind(_data(kinds[0], place), _LAYOUTS[kinds[0]], doubts)
     kind = _Kind(_data("classification", place), _LAYOUTS["classification"])
     try:
         read_layout(kind.data, seed=0)
     except DataError as error:
         raise DataError(
-            f"--target {place}: has no layout that is known ({_READERS}); read as a "
+            f"--target {place}: has an unknown layout ({_READERS}); read as a "
             f"classification: {error}"
         ) from None
     return kind
@@ -163,11 +163,12 @@ def _of_csv(place: Path) -> _Kind:
         n, counted = len(classes.classes), _are_counts(classes.classes)
         number = f"{n} different {'whole ' * counted}numbers"
         if counted and n <= MOST_CLASSES:
-            doubt = f"label holds {number}, taken for classes; if they measure, --kind values"
+            doubt = f"label holds {number}, read as classes; if they measure something, add"
+            doubt += " --kind values"
             values = None
         else:
-            doubt = f"label holds {number}, which are learnt as such; if they are classes, --kind"
-            doubt += " classification"
+            doubt = f"label holds {number}, which are learnt as such; if they are classes, add"
+            doubt += " --kind classification"
         kind = "values" if values else "classification"
         return _Kind(_data(kind, place), "a CSV file", (doubt,))
     if classes:

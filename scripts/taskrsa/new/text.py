@@ -78,7 +78,11 @@ def config_text(of: Settings) -> str:
     choices = get_args(TargetConfig.model_fields["finetune"].annotation)
     described = "; ".join(f"{choice}: {FINETUNE[choice]}" for choice in choices)
     of_target = [
-        _comment("What it is ranked on: the stimuli above, which are images of it already.", 4),
+        _comment(
+            "The images that networks are ranked on: the stimuli above, which are the target's "
+            "own.",
+            indent=4,
+        ),
         _yaml({"stimuli": "bank"}, indent=4),
     ] * of.are_own
     parts = [
@@ -101,7 +105,7 @@ def config_text(of: Settings) -> str:
         f"targets:\n{name}\n",
         _yaml(of.data, indent=4),
         *of_target,
-        _comment(f"{described}. cost.csv of the first run says what it takes.", indent=4),
+        _comment(f"{described}. cost.csv of the first run says how long this takes.", indent=4),
         _yaml({"finetune": "none"}, indent=4),
         _comment("The small models that RSA compares the networks with. Where their scores are "
                  "near chance, give them a recipe with more steps than 300.", indent=4),

@@ -708,7 +708,7 @@ CONDITIONS: dict[str, Callable[[Run], str]] = {
     "bank": partial(_most_learnt, name="quality", what="networks of the bank"),
     "small": partial(_most_learnt, name="small_quality", what="small models"),
     "target": partial(_scores_learnt, what="the target's small model", small=True),
-    "tuned": partial(_scores_learnt, what="the best network fine-tuned", small=False),
+    "tuned": partial(_scores_learnt, what="the best fine-tuned network", small=False),
 }
 
 

@@ -94,12 +94,12 @@ def sound(rows: Mapping[str, Network], faults: Mapping[str, str], skip: bool) ->
     The error has a line for each of them.
     """
     if faults and not skip:
-        way = "mend or remove the row, or set skip_broken: true to go on without it"
+        way = "fix or remove the row, or set skip_broken: true to go on without it"
         if len(faults) == 1:
             raise ConfigError(f"{next(iter(faults.values()))} ({way})")
         lines = "".join(f"\n  {reason}" for reason in faults.values())
         raise ConfigError(
-            f"{len(faults)} of {len(rows)} networks cannot be used; mend or remove their rows, or "
+            f"{len(faults)} of {len(rows)} networks cannot be used; fix or remove their rows, or "
             f"set skip_broken: true to go on without them:{lines}"
         )
     return {name: row for name, row in rows.items() if name not in faults}
@@ -195,5 +195,5 @@ def _run(
     if not lines and "taskrsa" in done.stderr and "Traceback" in done.stderr:
         raise DataError(f"the check of the networks failed: {done.stderr.splitlines()[-1]}")
     code = done.returncode
-    end = f"signal {-code}, as where memory is short" if code < 0 else f"exit code {code}"
+    end = f"signal {-code}, perhaps for lack of memory" if code < 0 else f"exit code {code}"
     return [json.loads(line) for line in lines], end

@@ -346,7 +346,7 @@ def parse_section(kind: type[Section], values: Mapping[str, Any], where: str = "
         raise ConfigError(_line(kind, values, where, error)) from None
     except RecursionError:
         raise ConfigError(
-            "config: holds itself, by an alias (*) of YAML, or is nested too deeply; write it out"
+            "config: contains itself, by a YAML alias (*), or is nested too deeply; write it out"
         ) from None
 
 
@@ -358,11 +358,11 @@ def _check_values(values: Any, where: str) -> None:
     for key, value in (*named, *listed):
         place = ".".join(filter(None, [where, str(key)]))
         if named and not isinstance(key, str):
-            raise ConfigError(f"config, {place}: this name is no text to YAML; write it in quotes")
+            raise ConfigError(f"config, {place}: YAML does not read this name as text; quote it")
         if isinstance(value, int) and abs(value) > LARGEST:
             raise ConfigError(f"config, {place}: {value} is too large a number; correct it")
         if isinstance(value, str) and "\0" in value:
-            raise ConfigError(f"config, {place}: holds a NUL sign; remove it")
+            raise ConfigError(f"config, {place}: holds a NUL character; remove it")
         _check_values(value, place)
 
 
@@ -405,7 +405,7 @@ def _of_text(fault: Mapping) -> str:
     if written:
         return f"; it is text here: write {written}, without quotes and not in braces of --config"
     if fault["type"] in ("model_type", "dict_type", "tuple_type", "list_type") and text[:1] in "{[":
-        return "; --config takes this for text: write it in a file"
+        return "; --config reads this as text: write it in a file"
     return ""
 
 

@@ -204,7 +204,7 @@ def data_of(
     given = () if stimuli else _given(config, rows)
     if not stimuli and not given:
         raise ConfigError(
-            "config, stimuli.source: is not set; name where the images come from that all networks "
+            "config, stimuli.source: is not set; name the source of the images that all networks "
             "are shown, such as folder"
         )
     for key, kind in (("source", source), ("stimuli.source", stimuli)):

@@ -224,7 +224,7 @@ def faults_of(
         if name not in faults and not has_layer(row, layer, checked.get(name)):
             faults[name] = (
                 f"bank, row {name}, layers: lacks {layer}, at which networks are ranked; "
-                f"name one of its layers so ({layer}=...)"
+                f"give one of its layers that name ({layer}=...)"
             )
     return {name: faults[name] for name in rows if name in faults}
 

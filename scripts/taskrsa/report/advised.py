@@ -23,7 +23,7 @@ from taskrsa.transferability.measures import MEASURES
 PROBE, RSA = "probe", "rsa"
 PREFIX = "rank_"  # of the columns of the advice that are ranks by a measure
 _ENDS = ("rank_low", "rank_high")
-_PROBED = {"classification": "share of right classes"}
+_PROBED = {"classification": "accuracy"}
 _REMOVED = "share of the squared error removed"
 
 
@@ -134,7 +134,7 @@ def _as_good(inputs: Inputs, target: str, choice: Choice) -> Said:
     if is_of_rsa(inputs, target) and trainings(inputs.table("ranking", target)) > 1:
         drawn += " and the small models trained again"
     if not choice.others:
-        return Said([f"{drawn}, no other network may be as good (95 %)."])
+        return Said([f"{drawn}, no other network is likely to be as good (95 %)."])
     names = names_of(inputs, choice.others)
     said = f"{drawn}, {names} may be as good (95 %)."
     if choice.none_differs:

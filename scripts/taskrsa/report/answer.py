@@ -87,7 +87,7 @@ def _headline(inputs: Inputs, choice: Choice, is_untrained: bool, in_doubt: bool
             return "No clear first choice."
         return f"Similarity suggests {name}." if others or in_doubt else f"Fine-tune {name}."
     if choice.none_differs:
-        return f"Nothing here can be told apart: take the cheapest, {cheapest}."
+        return f"These networks cannot be told apart: take the cheapest, {cheapest}."
     if choice.is_open:
         return f"No clear first choice: take the cheapest of these {others + 1}, {cheapest}."
     if is_untrained:

@@ -93,7 +93,7 @@ class Inputs:
         row = similarity.loc[similarity["n_groups"].idxmax()]
         return (
             f"The {row['n_images']:.0f} stimuli show {row['n_groups']:.0f} scenes or clips; "
-            "intervals draw these, not single images."
+            "intervals resample these, not single images."
         )
 
     @cached_property

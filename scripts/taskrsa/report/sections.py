@@ -415,7 +415,7 @@ def _taxonomy(section: Section, inputs: Inputs, _: str) -> None:
         svg = draw.matrix(rows, order, inputs.styles, title)
         section.matrices = [*section.matrices, (layer, title, Markup(svg))]
     section.lead = [
-        "Two networks are alike where their representation dissimilarity matrices (RDMs) over the "
+        "Two networks are alike if their representational dissimilarity matrices (RDMs) over the "
         "same images have a high rank correlation. Point at a cell for its numbers.",
         *(about_bank(inputs)[1] if inputs.ranked else ()),
     ]
@@ -430,7 +430,7 @@ def _taxonomy(section: Section, inputs: Inputs, _: str) -> None:
 _IMAGES = {
     "simulated": "a simulated indoor world",
     "rgbd": "RGB-D photographs",
-    "taskonomy": "photographs of Taskonomy",
+    "taskonomy": "Taskonomy's photographs",
 }
 
 

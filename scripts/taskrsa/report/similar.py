@@ -76,7 +76,7 @@ def _drawn(inputs: Inputs, ranking: pd.DataFrame, target: str) -> list[str]:
     if seeds == 1:
         return [
             "RSA ranks by one small model: training it again may change the order "
-            "(more small.seeds of the target tell).",
+            "(more small.seeds for the target would show it).",
             *said,
         ]
     return [f"Intervals of RSA allow for training its {seeds} small models again.", *said]
@@ -122,7 +122,7 @@ def _beyond_untrained(ranking: pd.DataFrame) -> Said:
         return Said(
             notes=[
                 "The run has no untrained networks to compare with: stars only say that there is "
-                "anything in common."
+                "something in common."
             ]
         )
     rows = ranking[there]
@@ -133,7 +133,7 @@ def _beyond_untrained(ranking: pd.DataFrame) -> Said:
         f"an untrained network of the design of {first['label']} has {have}"
         if count == 1
         else f"{count:.0f} untrained networks of the design of {first['label']} have {have} (mean, "
-        "and the range of 95 % of such networks)"
+        "and the range that holds 95 % of such networks)"
     )
     if n:
         said = f"{n} of {len(rows)} networks are more similar than an untrained one would be"
@@ -142,7 +142,8 @@ def _beyond_untrained(ranking: pd.DataFrame) -> Said:
         (),
         [
             "By RSA, no network is more similar to the target than an untrained one of its design "
-            f"would be: {beside}. The ranking may say more of designs and images than of training."
+            f"would be: {beside}. The ranking may say more about designs and images than about "
+            "training."
         ],
     )
 
@@ -189,7 +190,7 @@ def _learnt(inputs: Inputs, target: str) -> Said:
         return Said([f"The small model, by which RSA ranks, reached {beside}."])
     next_to = "next to " * bool(row["score"] > row["chance_score"])
     had = f"The small model learnt {next_to}nothing: it reached {beside}."
-    return Said((), [f"{had} RSA cannot tell here; train it longer or on more images."])
+    return Said((), [f"{had} RSA cannot tell here; train that model longer or on more images."])
 
 
 def _predicted(frame: pd.DataFrame, ranking_by: str = "RSA") -> list[str]:
@@ -202,6 +203,6 @@ def _predicted(frame: pd.DataFrame, ranking_by: str = "RSA") -> list[str]:
     if row["spearman"] > 0:
         did = "predicts" if row["spearman_low"] > 0 else "does not reliably predict"
     return [
-        f"Over the {row['n_models']:.0f} networks fine-tuned, the ranking by {ranking_by} {did} "
+        f"Over the {row['n_models']:.0f} fine-tuned networks, the ranking by {ranking_by} {did} "
         f"the scores: Spearman {shown}."
     ]

@@ -48,7 +48,7 @@ def _best(inputs: Inputs, target: str) -> Said:
     how = f"{metric}; {best['trained']}" if mixed else metric
     said = f"Fine-tuned, {inputs.label(best['model'])} reached {number(best['score'], 3)} ({how})"
     if n > 1:
-        said += f", the best of the {n} networks fine-tuned; their mean is "
+        said += f", the best of the {n} fine-tuned networks; their mean is "
         said += number(tuned["score"].mean(), 3)
     else:
         said += "; no other network was fine-tuned"
@@ -149,17 +149,18 @@ def _against(inputs: Inputs, target: str) -> Said:
     best, against = tuned.iloc[0], []
     constant = number(best["chance_score"], 3)
     if not best["score"] > best["chance_score"]:
-        against.append(f"No network fine-tuned beat a constant answer ({constant}).")
+        against.append(f"No fine-tuned network beat a constant answer ({constant}).")
     scratch = by_model.loc[[one for one in SCRATCH if one in by_model.index], "score"]
     if len(scratch) and scratch.max() >= best["score"]:
         reached = number(scratch.max(), 3)
         against.append(f"An encoder without pretraining did no worse: it reached {reached}.")
     if SMALL in by_model.index and by_model.loc[SMALL, "score"] > best["score"]:
         reached = number(by_model.loc[SMALL, "score"], 3)
-        all_of = f"any of the {len(tuned)} networks" if len(tuned) > 1 else "the network"
+        all_of = f"any of the {len(tuned)} fine-tuned networks"
+        all_of = all_of if len(tuned) > 1 else "the fine-tuned network"
         against.append(
             f"The small model, trained from scratch, reached {reached} ({metric}), more than "
-            f"{all_of} fine-tuned: with this recipe, pretraining does not help."
+            f"{all_of}: with this recipe, pretraining does not help."
         )
     return Said((), against)
 

@@ -75,7 +75,8 @@ class AdviceConfig(Section):
     """How networks are measured on a target's labelled images, and what the advice is made of."""
 
     measures: Annotated[Names, Field(min_length=1)] = Field(
-        ("probe", "knn", "logme"), description="The advice is the mean of a network's ranks by these."
+        ("probe", "knn", "logme"),
+        description="The advice is the mean of a network's ranks by these.",
     )
     layer: str = Field(
         "tap",
@@ -138,7 +139,7 @@ class TargetData(Section):
         if self.source != "folder" and self.kind != "segmentation":
             raise ValueError(f"source {self.source} is a segmentation; set kind to segmentation")
         if self.mask_values and (self.kind != "segmentation" or self.source != "folder"):
-            raise ValueError("mask_values are those of a folder of images and masks; leave it out")
+            raise ValueError("mask_values is for a folder of images and masks; leave it out")
         return self
 
 
@@ -195,7 +196,7 @@ class TargetConfig(TargetData):
         if self.kind in UNLABELLED and self.finetune != "none":
             raise ValueError(f"a target of kind {self.kind} has no labels; set finetune to none")
         if self.kind != "network" and self.subjects:
-            raise ValueError("subjects are of a row of the table; set kind to network")
+            raise ValueError("subjects are for a row of the table; set kind to network")
         if len(self.subjects) == 1:
             raise ValueError("one subject has no noise ceiling; name several, or none")
         if self.kind == "similarities" and not self.arrays:
@@ -208,7 +209,7 @@ class TargetConfig(TargetData):
             if len(self.seeds) > 1:
                 raise ValueError("a race is run once; give seeds one number")
             if self.compare_taps:
-                raise ValueError("a race compares no taps; leave compare_taps out")
+                raise ValueError("a race does not compare taps; leave compare_taps out")
         return self
 
     @property

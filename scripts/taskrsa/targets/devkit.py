@@ -111,7 +111,7 @@ def read_classes(root: Path) -> tuple[str, ...]:
     names = _read_lines(path)
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{path}: holds {twice} twice; give each class another name")
+        raise DataError(f"{path}: holds {twice} twice; give each class a name of its own")
     if not 2 <= len(names) <= VOID:
         raise DataError(f"{path}: has {len(names)} classes; give from 2 to {VOID}")
     return tuple(names)

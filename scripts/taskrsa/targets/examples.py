@@ -59,7 +59,7 @@ def missing(path: Path) -> DataError:
     parts = path.parts[-4:]
     if len(parts) == 4 and (parts[0], parts[2]) == (_RESULTS, _DERIVED):
         return DataError(
-            f"{path}: is not there yet; make derive_targets of the same configuration first"
+            f"{path}: is not there yet; run derive_targets with the same configuration first"
         )
     what = "CSV file" if path.suffix == ".csv" else "folder of labelled images"
     return DataError(f"{path}: no such {what}; correct the target's path")

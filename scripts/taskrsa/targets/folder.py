@@ -75,8 +75,8 @@ def _refuse_splits(root: Path, found: list[Example]) -> None:
     is_deeper = all(len(one.image.relative_to(root).parts) > 2 for one in found)
     if names and is_deeper and _SPLITS.issuperset(map(str.lower, names)):
         raise DataError(
-            f"{root}: its folders {', '.join(names)} are splits, not classes; name the one to "
-            "train on train and the one to score on val, beside each other"
+            f"{root}: its folders {', '.join(names)} are splits, not classes; rename the "
+            "one to train on to train and the one to score on to val, side by side"
         )
 
 
@@ -98,7 +98,7 @@ def _of_pairs(kind: str, root: Path, split: str) -> list[Example]:
             continue
         other = labels.setdefault(_id_of(file, root / name), file)
         if other != file:
-            raise DataError(f"{file}: {other.name} is of the same image; leave one of them")
+            raise DataError(f"{file}: {other.name} is of the same image; keep only one of them")
     found, lacking, seen = [], [], set()
     for file in map(Path, _some(root / "images")):
         image_id = _id_of(file, root / "images")
@@ -113,7 +113,7 @@ def _of_pairs(kind: str, root: Path, split: str) -> list[Example]:
         both = [*lacking, *(f"{name}/{image_id}" for image_id in labels)]
         raise DataError(
             f"{root}: {len(both)} files have no partner: {first_few(both)}; every image needs a "
-            f"file with its name in {name}, and the reverse"
+            f"file with its name in {name}, and vice versa"
         )
     return found
 

@@ -135,8 +135,8 @@ def _mask_classes(
             raise DataError(f"{where}: no pixel of split {role} has a label; correct the masks")
     if values and names and len(names) != len(values):
         raise DataError(
-            f"{where}: {len(names)} names in classes.txt and {len(values)} mask_values; give as "
-            "many"
+            f"{where}: {len(names)} names in classes.txt and {len(values)} mask_values; give "
+            "equally many"
         )
     if names or values:
         return names or tuple(f"class_{value}" for value in values)
@@ -237,12 +237,12 @@ def _misaligned(
         return []
     if orientation > 1 and label in (size, size[::-1]):
         return [
-            f"{_name(one.image)}: its EXIF tag turns it, and its label may be of either way round; "
-            "save such images as they are seen, without the tag, and compare them with their labels"
+            f"{_name(one.image)}: its EXIF tag turns it, and its label may fit either orientation; "
+            "save such images as they appear, without the tag, and compare them with their labels"
         ]
     return [
         f"{_name(one.label)}: is {label[1]} x {label[0]} pixels, but its image is {size[1]} x "
-        f"{size[0]}; export both at one size"
+        f"{size[0]}; export both at the same size"
     ]
 
 
@@ -274,7 +274,7 @@ def _refuse_copies(rows: Sequence[dict]) -> None:
             copies.append(f"{row['id']} is {other['id']}")
     if copies:
         raise DataError(
-            f"{len(copies)} of {len(rows)} labelled images have the content of another one, in the "
+            f"{len(copies)} of {len(rows)} labelled images are identical to another one in the "
             f"other split or with another label: {first_few(copies)}; keep one of each"
         )
 
