@@ -4,8 +4,7 @@
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
-# Snakemake finds a default profile beside the root Snakefile only, so it is named here.
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --workflow-profile workflow/profiles/default
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 
 .PHONY: demo smoke nyuv2 study resume test lint format pages clean
 .DELETE_ON_ERROR:

@@ -27,8 +27,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WITH_SMOKE = ("test_smoke.py", "test_report_run.py", "test_targets.py")
-# For runs of a hundred jobs and more, after which Snakemake itself would take a core.
-PROFILE = ("--workflow-profile", "workflow/profiles/default")
 PARTS = ("Snakefile", "workflow", "config", "scripts", "envs")
 
 
@@ -156,7 +154,7 @@ def project(tmp_path) -> Project:
 def smoke(tmp_path_factory) -> Project:
     """Return a copy of the project in which the smoke configuration has run."""
     project = copy_project(tmp_path_factory.mktemp("smoke") / "project")
-    project.snakemake(*PROFILE, "--configfile", "config/smoke.yaml")
+    project.snakemake("--configfile", "config/smoke.yaml")
     return project
 
 

@@ -5,12 +5,12 @@ Run from anywhere, with nothing else running:
     .venv/bin/python tests/benchmarks/demo.py --out demo.csv
 
 Copies what git has staged to a new folder (a temporary one unless `--folder` names it) and runs
-Snakemake there as `make demo` does, or at its default `--rate 100/1s`. A job's work is what its
-entry function does: its log says how long that took, and how much processor time, which is more in
-a job that holds several cores; the larger counts. What went before it into starting Python and
-importing does not. The first row holds the wall time, how many times the work's it is when that is
-shared among the cores, the peak memory of the largest job that has a benchmark, and the size of the
-results; the others, the jobs of each script.
+Snakemake there as `make demo` does. A job's work is what its entry function does: its log says how
+long that took, and how much processor time, which is more in a job that holds several cores; the
+larger counts. What went before it into starting Python and importing does not. The first row holds
+the wall time, how many times the work's it is when that is shared among the cores, the peak memory
+of the largest job that has a benchmark, and the size of the results; the others, the jobs of each
+script.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--configfile", default="config/demo.yaml")
-    parser.add_argument("--rate", default="500/5s", help="Snakemake's --max-jobs-per-timespan")
     parser.add_argument("--folder", type=Path, help="new folder to run in, kept (a temporary one)")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     options = parser.parse_args()
@@ -55,7 +54,6 @@ def main() -> None:
         )
         start, before = time.perf_counter(), os.times()
         command = [sys.executable, "-m", "snakemake", "--cores", str(options.cores)]
-        command += ["--max-jobs-per-timespan", options.rate]
         # The scripts are run by the same Python.
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         subprocess.run(
@@ -74,7 +72,7 @@ def main() -> None:
     }
     cpu = after.children_user + after.children_system
     total |= {
-        "what": f"all, {options.cores} cores, {options.rate}",
+        "what": f"all, {options.cores} cores",
         "wall_s": wall,
         "cpu_s": cpu - before.children_user - before.children_system,
         "of_work": wall * options.cores / total["work_s"],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import PROFILE, ROOT, copy_project
+from conftest import ROOT, copy_project
 
 pytestmark = pytest.mark.workflow
 
@@ -19,7 +19,6 @@ def test_rdms_of_brains_are_compared_with_a_target_by_the_workflow(tmp_path, rea
     brains = [line for line in lines if line.startswith(("name\t", "monkey_it\t", "human_it\t"))]
     (project.path / "brains.tsv").write_text("".join(brains))
     project.snakemake(
-        *PROFILE,
         *("--configfile", "config/brain.yaml", "--config", "networks=brains.tsv"),
         *("--", "results/brain/figures/human/layers.png", "results/brain/tables/similarity.csv"),
         data=real_data,

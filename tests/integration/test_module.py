@@ -19,7 +19,6 @@ from taskrsa.io.hdf5 import opened_hdf5
 
 pytestmark = pytest.mark.workflow
 
-PROFILE = "Using workflow specific profile"
 OTHER = """
 configfile: "config.yaml"
 
@@ -137,24 +136,30 @@ def test_a_module_without_a_run_is_one_line(elsewhere):
     assert "Traceback" not in printed
 
 
-def test_both_snakefiles_make_the_same_plan_with_the_default_profile(project, tmp_path):
+def test_both_snakefiles_make_the_same_plan_from_anywhere(project, tmp_path):
     smoke = str(project.path / "config/smoke.yaml")
-    # Snakemake finds it beside workflow/Snakefile; with the root Snakefile it has to be named.
-    profile = ("--workflow-profile", str(project.path / "workflow/profiles/default"))
     plans = []
     for folder, words in (
-        (project.path, profile),
+        (project.path, ()),
         (project.path, ("--snakefile", "workflow/Snakefile")),
-        (tmp_path, ("--snakefile", str(project.path / "Snakefile"), *profile)),
-        (project.path, ("--directory", str(tmp_path), *profile)),
+        (tmp_path, ("--snakefile", str(project.path / "Snakefile"))),
+        (project.path, ("--directory", str(tmp_path))),
     ):
         words = (*words, "--configfile", smoke, "--dry-run", "--quiet", "host")
         printed = Project(folder).snakemake(*words)
-        assert PROFILE in printed, words
         jobs = re.search(r"Job stats:\n(.*?\ntotal +\d+)", printed, re.DOTALL)[1]
         plans.append(sorted(jobs.splitlines()))  # Snakemake lists equal counts in any order
     assert any(line.startswith("report_page") for line in plans[0])
     assert all(plan == plans[0] for plan in plans)
+
+
+def test_cores_alone_limit_how_many_jobs_start_on_one_machine(project):
+    """With Snakemake's limit of rates, the second job would wait for half a minute."""
+    files = [f"results/smoke/{name}" for name in ("tables/networks.csv", "tables/tasks.csv")]
+    rate = ("--max-jobs-per-timespan", "1/30s")
+    printed = project.snakemake("--configfile", "config/smoke.yaml", *rate, "--", *files, cores=1)
+    assert "2 of 2 steps" in printed
+    assert "rate limit" not in printed
 
 
 ODD = 'it\'s "$x" & more'

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import yaml
-from conftest import PROFILE, copy_project
+from conftest import copy_project
 
 pytestmark = pytest.mark.workflow
 
@@ -32,7 +32,7 @@ def tiny(tmp_path_factory, real_data):
     project = copy_project(tmp_path_factory.mktemp("nyuv2") / "project")
     (project.path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     files = ("config/nyuv2.yaml", "tiny.yaml")
-    printed = project.snakemake(*PROFILE, "--configfile", *files, data=real_data)
+    printed = project.snakemake("--configfile", *files, data=real_data)
     return project, printed
 
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROFILE, Preloaded, Project
+from conftest import Preloaded, Project
 
 SMOKE = ("--configfile", "config/smoke.yaml")
 LAYERS = ["block1", "block2", "block3", "block4", "compressed"]
@@ -322,7 +322,7 @@ def test_one_core_gives_the_same_bytes(smoke, tmp_path):
         if path.is_file() and not {path, *path.parents}.intersection(kept):
             path.unlink()
     # A server of its own, for it has another seed of hashes.
-    other.snakemake(*PROFILE, *SMOKE, cores=1, server=Preloaded())
+    other.snakemake(*SMOKE, cores=1, server=Preloaded())
     for kind in ("csv", "nwk", "h5", "safetensors", "png", "pdf"):
         files = sorted((smoke.path / "results/smoke").rglob(f"*.{kind}"))
         # What fine-tuning costs is a timing, and so is how long measures took.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import PROFILE, Project, copy_project
+from conftest import Project, copy_project
 from PIL import Image
 from test_target_run import HEADER, NETWORKS
 
@@ -70,7 +70,7 @@ def ran(tmp_path_factory) -> Project:
     (project.path / "tiny.yaml").write_text(yaml.safe_dump(CONFIG))
     wanted = [*(f"tables/study_{name}.csv" for name in TABLES), "figures/study.png"]
     files = [f"results/tiny/{name}" for name in wanted]
-    project.snakemake(*PROFILE, "--configfile", "tiny.yaml", "--", *files)
+    project.snakemake("--configfile", "tiny.yaml", "--", *files)
     return project
 
 

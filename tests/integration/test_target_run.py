@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import PROFILE, Preloaded, Project, copy_project
+from conftest import Preloaded, Project, copy_project
 from PIL import Image
 from taskrsa.rsa.rdm_file import read_rdms
 
@@ -89,7 +89,7 @@ def table(project: Project, name: str) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory) -> Project:
     project = with_target(copy_project(tmp_path_factory.mktemp("own") / "project"))
-    project.snakemake(*PROFILE, *RUN)
+    project.snakemake(*RUN)
     return project
 
 
