@@ -97,3 +97,59 @@ def test_deferred_imports_have_a_reason():
         (name, other) for name, found in IMPORTS.items() for other, inside in found if inside
     }
     assert deferred <= set(DEFERRED)
+
+
+# --- what jobs import before they begin ---
+
+TORCH = {
+    "finetune",
+    "network_rdms",
+    "probe_source",
+    "race_leg",
+    "random_encoders",
+    "submission",
+    "target_cost",
+    "target_features",
+    "train_encoder",
+}
+SLOW = {
+    "torch": TORCH,
+    "sklearn": {"target_measures"},
+    "matplotlib": {"figure", "report_page"},
+    "seaborn": set(),
+    "timm": set(),
+    "onnx": set(),
+}
+ENTRIES = sorted(LIBRARY.parent.glob("*.py"))
+
+
+def packages_of(path: Path) -> set[str]:
+    """Return the packages that a file imports at its top."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def packages_behind(entry: Path) -> set[str]:
+    """Return the packages that an entry and the library's modules behind it import first of all."""
+    found, left, seen = packages_of(entry), [], set()
+    left += [name for name, inside in imports_of(entry) if not inside]
+    while left:
+        name = left.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        found |= packages_of(MODULES[name])
+        left += [other for other, inside in IMPORTS[name] if not inside]
+    return found
+
+
+def test_only_jobs_that_train_or_show_images_to_networks_wait_for_pytorch():
+    behind = {entry.stem: packages_behind(entry) for entry in ENTRIES}
+    assert len(behind) > 40
+    for package, entries in SLOW.items():
+        assert {name for name, found in behind.items() if package in found} == entries, package
