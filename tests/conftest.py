@@ -68,9 +68,10 @@ class Preloaded:
         code = (ROOT / "tests/preloaded.py").read_text(encoding="utf-8")
         python.write_text(f"#!{sys.executable} -IS\n{code}", encoding="utf-8")
         python.chmod(0o755)
-        self.server = subprocess.Popen(
-            [sys.executable, str(python), "--serve"], stdin=subprocess.DEVNULL
-        )
+        command = [sys.executable, str(python), "--serve"]
+        # Every program compiles the library again unless its bytecode is kept.
+        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        self.server = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=kept)
         atexit.register(self.end)
         while not Path(self.folder, preloaded.SOCKET).exists():
             assert self.server.poll() is None, "the server of preloaded programs did not start"
@@ -113,9 +114,7 @@ class Project:
 
         Snakemake and its jobs are forks of a server's process, by default of one for all tests.
         """
-        # Every job compiles the library again unless its bytecode is kept.
-        without = ("TASKRSA_DATA", "PYTHONDONTWRITEBYTECODE")
-        environment = {k: v for k, v in os.environ.items() if k not in without}
+        environment = {k: v for k, v in os.environ.items() if k != "TASKRSA_DATA"}
         if data is not None:
             environment["TASKRSA_DATA"] = str(data)
         command = ["-m", "snakemake", "--cores", str(cores), *words]
