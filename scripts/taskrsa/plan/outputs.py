@@ -26,7 +26,8 @@ _LISTS += (
     "study_choice",
     "study_cost",
 )
-_NOT_KEPT = ("cost", "images", "stimuli")
+# Timings, hashes of images, and two long tables that no page shows.
+_NOT_KEPT = ("cost", "images", "stimuli", "affinity_measured", "figure7")
 _OF_THE_PAPER = (
     *("figure4", "figure5", "figure6", "figure7"),
     *("ranking", "scores", "type_separation"),
@@ -131,8 +132,8 @@ def pictures(plan: Plan) -> list[str]:
 
 
 def kept_tables(plan: Plan) -> list[str]:
-    """Return the tables and trees that git keeps of a run: neither timings nor hashes of images. Of
-    a study, its own tables, what it cost among them, and the scores that they rest on."""
+    """Return the tables and trees that git keeps of a run: not all of them. Of a study, its own
+    tables, what it cost among them, and the scores that they rest on."""
     if "study" in plan.has:
         own = [path for path in bank_tables(plan) if Path(path).stem.startswith("study_")]
         return own + [f"{plan.targets[name].folder}/runs.csv" for name in plan.study]
