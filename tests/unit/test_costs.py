@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+import pytest
+from snakemake.benchmark import BENCHMARK_INTERVAL, BENCHMARK_INTERVAL_SHORT
+from taskrsa.io import costs
 from taskrsa.io.costs import (
     Job,
     advice_seconds,
@@ -26,14 +29,14 @@ def timed(s: object, rss: object, cpu: object) -> str:
 
 
 def test_benchmarks_are_read_summed_and_damaged_ones_left_out(tmp_path):
-    benchmark(tmp_path, "train_bank_edge2d", timed(10.5, 400, 9.5), timed(20, 500, 18))
+    benchmark(tmp_path, "train_bank_edge2d", timed(10.5, 400, 9.5), timed(14, 500, 13))
     benchmark(tmp_path, "train_small_edge2d_w8_s0", timed(0.4, "-", "-"))
     benchmark(tmp_path, "rdms_bank_edge2d", timed(3, 300, "NA"))
     (tmp_path / "finetune_half.tsv").write_text("s\tcpu")
     (tmp_path / "bad.tsv").write_bytes(b"s\t\xff\xfe\n")
     jobs = {job.name: job for job in read_jobs(tmp_path)}
     assert set(jobs) == {"train_bank_edge2d", "train_small_edge2d_w8_s0", "rdms_bank_edge2d"}
-    assert jobs["train_bank_edge2d"] == Job("train_bank_edge2d", 30.5, 27.5, 500)
+    assert jobs["train_bank_edge2d"] == Job("train_bank_edge2d", 24.5, 22.5, 500)
     assert jobs["train_small_edge2d_w8_s0"] == Job("train_small_edge2d_w8_s0", 0.4, None, None)
     assert jobs["rdms_bank_edge2d"].cpu_s is None
     stages = {stage["name"]: stage for stage in by_stage(jobs.values())}
@@ -41,6 +44,28 @@ def test_benchmarks_are_read_summed_and_damaged_ones_left_out(tmp_path):
     assert stages["training of the networks"]["peak_mb"] == 500
     assert stages["small models"]["unsampled"] == 1
     assert read_jobs(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("wall", "sampled", "whole"),
+    [
+        (12, 11, 11),
+        (31, 15.5, 31),
+        (45, 7.75, 22.5),
+        (46, 45.5, 46),
+        (91, 75.5, 91),
+        (20, "-", None),
+    ],
+)
+def test_what_was_not_sampled_counts_at_the_rate_of_what_was(tmp_path, wall, sampled, whole):
+    benchmark(tmp_path, "finetune_a", timed(wall, 400, sampled))
+    (job,) = read_jobs(tmp_path)
+    assert job.cpu_s == (whole if whole is None else pytest.approx(whole))
+
+
+def test_snakemake_samples_as_is_assumed():
+    first = BENCHMARK_INTERVAL_SHORT * (BENCHMARK_INTERVAL + 1)
+    assert (first, BENCHMARK_INTERVAL) == (costs.OFTEN_UNTIL, costs.RARELY)
 
 
 def test_every_timed_rule_has_a_stage():

@@ -210,14 +210,14 @@ def test_costs(tmp_path):
         }
     )
     for name, cpu in (
-        ("finetune_x_block4_a_s0", 30),
-        ("finetune_y_block4_a_s0", 10),
+        ("finetune_x_block4_a_s0", 12),
+        ("finetune_y_block4_a_s0", 4),
         ("finetune_other_a", 99),
     ):
         (tmp_path / f"{name}.tsv").write_text(f"s\tmax_rss\tcpu_time\n{cpu + 1}\t100\t{cpu}\n")
     found = cost_rows(seconds, tmp_path, ["x", "y"]).set_index("what")
     assert found.loc["good", "cpu_seconds"] == 1.5
-    assert found.loc["good", "of_finetuning"] == pytest.approx(1.5 / 20)
+    assert found.loc["good", "of_finetuning"] == pytest.approx(1.5 / 8)
     whole = "fine-tuning, all networks and seeds"
-    assert found.loc[whole, ["cpu_seconds", "of_finetuning"]].tolist() == [20, 1]
+    assert found.loc[whole, ["cpu_seconds", "of_finetuning"]].tolist() == [8, 1]
     assert "small models" not in found.index

@@ -2,7 +2,9 @@
 
 A benchmark file has a header and one row a repetition: s (wall seconds), max_rss (peak memory in
 MiB) and cpu_time (CPU-seconds) are read, others ignored. A job too short to be sampled has no
-number there. Files are written beside the results and are not among them: what is missing or
+number there, and the CPU time of a long one is that of the last sample: Snakemake looks every half
+second at first, every 30 s later, and not at the end. What it did not see counts at the same rate
+as what it saw. Files are written beside the results and are not among them: what is missing or
 damaged is left out.
 """
 
@@ -43,6 +45,10 @@ STAGES = (
 OTHER = "other"
 
 
+# Seconds until samples become rare, and between them then (snakemake.benchmark).
+OFTEN_UNTIL, RARELY = 15.5, 30.0
+
+
 @dataclass(frozen=True)
 class Job:
     """One timed job: CPU and wall seconds, peak memory in MiB; None where it was not sampled."""
@@ -63,12 +69,19 @@ def read_jobs(folder: str | os.PathLike) -> list[Job]:
             continue
         columns = table.reindex(columns=["s", "cpu_time", "max_rss"])
         numbers = columns.apply(pd.to_numeric, errors="coerce")
-        took = [numbers["s"].sum(), numbers["cpu_time"].sum(), numbers["max_rss"].max()]
+        wall, cpu = numbers["s"], _whole(numbers["s"], numbers["cpu_time"])
+        took = [wall.sum(), cpu.sum(), numbers["max_rss"].max()]
         sampled = numbers.notna().any()
         if sampled["s"]:
             known = zip(took, sampled, strict=True)
             jobs.append(Job(path.stem, *(value if there else None for value, there in known)))
     return jobs
+
+
+def _whole(wall: pd.Series, sampled: pd.Series) -> pd.Series:
+    """Return CPU-seconds (n,) of whole jobs from those of their last samples."""
+    seen = wall.where(wall < OFTEN_UNTIL, wall - (wall - OFTEN_UNTIL) % RARELY)
+    return sampled * (wall / seen).fillna(1.0)
 
 
 def stage_of(job: str) -> str:
