@@ -2,9 +2,9 @@
 
 A benchmark file has a header and one row a repetition: s (wall seconds), max_rss (peak memory in
 MiB) and cpu_time (CPU-seconds) are read, others ignored. A job too short to be sampled has no
-number there, and the CPU time of a long one is that of the last sample: Snakemake looks every half
-second at first, every 30 s later, and not at the end. What it did not see counts at the same rate
-as what it saw. Files are written beside the results and are not among them: what is missing or
+number there, and the CPU time of a long one is that of its last sample: samples are taken every
+half second at first, every 30 s later, and none at the end. What comes after the last counts at the
+same rate as what came before. Files are written beside the results and are not among them: what is missing or
 damaged is left out.
 """
 
@@ -45,7 +45,7 @@ STAGES = (
 OTHER = "other"
 
 
-# Seconds until samples become rare, and between them then (snakemake.benchmark).
+# Seconds until samples become rare, and between them then.
 OFTEN_UNTIL, RARELY = 15.5, 30.0
 
 
