@@ -3,6 +3,7 @@
 Run from anywhere, with nothing else running:
 
     .venv/bin/python tests/benchmarks/demo.py --out demo.csv
+    .venv/bin/python tests/benchmarks/demo.py --made results/study --out study.csv
 
 Copies what git has staged to a new folder (a temporary one unless `--folder` names it) and runs
 Snakemake there as `make demo` does. A job's work is what its entry function does: its log says how
@@ -10,7 +11,7 @@ long that took, and how much processor time, which is more in a job that holds s
 larger counts. What went before it into starting Python and importing does not. The first row holds
 the wall time, how many times the work's it is when that is shared among the cores, the peak memory
 of the largest job that has a benchmark, and the size of the results; the others, the jobs of each
-script.
+script. With `--made` nothing runs: the jobs are those of a run that is there, without wall time.
 """
 
 from __future__ import annotations
@@ -43,8 +44,14 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--configfile", default="config/demo.yaml")
     parser.add_argument("--folder", type=Path, help="new folder to run in, kept (a temporary one)")
+    parser.add_argument("--made", type=Path, help="results of a run that is there")
     parser.add_argument("--out", type=Path, required=True, help="CSV to write")
     options = parser.parse_args()
+    if options.made:
+        if not jobs(options.made):
+            parser.error(f"--made: {options.made} has no logs of jobs")
+        write([summed(options.made, "all"), *jobs(options.made)], options.out)
+        return
     if options.folder and options.folder.exists():
         parser.error(f"--folder: {options.folder} exists; name a new folder")
     with tempfile.TemporaryDirectory() as name:
@@ -63,35 +70,43 @@ def main() -> None:
             check=True,
         )
         wall, after = time.perf_counter() - start, os.times()
-        rows = jobs(folder)
-        memory = peaks(folder)
-        sizes = [path.stat().st_size for path in folder.glob("results/**/*") if path.is_file()]
-    total: dict[str, object] = {
-        key: sum(row[key] for row in rows)
-        for key in ("jobs", "work_s", "work_cpu_s", "start_up_cpu_s")
-    }
+        (results,) = (path.parent for path in folder.glob("results/*/logs"))
+        total, rows = summed(results, f"all, {options.cores} cores"), jobs(results)
     cpu = after.children_user + after.children_system
     total |= {
-        "what": f"all, {options.cores} cores",
         "wall_s": wall,
         "cpu_s": cpu - before.children_user - before.children_system,
         "of_work": wall * options.cores / total["work_s"],
-        "largest_mb": max(memory, default=math.nan),
-        "disk_mb": sum(sizes) / 1e6,
     }
-    with options.out.open("w", newline="") as file:
+    write([total, *rows], options.out)
+
+
+def write(rows: list[dict[str, object]], out: Path) -> None:
+    with out.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        for row in [total, *rows]:
+        for row in rows:
             row = {k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()}
             writer.writerow(row)
             print("  ".join(f"{key} {value}" for key, value in row.items()))
 
 
-def peaks(folder: Path) -> list[float]:
+def summed(results: Path, what: str) -> dict[str, object]:
+    """Return the sums over all jobs of a run, its largest job and the size of its results."""
+    rows = jobs(results)
+    total: dict[str, object] = {
+        key: sum(row[key] for row in rows)
+        for key in ("jobs", "work_s", "work_cpu_s", "start_up_cpu_s")
+    }
+    sizes = [path.stat().st_size for path in results.rglob("*") if path.is_file()]
+    largest = max(peaks(results), default=math.nan)
+    return {"what": what, **total, "largest_mb": largest, "disk_mb": sum(sizes) / 1e6}
+
+
+def peaks(results: Path) -> list[float]:
     """Return the peak memory of every job with a benchmark, MB (Snakemake's are MiB)."""
     found = []
-    for path in folder.glob("results/*/benchmarks/**/*.tsv"):
+    for path in results.glob("benchmarks/**/*.tsv"):
         with path.open(newline="") as file:
             for row in csv.DictReader(file, delimiter="\t"):
                 # Jobs that end before they are looked at have no number.
@@ -100,10 +115,10 @@ def peaks(folder: Path) -> list[float]:
     return found
 
 
-def jobs(folder: Path) -> list[dict[str, object]]:
+def jobs(results: Path) -> list[dict[str, object]]:
     """Return the sums of each kind of job, the longest first."""
     found: dict[str, list[tuple[float, ...]]] = defaultdict(list)
-    for log in folder.glob("results/*/logs/**/*.log"):
+    for log in results.glob("logs/**/*.log"):
         for took in TOOK.finditer(log.read_text(errors="replace")):
             script, *numbers = took.groups()
             seconds, cpu, start_up = map(float, numbers)
