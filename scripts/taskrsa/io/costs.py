@@ -34,8 +34,6 @@ STAGES = (
     ("rdms_", "other RDMs"),
     ("similarity_", "similarity, with bootstrap"),
     ("rank_", "rankings"),
-    ("target_features_", "advice"),
-    ("measures_", "advice"),
     ("small_vs_bank", "small models against the networks"),
     ("robustness_", "robustness"),
     ("probe_", "transfer measured by probes"),
