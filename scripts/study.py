@@ -35,7 +35,8 @@ def main(
     tables = zip(targets, runs, measures, advice, strict=True)
     outcomes = {name: outcome(*map(read_table, paths)) for name, *paths in tables}
     rows = study_rows(outcomes, methods_of(outcomes))
-    write_table(rows, by_target)
+    # What is said of a method stands in the summary, once.
+    write_table(rows.drop(columns=["label", "measures", "layer"]), by_target)
     write_table(summary_rows(rows, len(targets)), summary)
     write_table(choice_rows(rows), choice)
     spent = pd.concat([read_table(path) for path in seconds], ignore_index=True)

@@ -154,15 +154,16 @@ def study(names=("knn", "probe", "cka"), targets=("flowers", "depth"), *, extrem
     if extreme:
         lost[:2], lost[-2:] = 0.0, 1.0
     rows = [
-        (target, *method, lost[m, t])
-        for m, method in enumerate(methods)
+        (target, method, lost[m, t])
+        for m, (method, *_) in enumerate(methods)
         for t, target in enumerate(targets)
     ]
-    columns = ["target", "method", "label", "measures", "layer", "regret"]
-    means = pd.DataFrame(methods, columns=columns[1:-1]).assign(regret=lost.mean(axis=1))
+    means = pd.DataFrame(methods, columns=["method", "label", "measures", "layer"])
+    means = means.assign(regret=lost.mean(axis=1))
     means["n_targets"] = len(targets)
     means["regret_low"], means["regret_high"] = means["regret"] - 0.2, means["regret"] + 0.2
-    return {"by_target": pd.DataFrame(rows, columns=columns), "summary": means}
+    by_target = pd.DataFrame(rows, columns=["target", "method", "regret"])
+    return {"by_target": by_target, "summary": means}
 
 
 def _tasks(names):

@@ -82,10 +82,9 @@ def test_every_measure_is_judged_on_every_target(ran):
     rows = table(ran, "measures")
     assert set(rows["target"]) == {"kinds", "sizes", "world"}
     assert (rows["n_models"] == 3).all()
-    singles = rows[rows["measures"].isin(["probe", "knn", "cka"]) & (rows["layer"] == "tap")]
-    assert len(singles) == 9
+    assert rows["method"].isin(["probe@tap", "knn@tap", "cka@tap"]).sum() == 9
     # Layers were asked for of one target only.
-    assert set(rows.loc[rows["layer"] == "depth1", "target"]) == {"kinds"}
+    assert set(rows.loc[rows["method"].str.endswith("@depth1"), "target"]) == {"kinds"}
     assert {"blind", "any", "seeds"} <= set(rows["method"])
     assert rows["regret"].notna().any()
     assert rows["regret"].dropna().between(0, 1).all()

@@ -28,9 +28,11 @@ def test_every_target_has_its_point():
     (axes,) = draw("study", **tables).axes
     dots = [one for one in axes.collections if isinstance(one, PathCollection)]
     assert len(dots) == 2
+    labels = tables["summary"][["method", "label"]]
     for target, one in zip(("flowers", "depth"), dots, strict=True):
         places = np.asarray(one.get_offsets())
-        some = tables["by_target"].query(f"target == '{target}'").set_index("label")["regret"]
+        some = tables["by_target"].query(f"target == '{target}'").merge(labels, on="method")
+        some = some.set_index("label")["regret"]
         found = dict(zip(np.round(places[:, 1]).astype(int), places[:, 0], strict=True))
         assert found == pytest.approx(dict(enumerate(some[LABELS])))
 

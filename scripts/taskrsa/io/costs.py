@@ -4,8 +4,8 @@ A benchmark file has a header and one row a repetition: s (wall seconds), max_rs
 MiB) and cpu_time (CPU-seconds) are read, others ignored. A job too short to be sampled has no
 number there, and the CPU time of a long one is that of its last sample: samples are taken every
 half second at first, every 30 s later, and none at the end. What comes after the last counts at the
-same rate as what came before. Files are written beside the results and are not among them: what is missing or
-damaged is left out.
+same rate as what came before. Files are written beside the results and are not among them: what is
+missing or damaged is left out.
 """
 
 from __future__ import annotations

@@ -256,6 +256,13 @@ def _is_combination(frame: pd.DataFrame) -> pd.Series:
     return frame["measures"].fillna("").str.contains(" ")
 
 
+def _at_the_tap(by_target: pd.DataFrame, inputs: Inputs, *_) -> pd.DataFrame:
+    """Return the rows of single measures at the tap, with the labels that the summary gives."""
+    summary = inputs.table("study_summary")
+    at_tap = summary[~_is_combination(summary) & summary["layer"].fillna("").isin(["", TAP])]
+    return by_target.merge(at_tap[["method", "label"]], on="method")
+
+
 def _is_one_layer(inputs: Inputs, target: str) -> bool:
     """Tell whether the table of layers is the ranking once more: one layer and no ceiling."""
     layers = inputs.table("layers", target)
@@ -301,9 +308,7 @@ DERIVED = {
     ],
     "study_baselines": lambda frame, *_: frame[~_is_combination(frame)],
     "study_combinations": lambda frame, *_: frame[_is_combination(frame)].head(FEW),
-    "study_targets": lambda frame, *_: frame[
-        ~_is_combination(frame) & frame["layer"].fillna("").isin(["", TAP])
-    ],
+    "study_targets": _at_the_tap,
     "tasks": lambda frame, *_: frame[~frame["included"].astype(bool)],
 }
 
