@@ -285,7 +285,7 @@ def study(folder: str) -> str:
         if row["layer"] in (TAP, "") or pd.isna(row["layer"])
         if len(str(row["measures"]).split()) == 1 and row["method"] not in BASELINES
     ]
-    others = [name for name in summary if name not in BASELINES][:BEST]
+    others = [name for name in summary if name not in (*BASELINES, default)][:BEST]
     chosen = _rows(f"{folder}/study_choice.csv", "held_out=mean")
     shown = [summary[default] | {"label": f"the advice: {summary[default]['label']}"}]
     shown += sorted(at_tap, key=lambda row: row["regret"])

@@ -15,10 +15,10 @@ from taskrsa.report.choice import (
 )
 from taskrsa.report.inputs import Inputs
 from taskrsa.report.view import amount
-from taskrsa.report.words import Said, measure_label, names_of, place, together
+from taskrsa.report.words import Said, names_of, place, together
 from taskrsa.targets.config import KINDS
 from taskrsa.text import is_known, joined, number
-from taskrsa.transferability.measures import MEASURES
+from taskrsa.transferability.measures import MEASURES, measure_label
 
 PROBE, RSA = "probe", "rsa"
 PREFIX = "rank_"  # of the columns of the advice that are ranks by a measure

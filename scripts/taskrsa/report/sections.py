@@ -23,11 +23,12 @@ from taskrsa.report.answer import about_bank
 from taskrsa.report.choice import choice_of, tuned_of
 from taskrsa.report.inputs import Inputs
 from taskrsa.report.view import VERDICTS, Column, Table, amount, size, table_of
-from taskrsa.report.words import measure_label, metric_of, place
+from taskrsa.report.words import metric_of, place
 from taskrsa.rsa.inference import confidence_interval
 from taskrsa.targets.config import UNLABELLED
 from taskrsa.text import number
 from taskrsa.transferability import TAP
+from taskrsa.transferability.measures import measure_label
 
 TEMPLATES = Path(__file__).parent / "templates"
 COLUMNS, PARTS = yaml.safe_load((TEMPLATES / "page.yaml").read_text(encoding="utf-8")).values()

@@ -9,7 +9,6 @@ from taskrsa.figures.style import layer_label
 from taskrsa.report.inputs import Inputs
 from taskrsa.text import first_few, joined, metric_name
 from taskrsa.transferability import TAP
-from taskrsa.transferability.measures import MEASURES
 
 NAMED = 4  # networks that a sentence names
 HEAD_SEES = "the layer that the head sees"
@@ -57,11 +56,6 @@ def names_of(inputs: Inputs, models: Sequence[str]) -> str:
 def listed(texts: Sequence[str]) -> str:
     """Return texts as a running list, the first few of many."""
     return joined(texts) if len(texts) <= NAMED else first_few(texts, NAMED)
-
-
-def measure_label(name: str) -> str:
-    """Return what a measure is called; its name where no code of it is known."""
-    return MEASURES[name].label if name in MEASURES else name
 
 
 def ordinal(rank: float) -> str:

@@ -9,7 +9,7 @@ from taskrsa.errors import ConfigError
 from taskrsa.transferability import alignments, evidence, plain, probes
 from taskrsa.transferability.registry import MEASURES, Inapplicable, Measure, Score, measure
 
-__all__ = ["MEASURES", "Inapplicable", "Measure", "Score", "measure", "named"]
+__all__ = ["MEASURES", "Inapplicable", "Measure", "Score", "measure", "measure_label", "named"]
 
 # What registers them; an unused import would look like a mistake.
 MODULES = (plain, alignments, evidence, probes)
@@ -23,6 +23,11 @@ def named(names: Iterable[str], where: str) -> list[Measure]:
                 f"{where}: there is no measure {name}; choose from {', '.join(MEASURES)}"
             )
     return [MEASURES[name] for name in names]
+
+
+def measure_label(name: str) -> str:
+    """Return what a measure is called; its name where no code of it is known."""
+    return MEASURES[name].label if name in MEASURES else name
 
 
 extensions.load()

@@ -37,6 +37,7 @@ from taskrsa.analysis.ranking import FEWEST, ranking_agreement
 from taskrsa.errors import DataError
 from taskrsa.rsa.inference import LEVEL
 from taskrsa.transferability import FEWEST_TARGETS, TAP
+from taskrsa.transferability.measures import measure_label
 
 BLIND, RANDOM, SEEDS = "blind", "any", "seeds"
 BASELINES = {
@@ -88,7 +89,7 @@ class Method:
     @property
     def label(self) -> str:
         layer = f", {self.layer}" if self.layer not in ("", TAP) else ""
-        return " + ".join(self.measures) + layer
+        return " + ".join(map(measure_label, self.measures)) + layer
 
 
 def outcome(runs: pd.DataFrame, measures: pd.DataFrame, advice: pd.DataFrame) -> Outcome:
