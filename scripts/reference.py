@@ -28,7 +28,9 @@ def reduce_picture(path: Path, reduced: Path) -> None:
     """Write a picture at a third of its size and in 64 colours."""
     with Image.open(path) as picture:
         small = picture.convert("RGB").reduce(3)
-        small.quantize(64, dither=Image.Dither.NONE).save(reduced, optimize=True)
+        # The few points of a rare colour keep it.
+        of_all = Image.Quantize.MAXCOVERAGE
+        small.quantize(64, of_all, dither=Image.Dither.NONE).save(reduced, optimize=True)
 
 
 if __name__ == "__main__":
