@@ -36,7 +36,7 @@ from taskrsa.report.view import claim_digits, claim_ours  # noqa: E402
 from taskrsa.targets.config import AdviceConfig  # noqa: E402
 from taskrsa.text import MINUS, estimate, number, p_value  # noqa: E402
 from taskrsa.transferability import TAP  # noqa: E402
-from taskrsa.transferability.study import BASELINES, Method  # noqa: E402
+from taskrsa.transferability.study import BASELINES, Method, regrets  # noqa: E402
 
 _PART = re.compile(
     r"(?P<begin><!-- begin (?P<name>\w+)(?:: (?P<words>.*?))? -->)"
@@ -302,6 +302,27 @@ def _study_row(row: Mapping) -> list[str]:
 
     statistics = [with_ends("regret"), number(row["regret_worst"]), number(row["untrained_first"])]
     return [row["label"], *statistics, with_ends("spearman"), with_ends("weighted_tau")]
+
+
+@generator
+def held_out(*targets: str) -> str:
+    """Write what the first choices of the advice and of RSA lose on targets; each is given as
+    title=beginning of the names of its tables."""
+    rows = []
+    for title, beginning in zip(*_header(targets), strict=True):
+        advice, ranking = (_rows(f"{beginning}{name}.csv") for name in ("advice", "ranking"))
+        scores = "runs" if (ROOT / f"{beginning}runs.csv").exists() else "scores"
+        runs = pd.read_csv(ROOT / f"{beginning}{scores}.csv")
+        labels = {row["model"]: row["label"] for row in advice}
+        reached = runs[runs["model"].isin(list(labels))].groupby("model")["score"].mean()
+        lost = pd.Series(regrets(reached.to_numpy(), runs["chance_score"].iloc[0]), reached.index)
+        row = [title, str(len(lost)), labels[reached.idxmax()]]
+        for table in (advice, ranking):
+            first = min(table, key=lambda one: one["rank"])["model"]
+            row += [labels[first], number(lost[first])]
+        rows.append([*row, number(lost.mean())])
+    header = ["target", "networks", "the best", "the advice", "regret", "RSA", "regret"]
+    return _table([*header, "a random pick"], rows)
 
 
 @generator
