@@ -308,21 +308,33 @@ def _study_row(row: Mapping) -> list[str]:
 def held_out(*targets: str) -> str:
     """Write what the first choices of the advice and of RSA lose on targets; each is given as
     title=beginning of the names of its tables."""
-    rows = []
+    rows, regret = [], []
     for title, beginning in zip(*_header(targets), strict=True):
-        advice, ranking = (_rows(f"{beginning}{name}.csv") for name in ("advice", "ranking"))
         scores = "runs" if (ROOT / f"{beginning}runs.csv").exists() else "scores"
         runs = pd.read_csv(ROOT / f"{beginning}{scores}.csv")
-        labels = {row["model"]: row["label"] for row in advice}
+        tables = [_rows(f"{beginning}{name}.csv") for name in ("advice", "ranking")]
+        labels = {row["model"]: row["label"] for row in tables[0]}
         reached = runs[runs["model"].isin(list(labels))].groupby("model")["score"].mean()
-        lost = pd.Series(regrets(reached.to_numpy(), runs["chance_score"].iloc[0]), reached.index)
-        row = [title, str(len(lost)), labels[reached.idxmax()]]
-        for table in (advice, ranking):
-            first = min(table, key=lambda one: one["rank"])["model"]
-            row += [labels[first], number(lost[first])]
-        rows.append([*row, number(lost.mean())])
-    header = ["target", "networks", "the best", "the advice", "regret", "RSA", "regret"]
-    return _table([*header, "a random pick"], rows)
+        chance = runs["chance_score"].iloc[0]
+        lost = pd.Series(regrets(reached.to_numpy(), chance), reached.index)
+        first = [min(table, key=lambda row: row["rank"])["model"] for table in tables]
+        regret.append([*lost[first], lost.mean()])
+        advice, rsa, anyone = map(number, regret[-1])
+        best = [labels[reached.idxmax()], number(reached.max()), number(chance)]
+        choices = [labels[first[0]], advice, labels[first[1]], rsa, anyone]
+        rows.append([title, str(len(lost)), *best, *choices])
+    advice, rsa, anyone = map(number, pd.DataFrame(regret).mean())
+    rows.append(["mean", *[""] * 5, advice, "", rsa, anyone])
+    header = [
+        "target",
+        "networks",
+        "the best",
+        "its score",
+        "chance",
+        "the advice takes",
+        "it loses",
+    ]
+    return _table([*header, "RSA takes", "it loses", "a random pick"], rows)
 
 
 @generator
