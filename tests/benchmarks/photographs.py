@@ -69,7 +69,7 @@ def main() -> None:
                         row[f"{key}_of_taskrsa"] = row[key] / found["taskrsa"][key]
                 rows.append(row)
                 show(row)
-    write_rows(options.out, rows)
+                write_rows(options.out, rows)
 
 
 def some_of(photographs: Path, n: int, folder: Path) -> Path:
