@@ -15,17 +15,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
+from processes import timed
 from rows import show, write_rows
 from taskrsa.data.pack import write_pack
 from taskrsa.data.view import SourceInfo, View
@@ -90,17 +88,7 @@ def job(folder: Path, stimuli: str, centre: bool, cached: bool) -> dict[str, flo
         *("--measures", folder / "measures.h5", "--log", folder / "log"),
         *(("--grams", folder / "grams") if cached else ()),
     ]
-    one = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
-    start = time.perf_counter()
-    process = subprocess.Popen(command, env={**os.environ, **one})
-    _, status, used = os.wait4(process.pid, 0)
-    if status:
-        sys.exit((folder / "log").read_text())
-    return {
-        "cpu_s": used.ru_utime + used.ru_stime,
-        "wall_s": time.perf_counter() - start,
-        "peak_mb": used.ru_maxrss * 1024 / 1e6,
-    }
+    return timed(command, folder / "output")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +23,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from processes import timed
 from rows import Row, show, write_rows
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -75,7 +74,7 @@ def main() -> None:
 def some_of(photographs: Path, n: int, folder: Path) -> Path:
     """Link n photographs, in the order of their names, in a folder of their own."""
     folder.mkdir()
-    files = sorted(path for path in photographs.iterdir() if path.is_file())[:n]
+    files = sorted(path for path in photographs.glob("*") if path.is_file())[:n]
     if len(files) < n:
         sys.exit(f"{photographs}: {len(files)} photographs, not {n}; set --images")
     for file in files:
@@ -94,27 +93,6 @@ def cells(network: str) -> dict[str, str]:
 
 
 # --- jobs, each in processes of its own ---
-
-
-def timed(command: list[object], log: Path) -> Row:
-    """Run a program with one thread and return what it took; exit with its log if it fails."""
-    one = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-    start = time.perf_counter()
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            env={**os.environ, **one},
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-        _, status, used = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(log.read_text())
-    return {
-        "cpu_s": used.ru_utime + used.ru_stime,
-        "wall_s": time.perf_counter() - start,
-        "peak_mb": used.ru_maxrss * 1024 / 1e6,
-    }
 
 
 def bare_job(network: str, photographs: Path, folder: Path) -> Row:

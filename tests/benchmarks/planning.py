@@ -11,16 +11,15 @@ what git has staged; a dry run each.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from processes import timed
 from rows import show, write_rows
 
 ROOT = Path(__file__).parents[2]
@@ -69,19 +68,9 @@ def planned(folder: Path, n: int) -> dict[str, object]:
         f"folder: {{path: {images}}}\ntargets:\n{targets}"
     )
     command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "many.yaml"]
-    start = time.perf_counter()
-    with (folder / "plan").open("w") as file:
-        process = subprocess.Popen(command, cwd=folder, stdout=file, stderr=subprocess.STDOUT)
-        _, status, used = os.wait4(process.pid, 0)
-    text = (folder / "plan").read_text()
-    if status:
-        sys.exit(text)
-    return {
-        "jobs": int(re.findall(r"^total +(\d+)$", text, re.MULTILINE)[0]),
-        "wall_s": time.perf_counter() - start,
-        "cpu_s": used.ru_utime + used.ru_stime,
-        "peak_mb": used.ru_maxrss * 1024 / 1e6,
-    }
+    took = timed(command, folder / "plan", folder)
+    (jobs,) = set(re.findall(r"^total +(\d+)$", (folder / "plan").read_text(), re.MULTILINE))
+    return {"jobs": int(jobs), **took}
 
 
 if __name__ == "__main__":

@@ -13,19 +13,17 @@ steps, without start-up. The last row holds the means, and the shares of the sum
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
 import pandas as pd
+from demo import TOOK
 from rows import Row, show, write_rows
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from taskrsa.transferability.study import regrets  # noqa: E402
-
-TOOK = re.compile(r"([\d.]+) s of processor time, after ([\d.]+) s of start-up$", re.MULTILINE)
 
 
 def main() -> None:
@@ -75,7 +73,7 @@ def cpu_seconds(logs: Path, *names: str) -> float:
     """Return the CPU seconds, start-up included, of the jobs with such logs."""
     found = {path for name in names for path in logs.glob(name)}
     times = [took for path in found for took in TOOK.findall(path.read_text(errors="replace"))]
-    return sum(float(work) + float(start_up) for work, start_up in times)
+    return sum(float(cpu) + float(start_up) for *_, cpu, start_up in times)
 
 
 def mean(rows: list[Row]) -> Row:
