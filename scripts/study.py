@@ -35,9 +35,8 @@ def main(
     tables = zip(targets, runs, measures, advice, strict=True)
     outcomes = {name: outcome(*map(read_table, paths)) for name, *paths in tables}
     rows = study_rows(outcomes, methods_of(outcomes))
-    # What is said of a method stands in the summary, once. Of shares and correlations of a few
-    # networks three decimals are enough.
-    write_table(rows.drop(columns=["label", "measures", "layer"]).round(3), by_target)
+    # What is said of a method stands in the summary, once.
+    write_table(rows.drop(columns=["label", "measures", "layer"]).round(4), by_target)
     write_table(summary_rows(rows, len(targets)).round(3), summary)
     write_table(choice_rows(rows), choice)
     spent = pd.concat([read_table(path) for path in seconds], ignore_index=True)
